@@ -1,0 +1,1 @@
+"""The ``deltastack`` command; every heavy import waits until its command runs."""

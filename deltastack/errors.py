@@ -1,0 +1,86 @@
+"""Everything that data or parameters can mend; bugs stay AssertionError or TypeError.
+
+* DeltastackError
+  x InputError                what a person handed in is wrong (exit 2)
+    - WorkloadError           a trace with bad rows, a wrong header, no rows
+    - ParamsError             a parameter file or flag that does not hold
+    - FormulaError            weights, savings or ratios outside their domain
+    - UnknownNameError        a layer, technique, model or platform nobody has
+  x ContractError             a table that breaks its contract; names every breach
+  x EvidenceError             a reading, an operator time or a result that is not there
+  x RefusedError              what was asked does not fit the resources (exit 3)
+    - CapacityError           the model, the context or the rate does not fit the deployment
+    - OutOfValidityError      a technique outside the domain in which its physics holds
+    - PreflightError          this machine lacks something (disk, git, a server)
+  x StageError                a stage of the graph failed
+    - BusyError               another run holds the graph: try again
+  x TrackingError             the tracking server did not take the results
+"""
+
+from __future__ import annotations
+
+
+class DeltastackError(Exception):
+    """The root: its message says what was wanted, what was found and how to mend it."""
+
+    exit_code = 1
+
+
+class InputError(DeltastackError):
+    """What a person handed in is wrong."""
+
+    exit_code = 2
+
+
+class WorkloadError(InputError):
+    """A trace that cannot be read as a workload."""
+
+
+class ParamsError(InputError):
+    """A parameter file, key or flag that does not hold."""
+
+
+class FormulaError(InputError):
+    """Weights, savings or ratios outside the domain of a formula."""
+
+
+class UnknownNameError(InputError):
+    """A layer, technique, model or platform that does not exist here."""
+
+
+class ContractError(DeltastackError):
+    """A table that breaks its contract; the message names every breach."""
+
+
+class EvidenceError(DeltastackError):
+    """A reading, an operator time or a result that is not there."""
+
+
+class RefusedError(DeltastackError):
+    """What was asked does not fit the resources."""
+
+    exit_code = 3
+
+
+class CapacityError(RefusedError):
+    """The model, the context or the rate does not fit the deployment."""
+
+
+class OutOfValidityError(RefusedError):
+    """A technique outside the domain in which its physics holds."""
+
+
+class PreflightError(RefusedError):
+    """This machine lacks something that the work needs."""
+
+
+class StageError(DeltastackError):
+    """A stage of the graph failed."""
+
+
+class BusyError(StageError):
+    """Another run holds the graph."""
+
+
+class TrackingError(DeltastackError):
+    """The tracking server did not take the results."""

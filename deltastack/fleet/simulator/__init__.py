@@ -1,0 +1,1 @@
+"""The serving simulator: requests in, time by component out."""

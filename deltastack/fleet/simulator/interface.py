@@ -1,0 +1,96 @@
+"""What goes into the simulator and what comes out.
+
+``simulate(tables, requests, config) -> Result`` is deterministic: same input, same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Requests:
+    """A workload as arrays, (R,) each, in order of arrival (the columns of ``contracts.WORKLOAD``)."""
+
+    arrival_s: NDArray[np.float64]
+    images: NDArray[np.int64]
+    image_tokens: NDArray[np.int64]
+    """All visual tokens of the request, among its prompt tokens."""
+    prompt_tokens: NDArray[np.int64]
+    output_tokens: NDArray[np.int64]
+    cached_tokens: NDArray[np.int64]
+    """Leading prompt tokens whose keys and values need no compute (still resident, still occupy KV)."""
+    cached_images: NDArray[np.int64]
+    """Images whose embeddings need no encoder run."""
+    delay_s: NDArray[np.float64]
+    """Extra time between arrival and eligibility: restores, transfers, wake-ups."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How one replica schedules, and how many there are."""
+
+    replicas: int = 1
+    router: str = "round_robin"
+    """``round_robin`` or ``least_loaded`` (fewest outstanding tokens at arrival)."""
+    token_budget: int = 8192
+    max_sequences: int = 256
+    policy: str = "mixed"
+    kv_policy: str = "on_demand"
+    kv_capacity_tokens: int
+    host_step_s: float = 0.0
+    host_sequence_s: float = 0.0
+    encoder_pool: int = 0
+    """Encoder accelerators apart from the replicas; 0 encodes inline."""
+    clients: int = 0
+    """Closed loop: this many requests in flight, arrivals ignored; 0 is open loop."""
+    macro_steps: bool = True
+    """Jump over runs of decode-only steps; the result agrees with single steps to 1e-3."""
+    kv_bins: int = 0
+    """Number of equal time bins in which KV occupancy is recorded; 0 records none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Result:
+    """Per request (R,), per replica (G,), and totals over the run, all times in seconds."""
+
+    first_token_s: NDArray[np.float64]
+    """(R,) clock time of the first output token; start is ``arrival_s`` (open) or admission (closed)."""
+    finish_s: NDArray[np.float64]
+    start_s: NDArray[np.float64]
+    """(R,) the instant from which latency counts."""
+    replica: NDArray[np.int64]
+    encoder_s: float
+    """Busy time, summed over replicas (inline) or over the encoder pool."""
+    attention_s: float
+    ffn_s: float
+    other_s: float
+    host_s: float
+    idle_s: float
+    """Replica time with nothing to do, between time 0 and ``span_s``, summed over replicas."""
+    encoder_idle_s: float
+    """The same for the encoder pool (0 inline)."""
+    prefill_s: float
+    """Busy time of steps that carried prompt tokens (a second split of the same busy time)."""
+    span_s: float
+    """From time 0 to the last finish."""
+    steps: int
+    decode_sequence_steps: float
+    """Sum over steps of decoding sequences: mean batch = this / decode steps."""
+    decode_steps: int
+    preemptions: int
+    kv_token_s: float
+    """Integral of resident KV tokens over time, summed over replicas."""
+    kv_peak_tokens: NDArray[np.int64]
+    """(G,)."""
+    kv_bins_tokens: NDArray[np.float64]
+    """(G, kv_bins) mean resident KV tokens in each bin; (G, 0) when not recorded."""
+    idle_gap_s: NDArray[np.float64]
+    """Every idle gap of every replica, in order of replica and time."""
+    encoder_gap_s: NDArray[np.float64]
+    """Every idle gap of the encoder pool (or, inline, between encoder runs) in order."""

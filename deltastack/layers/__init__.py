@@ -1,0 +1,1 @@
+"""The optimization layers: one file each, one row each in LAYERS."""

@@ -1,0 +1,230 @@
+"""The nouns: benches, components, resources, evidence, usage, cells, layers.
+
+Every other room speaks in these words (docs/decisions/0001). All of them are frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from deltastack.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.testbed.engine import Engine
+
+
+class Bench(StrEnum):
+    """Where a layer is observed."""
+
+    FLEET = "fleet"
+    TESTBED = "testbed"
+
+
+class Component(StrEnum):
+    """Where resources go."""
+
+    STORAGE = "storage"
+    ENCODER = "encoder"
+    ATTENTION = "attention"
+    FFN = "ffn"
+    OTHER = "other"
+    HOST = "host"
+    IDLE = "idle"
+
+
+class Resource(StrEnum):
+    """What is spent; the suffix is the unit (SI base units, dollars, grams of CO2 equivalent)."""
+
+    TIME_S = "time_s"
+    ENERGY_J = "energy_j"
+    MEMORY_BYTE_S = "memory_byte_s"
+    IO_BYTE = "io_byte"
+    COST_USD = "cost_usd"
+    CARBON_G = "carbon_g"
+    CPU_S = "cpu_s"
+    INSTRUCTIONS = "instructions"
+
+
+class Evidence(StrEnum):
+    """How a number is known, strongest first; a total carries its weakest."""
+
+    MEASURED = "measured"
+    SIMULATED = "simulated"
+    PUBLISHED = "published"
+    ASSUMED = "assumed"
+
+
+class Basis(StrEnum):
+    """What a saving is a saving of; printed beside every Δ."""
+
+    AT_TRACE = "at_trace"
+    """Per request, at the trace's own arrival rate on a fixed number of accelerators."""
+    AT_CAPACITY = "at_capacity"
+    """Per request, at the largest rate that still meets the latency goals."""
+    PER_SESSION = "per_session"
+    """Per testbed session: cold start, requests, idle gaps, shutdown."""
+
+
+LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
+
+
+def weakest(evidence: Iterable[Evidence]) -> Evidence:
+    """The weakest class among ``evidence``: what a total may claim.
+
+    Raises:
+        ValueError: Nothing was given.
+    """
+    order = list(Evidence)
+    return max(evidence, key=order.index)
+
+
+class Reading(NamedTuple):
+    """One amount of one resource in one component; ``amount`` is None where nobody could read it."""
+
+    component: Component
+    resource: Resource
+    amount: float | None
+    evidence: Evidence
+    reason: str | None = None
+    """Why the amount is missing; None when it is there."""
+    low: float | None = None
+    high: float | None = None
+    """The amount at the ends of the model's parameter ranges (not a measurement interval)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Component x resource amounts of one run of one workload.
+
+    A (component, resource) pair that does not apply is absent; one that could not be
+    read is present with ``amount=None`` and a reason. Nothing is ever filled with zero.
+    """
+
+    readings: tuple[Reading, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse two readings of one thing, and a missing amount without its reason."""
+        keys = [(r.component, r.resource) for r in self.readings]
+        if len(set(keys)) != len(keys):
+            message = "two readings of one component and resource in one usage"
+            raise ValueError(message)
+        for r in self.readings:
+            if (r.amount is None) != (r.reason is not None):
+                message = f"{r.component}/{r.resource}: an amount needs no reason, a missing amount needs one"
+                raise ValueError(message)
+
+    def __iter__(self) -> Iterator[Reading]:
+        """Iterate over the readings in their stored order."""
+        return iter(self.readings)
+
+    def resources(self) -> tuple[Resource, ...]:
+        """The resources that have at least one reading, in the enum's order."""
+        present = {r.resource for r in self.readings}
+        return tuple(x for x in Resource if x in present)
+
+    def total(self, resource: Resource) -> float | None:
+        """Sum over components, or None if any of its readings is missing or there is none."""
+        amounts = [r.amount for r in self.readings if r.resource == resource]
+        if not amounts or any(a is None for a in amounts):
+            return None
+        return float(sum(a for a in amounts if a is not None))
+
+    def evidence(self, resource: Resource) -> Evidence:
+        """The weakest evidence behind ``resource``.
+
+        Raises:
+            UnknownNameError: No reading of that resource.
+        """
+        found = [r.evidence for r in self.readings if r.resource == resource]
+        if not found:
+            message = f"no reading of {resource} in this usage; it has: {', '.join(self.resources()) or 'none'}"
+            raise UnknownNameError(message)
+        return weakest(found)
+
+
+class Params(BaseModel):
+    """Values of one technique or stage, read from params/: frozen, exact keys, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Params)
+
+
+class Technique(Protocol[P]):
+    """One concrete way inside a layer: a pure rewrite on the fleet, a reversible switch on the testbed."""
+
+    @property
+    def name(self) -> str:
+        """Its word in tables and params."""
+        ...
+
+    @property
+    def params(self) -> type[P]:
+        """The type of its values."""
+        ...
+
+    def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
+        """The deployment with this technique on; None if it makes no sense on the fleet.
+
+        Raises:
+            OutOfValidityError: The physics does not hold for this deployment.
+        """
+        ...
+
+    def switch(self, engine: Engine, p: P) -> AbstractContextManager[None] | None:
+        """On at entry, off at exit; None if it makes no sense on the testbed."""
+        ...
+
+    def control(self, p: P) -> P:
+        """The same technique where Δ must be exactly 0."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One optimization layer: a name and the techniques that can be switched alone."""
+
+    name: str
+    techniques: tuple[Technique[Any], ...]
+
+    def technique(self, name: str) -> Technique[Any]:
+        """The technique of that name.
+
+        Raises:
+            UnknownNameError: This layer has no such technique.
+        """
+        for technique in self.techniques:
+            if technique.name == name:
+                return technique
+        known = ", ".join(t.name for t in self.techniques)
+        message = f"no technique '{name}' in layer '{self.name}'; it has: {known}"
+        raise UnknownNameError(message)
+
+
+def cell_name(cell: Iterable[str]) -> str:
+    """The canonical name of a set of layers: ``base``, or names sorted and joined by ``+``.
+
+    >>> cell_name({"storage", "idle"})
+    'idle+storage'
+    >>> cell_name(())
+    'base'
+    """
+    return "+".join(sorted(set(cell))) or "base"
+
+
+def cell_of(name: str) -> frozenset[str]:
+    """The set of layers that ``cell_name`` wrote.
+
+    >>> sorted(cell_of("idle+storage")), cell_of("base")
+    (['idle', 'storage'], frozenset())
+    """
+    return frozenset() if name == "base" else frozenset(name.split("+"))

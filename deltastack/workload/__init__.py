@@ -1,0 +1,1 @@
+"""Workloads: tables of requests, read from traces or generated from a production mix."""

@@ -1,0 +1,1 @@
+"""The Prefect flows over the graph that dvc.yaml declares."""
