@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``deltastack``."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,30 @@
+"""``deltastack``: the commands, one module each, registered here in the order of the help page.
+
+Modules of this package import only Typer at the top; everything heavy waits inside the command.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import output
+
+app = typer.Typer(
+    name="deltastack",
+    help="What does this stack of optimizations really save, and do the composition formulas hold?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; every expected failure becomes one line and an exit code."""
+    sys.exit(output.exit_code_of(app))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""One value on stdout, words on stderr, and the exit codes.
+
+0 ok, 1 failure, 2 usage or params, 3 refused (resources), 4 quality limit, 5 composition fails,
+6 cannot be told, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from deltastack.errors import DeltastackError
+
+if TYPE_CHECKING:
+    import typer
+
+QUALITY_LIMIT = 4
+COMPOSITION_FAILS = 5
+CANNOT_BE_TOLD = 6
+INTERRUPTED = 130
+
+
+def emit_json(value: Any) -> None:
+    """Print ``value`` as the one JSON value on stdout; NaN and infinities are refused."""
+    json.dump(_finite(value), sys.stdout, indent=2, allow_nan=False, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def say(text: str) -> None:
+    """Print words for a person on stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def exit_code_of(app: typer.Typer) -> int:
+    """Run ``app``; print expected failures as one line on stderr and return the exit code."""
+    try:
+        app(standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except DeltastackError as error:
+        say(f"deltastack: {error}")
+        for note in getattr(error, "__notes__", ()):
+            say(f"  {note}")
+        return error.exit_code
+    return 0
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = f"a number that is not finite has no place in an answer: {value}"
+        raise ValueError(msg)
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
