@@ -21,6 +21,11 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def root() -> None:
+    """Measure, estimate, compose, and hold the formulas against the joint truth."""
+
+
 def main() -> None:
     """Run the command line; every expected failure becomes one line and an exit code."""
     sys.exit(output.exit_code_of(app))
