@@ -1,0 +1,56 @@
+# The front door. `make` prints the targets; `make run` and `make test` do all the set-up they need.
+SHELL := /bin/sh
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint up down repro report bench doctor checkpoint clean ready-run ready-test
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ready-run ## bring the whole graph up to date and print the headline (TRACE=file, QUICK=1)
+	@$(BIN)/deltastack run $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick)
+
+test: ready-test ## all tests, the slow ones with real servers too
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: ready-test ## ruff, mypy strict, import contracts, pins
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@! grep -nE '://|--(extra-)?index-url|--find-links' constraints.txt
+
+up: ready-run ## start Prefect server, worker and MLflow on loopback and print their addresses
+	@$(BIN)/python -m flows.services up
+
+down: ready-run ## stop what `make up` started
+	@$(BIN)/python -m flows.services down
+
+repro: ready-run ## dvc repro
+	@$(BIN)/dvc repro
+
+report: ready-run ## write reports/report.html again from the tables that are there
+	@$(BIN)/deltastack report
+
+bench: ready-test ## the benchmarks: ratios against named peers and bounds, raw samples beside them
+	@$(BIN)/python -m benchmarks
+
+doctor: ready-run ## what this machine can measure, and what is missing
+	@$(BIN)/deltastack doctor
+
+checkpoint: ready-run ## train the testbed's default model again, as the proof of the shipped file
+	@$(BIN)/python -m tasks.checkpoint --train
+
+clean: ## remove the environment, caches and generated results (the shipped files stay)
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info mlflow.db mlruns mlartifacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	git clean -fdxq data reports
+
+ready-run ready-test: ready-%:
+	@sh scripts/bootstrap.sh $*
