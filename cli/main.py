@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import output
+from cli import doctor, output
 
 app = typer.Typer(
     name="deltastack",
@@ -19,6 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.command()(doctor.doctor)
 
 
 @app.callback()
