@@ -37,11 +37,13 @@ class Config:
 
     replicas: int = 1
     router: str = "round_robin"
-    """``round_robin`` or ``least_loaded`` (fewest outstanding tokens at arrival)."""
+    """``round_robin`` (in order of admission) or ``least_loaded`` (fewest prompt + output tokens of unfinished requests)."""
     token_budget: int = 8192
     max_sequences: int = 256
     policy: str = "mixed"
+    """``mixed`` (decode tokens first, then chunks of prompts, in one step) or ``prefill_first`` (steps of prompts only)."""
     kv_policy: str = "on_demand"
+    """``on_demand`` (the last in is evicted and recomputed when memory is full) or ``reserve`` (prompt + output at admission)."""
     kv_capacity_tokens: int
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
@@ -75,6 +77,14 @@ class Result:
     """Replica time with nothing to do, between time 0 and ``span_s``, summed over replicas."""
     encoder_idle_s: float
     """The same for the encoder pool (0 inline)."""
+    prefill_attention_s: float
+    """Part of ``attention_s``: the attention core over chunks of prompts."""
+    decode_attention_s: float
+    """Part of ``attention_s``: the attention core of decoding; the rest of ``attention_s`` is projections."""
+    logits_s: float
+    """Part of ``other_s``."""
+    gemm_s: NDArray[np.float64]
+    """(3,) matrix multiplication inside ``attention_s``, ``ffn_s`` and ``other_s`` (logits not counted)."""
     prefill_s: float
     """Busy time of steps that carried prompt tokens (a second split of the same busy time)."""
     span_s: float
@@ -84,6 +94,21 @@ class Result:
     """Sum over steps of decoding sequences: mean batch = this / decode steps."""
     decode_steps: int
     preemptions: int
+    sequence_steps: float
+    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this."""
+    prefill_tokens: float
+    """Prompt tokens computed, recomputed ones counted again: ``steps`` x weight bytes is read, this many keys are written."""
+    prefill_prefix_tokens: float
+    """Sum over chunks of the tokens already resident before them: keys read by prefill."""
+    decode_kv_token_steps: float
+    """Sum over steps of the context of every decoding sequence: keys read by decoding."""
+    encoded_images: int
+    steps_by_tokens: NDArray[np.int64]
+    """(N,) number of steps that carried n tokens, n = 0 .. N-1."""
+    peak_batch: int
+    """Most sequences in one step."""
+    extrapolated: tuple[str, ...]
+    """Axes of the operator tables on which the run may have left the grid, each with the value and the bound."""
     kv_token_s: float
     """Integral of resident KV tokens over time, summed over replicas."""
     kv_peak_tokens: NDArray[np.int64]
@@ -92,5 +117,8 @@ class Result:
     """(G, kv_bins) mean resident KV tokens in each bin; (G, 0) when not recorded."""
     idle_gap_s: NDArray[np.float64]
     """Every idle gap of every replica, in order of replica and time."""
+    idle_gap_start_s: NDArray[np.float64]
+    idle_gap_replica: NDArray[np.int64]
     encoder_gap_s: NDArray[np.float64]
     """Every idle gap of the encoder pool (or, inline, between encoder runs) in order."""
+    encoder_gap_start_s: NDArray[np.float64]
