@@ -1,0 +1,154 @@
+"""The tables that cross a stage: their columns, units, keys and relations (design: the graph)."""
+
+from __future__ import annotations
+
+from deltastack.contracts.column import Column
+from deltastack.contracts.contract import Contract
+from deltastack.contracts.relation import Absence, Single
+from deltastack.model import Basis, Bench, Component, Evidence, Resource
+
+
+def _text(name: str, *among: str, nullable: bool = False) -> Column:
+    return Column(name=name, dtype="string", unit="text", among=among, nullable=nullable)
+
+
+def _count(name: str, unit: str, low: float = 0, *, nullable: bool = False) -> Column:
+    return Column(name=name, dtype="int64", unit=unit, low=low, nullable=nullable)
+
+
+_BENCH = _text("bench", *Bench)
+_COMPONENT = _text("component", *Component)
+_RESOURCE = _text("resource", *Resource)
+_BASIS = _text("basis", *Basis)
+_EVIDENCE = _text("evidence", *Evidence)
+_REASON = _text("reason", nullable=True)
+_HOST = _text("host")
+_CANONICAL = Column(name="canonical", dtype="bool", unit="flag")
+_REPLICATE = _count("replicate", "index")
+_ONE_HOST = Single(column="host", within=("bench",))
+
+
+def _amount(name: str) -> Column:
+    return Column(name=name, dtype="float64", unit="resource", nullable=True)
+
+
+def _missing(*columns: str) -> Absence:
+    return Absence(columns=columns)
+
+
+WORKLOAD = Contract(
+    name="workload",
+    version=1,
+    columns=(
+        _count("request", "index"),
+        Column(name="arrival_s", dtype="float64", unit="s", low=0),
+        _count("images", "image"),
+        _count("image_tokens", "token"),
+        _count("prompt_tokens", "token", 1),
+        _count("output_tokens", "token", 1),
+        _count("prefix_tokens", "token", nullable=True),
+    ),
+    key=("request",),
+    remedy="dvc repro workload",
+)
+"""Requests in order of arrival. ``prompt_tokens`` counts all context tokens, the ``image_tokens`` among
+them; ``prefix_tokens`` are leading tokens that an earlier request already brought (null: not known)."""
+
+USAGE = Contract(
+    name="usage",
+    version=1,
+    columns=(
+        _BENCH,
+        _BASIS,
+        _REPLICATE,
+        _COMPONENT,
+        _RESOURCE,
+        _amount("amount"),
+        _EVIDENCE,
+        _REASON,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("bench", "basis", "replicate", "component", "resource"),
+    relations=(_missing("amount"), _ONE_HOST),
+    remedy="dvc repro baseline",
+)
+"""Amounts per request (fleet) or per session (testbed) with nothing switched. ``replicate`` numbers process
+starts on the testbed and parameter draws on the fleet (0 is the central value)."""
+
+DELTA = Contract(
+    name="delta",
+    version=1,
+    columns=(
+        _text("layer"),
+        _text("technique"),
+        _BENCH,
+        _BASIS,
+        _REPLICATE,
+        _COMPONENT,
+        _RESOURCE,
+        _amount("base"),
+        _amount("optimized"),
+        _EVIDENCE,
+        _REASON,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("layer", "technique", "bench", "basis", "replicate", "component", "resource"),
+    relations=(_missing("base", "optimized"), _ONE_HOST),
+    remedy="dvc repro estimate@LAYER or measure@LAYER",
+)
+"""Base and optimized amounts of one layer. ``technique`` is a technique's name, or ``all`` for the layer with
+every technique that params switch on."""
+
+JOINT = Contract(
+    name="joint",
+    version=1,
+    columns=(
+        _text("cell"),
+        _BENCH,
+        _BASIS,
+        _count("block", "index"),
+        _count("position", "index"),
+        _REPLICATE,
+        _COMPONENT,
+        _RESOURCE,
+        _amount("amount"),
+        _EVIDENCE,
+        _REASON,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("cell", "bench", "basis", "block", "replicate", "position", "component", "resource"),
+    relations=(_missing("amount"), _ONE_HOST),
+    remedy="dvc repro joint@BENCH",
+)
+"""The factorial: every run of every cell (``model.cell_name``), in the order it was run."""
+
+TOTAL = Contract(
+    name="total",
+    version=1,
+    columns=(
+        _BENCH,
+        _BASIS,
+        _RESOURCE,
+        _text("formula", "independent", "weighted", "by_component", "pairwise", "joint"),
+        Column(name="delta", dtype="float64", unit="1", nullable=True, high=1),
+        Column(name="lo", dtype="float64", unit="1", nullable=True, high=1),
+        Column(name="hi", dtype="float64", unit="1", nullable=True, high=1),
+        Column(name="gap", dtype="float64", unit="1", nullable=True),
+        Column(name="gap_lo", dtype="float64", unit="1", nullable=True),
+        Column(name="gap_hi", dtype="float64", unit="1", nullable=True),
+        _text("verdict", "holds", "fails", "cannot be told", "truth"),
+        _EVIDENCE,
+        _REASON,
+        _CANONICAL,
+    ),
+    key=("bench", "basis", "resource", "formula"),
+    relations=(
+        Absence(columns=("delta", "lo", "hi"), exact=False),
+        Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", "truth")),
+    ),
+    remedy="dvc repro aggregate",
+)
+"""Totals by formula beside the joint truth; gap = formula - joint, as a fraction."""
