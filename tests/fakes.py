@@ -7,12 +7,17 @@ import math
 import random
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from deltastack.fleet.operators.tables import OperatorTables
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Quantity, Reading
 from deltastack.testbed.plan import Slot, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 
 class FakeRunner:
@@ -46,3 +51,52 @@ def fake_runner(start: int, factors: dict[str, float], sd_log: float, fail_at: s
         return runner(slot)
 
     yield call  # type: ignore[misc]
+
+
+def fake_tables(*, multimodal: bool = True, seed: int | None = None) -> OperatorTables:
+    """Operator times of an 8-billion-parameter model by a bare roofline (1e15 flop/s, 3e12 byte/s).
+
+    With a ``seed`` every time is multiplied by its own factor in 0.8 .. 1.25, so that no two grid cells have one slope.
+    """
+    noise = np.random.default_rng(seed)
+
+    def times(flop: NDArray[np.float64], moved_bytes: NDArray[np.float64]) -> NDArray[np.float64]:
+        bare_s = np.maximum(flop / 1e15, moved_bytes / 3e12) + 1e-6
+        return bare_s * np.exp(noise.uniform(-0.22, 0.22, bare_s.shape)) if seed is not None else bare_s
+
+    n = np.unique(np.concatenate([np.arange(1, 65), np.geomspace(64, 16384, 60).astype(np.int64)]))
+    few = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+    chunk, prefix = np.unique(np.geomspace(1, 16384, 30).astype(np.int64)), np.array([0, 128, 1024, 4096, 16384, 65536])
+    kv = np.unique(np.geomspace(1, 65536, 40).astype(np.int64))
+    size, images = np.array([64, 196, 256, 1024, 4096]) if multimodal else np.array([], np.int64), np.array([1, 2, 4, 8])
+    share = np.array([[0.2], [0.7], [0.02]]) * 8e9
+    read = 2.0 * n[None, :] * 1e4 + share * 2
+    linear_s = times(share * n * 2, read)
+    return OperatorTables(
+        model="fake/8b",
+        platform="fake_platform",
+        precision="bf16",
+        tensor_parallel=1,
+        weight_bytes=16e9,
+        encoder_weight_bytes=1.2e9,
+        kv_bytes_per_token=147456.0,
+        layers=36,
+        hidden_size=4096,
+        context_limit_tokens=262144,
+        token_n=n,
+        linear_s=linear_s,
+        linear_gemm_s=linear_s * np.array([[0.8], [0.9], [0.1]]),
+        logits_n=few,
+        logits_s=times(few * 1.2e9, few * 3e5 + 1.2e9),
+        prefill_chunk=chunk,
+        prefill_prefix=prefix,
+        prefill_attention_s=times(6e5 * chunk[:, None] * (prefix + chunk[:, None] / 2), 147456.0 * (prefix + chunk[:, None])),
+        decode_batch=few,
+        decode_kv=kv,
+        decode_attention_s=times(6e5 * few[:, None] * kv, 147456.0 * few[:, None] * kv),
+        encoder_tokens=size,
+        encoder_images=images,
+        encoder_s=times(5e9 * size[:, None] * images * (1 + size[:, None] / 2000), 1.2e9 + 0.0 * size[:, None] * images),
+        sources={},
+        provenance={"tool": "tests/fakes.py"},
+    )

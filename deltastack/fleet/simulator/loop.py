@@ -1,0 +1,56 @@
+"""The event loop: whatever comes first, a request or a replica's next step; requests before steps at the same instant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack.fleet.simulator.compiled import compiled
+from deltastack.fleet.simulator.occupancy import skip_encoder_gap, skip_gap
+from deltastack.fleet.simulator.router import arrive, become_eligible, horizon_s, next_arrival_s
+from deltastack.fleet.simulator.steps import advance
+
+if TYPE_CHECKING:
+    from deltastack.fleet.simulator.grids import Grids
+    from deltastack.fleet.simulator.state import State
+
+
+@compiled
+def run(state: State, grids: Grids) -> None:
+    """Serve every request; afterwards every clock stands at the last finish."""
+    total = state.total[0]
+    while total.finished < state.requests.size:
+        g = _earliest(state)
+        step_s = state.replicas[g].next_s
+        arrival_s = next_arrival_s(state)
+        ready_s = state.future[0].key if total.future > 0 else np.inf
+        if ready_s <= arrival_s and ready_s <= step_s:
+            become_eligible(state, ready_s)
+        elif arrival_s <= step_s:
+            arrive(state, grids, arrival_s)
+        else:
+            advance(state, grids, g, horizon_s(state, g))
+    _close(state)
+
+
+@compiled
+def _earliest(state: State) -> int:
+    """The replica whose next step starts first, the lowest number among equals."""
+    first = 0
+    for g in range(1, state.replicas.size):
+        if state.replicas[g].next_s < state.replicas[first].next_s:
+            first = g
+    return first
+
+
+@compiled
+def _close(state: State) -> None:
+    """Note the gaps from everyone's last work to the last finish."""
+    span_s = 0.0
+    for g in range(state.replicas.size):
+        span_s = max(span_s, state.replicas[g].clock_s)
+    for g in range(state.replicas.size):
+        skip_gap(state, g, span_s)
+    for server in range(state.encoder_free_s.size):
+        skip_encoder_gap(state, server, span_s)

@@ -1,0 +1,118 @@
+"""How requests reach a replica: arrival, routing, the encoder pool, eligibility.
+
+Open loop: a request arrives when the trace says. Closed loop: each of a number of clients sends the next request
+of the trace the moment its last one finished. An encoder pool serves arrivals first in, first out, on the accelerator
+that is free first; a request becomes eligible ``delay_s`` after its arrival or, with a pool, its encoding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack.fleet.simulator.compiled import compiled
+from deltastack.fleet.simulator.heap import pop, push
+from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap
+from deltastack.fleet.simulator.replica import enqueue
+
+if TYPE_CHECKING:
+    from deltastack.fleet.simulator.grids import Grids
+    from deltastack.fleet.simulator.state import State
+
+
+@compiled
+def next_arrival_s(state: State) -> float:
+    """When the next request arrives; inf when none will, or none is known of yet."""
+    total = state.total[0]
+    if total.next_request >= state.requests.size:
+        return np.inf
+    if state.plan[0].clients == 0:
+        return float(state.requests[total.next_request].arrival_s)
+    return float(state.times[0].key) if total.times > 0 else np.inf
+
+
+@compiled
+def arrive(state: State, grids: Grids, now_s: float) -> None:
+    """Route the next request, and encode its images if a pool does that."""
+    total, plan = state.total[0], state.plan[0]
+    request = total.next_request
+    total.next_request += 1
+    if plan.clients > 0:
+        pop(state.times, 0, total.times)
+        total.times -= 1
+    row = state.requests[request]
+    row.start_s = now_s
+    row.replica = _least_loaded(state, now_s) if plan.least_loaded else request % plan.replicas
+    state.replicas[row.replica].load += row.prompt + row.output
+    ready_s = now_s
+    if plan.pool > 0 and row.images > 0:
+        server = int(np.argmin(state.encoder_free_s))
+        skip_encoder_gap(state, server, now_s)
+        encode(state, grids, server, request)
+        ready_s = state.encoder_free_s[server]
+    ready_s += row.delay_s
+    if ready_s > now_s:
+        push(state.future, 0, total.future, ready_s, request)
+        total.future += 1
+    else:
+        _offer(state, request, now_s)
+
+
+@compiled
+def become_eligible(state: State, now_s: float) -> None:
+    """Let the first of the requests that were not yet eligible join its queue."""
+    total = state.total[0]
+    request = state.future[0].request
+    pop(state.future, 0, total.future)
+    total.future -= 1
+    _offer(state, request, now_s)
+
+
+@compiled
+def _offer(state: State, request: int, now_s: float) -> None:
+    """Queue a request at its replica, and wake the replica if it had nothing to do."""
+    g = state.requests[request].replica
+    enqueue(state, g, request)
+    rep = state.replicas[g]
+    if rep.next_s == np.inf:
+        rep.next_s = max(rep.clock_s, now_s)
+
+
+@compiled
+def _least_loaded(state: State, now_s: float) -> int:
+    """The replica with the fewest tokens of requests unfinished at ``now_s``, the lowest number among equals."""
+    best, least = 0, np.inf
+    for g in range(state.replicas.size):
+        rep = state.replicas[g]
+        load = rep.load - (rep.freed if rep.clock_s <= now_s else 0)
+        if load < least:
+            best, least = g, load
+    return best
+
+
+@compiled
+def horizon_s(state: State, g: int) -> float:
+    """The earliest time at which replica g may hear of new work."""
+    total, plan = state.total[0], state.plan[0]
+    until_s = state.future[0].key if total.future > 0 else np.inf
+    if total.next_request >= state.requests.size:
+        return float(until_s)
+    if plan.clients > 0:
+        return min(until_s, next_arrival_s(state), _others_s(state, g))
+    coming = total.next_request
+    if plan.least_loaded == 0:
+        coming += (g - coming) % plan.replicas
+    if coming < state.requests.size:
+        until_s = min(until_s, state.requests[coming].arrival_s)
+    return float(until_s)
+
+
+@compiled
+def _others_s(state: State, g: int) -> float:
+    """When the first other replica starts its next step: a client served there may come here right after."""
+    until_s = np.inf
+    for other in range(state.replicas.size):
+        if other != g:
+            until_s = min(until_s, state.replicas[other].next_s)
+    return float(until_s)

@@ -1,0 +1,178 @@
+"""The engine's steps: one with prompt tokens, or a run of steps that only decode.
+
+A run of k decode-only steps with b sequences has a mean context that grows by one a step. Inside one segment
+of the context grid the step time then grows by a constant, so duration and integrals are closed forms: the jump
+gives what k single steps would, up to rounding. It ends at the first of: a finish, memory full, a grid point, the
+time until which the replica cannot hear of new work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack.fleet.simulator.compiled import compiled
+from deltastack.fleet.simulator.kernels import prefill_attention_s, run_s, steps_before, walk
+from deltastack.fleet.simulator.occupancy import encode, occupy, skip_encoder_gap, skip_gap
+from deltastack.fleet.simulator.replica import admissible, admit, evict, first_tokens, last_tokens
+from deltastack.fleet.simulator.state import NOBODY
+
+if TYPE_CHECKING:
+    from deltastack.fleet.simulator.grids import Grids
+    from deltastack.fleet.simulator.state import State
+
+
+@compiled
+def advance(state: State, grids: Grids, g: int, horizon_s: float) -> None:
+    """Do the next step of replica g, or a run of decode-only steps that start before ``horizon_s``."""
+    rep, plan = state.replicas[g], state.plan[0]
+    skip_gap(state, g, rep.next_s)
+    rep.load -= rep.freed
+    rep.freed = 0
+    mixed = plan.prefill_first == 0
+    prefill = rep.partial != NOBODY or admissible(state, g, rep.decoding if mixed else 0)
+    if (mixed or not prefill) and rep.resident + rep.decoding > plan.capacity:
+        evict(state, g, plan.capacity)
+        prefill = False
+    if prefill:
+        _prefill_step(state, grids, g)
+    else:
+        _decode_steps(state, grids, g, horizon_s)
+    busy = rep.decoding > 0 or rep.partial != NOBODY or rep.first != NOBODY
+    rep.next_s = rep.clock_s if busy else np.inf
+
+
+@compiled
+def _prefill_step(state: State, grids: Grids, g: int) -> None:
+    """One step with prompt tokens: beside the decoding sequences, or alone when prompts go first."""
+    rep, plan, total = state.replicas[g], state.plan[0], state.total[0]
+    b = 0 if plan.prefill_first else rep.decoding
+    rep.resident += b
+    rep.context += b
+    _fill(state, grids, g, plan.budget - b)
+    attention_s = 0.0
+    if b > 0:
+        rep.cell = walk(grids.decode_kv, rep.context / b, rep.cell)
+        attention_s = _attention_s(grids, b, rep.context / b, rep.cell)
+        total.decode_kv_token_steps += rep.context
+    logits_s = grids.logits_s[b + rep.fresh]
+    host_s = plan.host_step_s + plan.host_sequence_s * (b + rep.chunks)
+    step_s = rep.image_s + host_s + grids.step_s[rep.tokens + b] + logits_s + rep.chunk_s + attention_s
+    total.decode_attention_s += attention_s
+    total.logits_s += logits_s
+    total.prefill_attention_s += rep.chunk_s
+    total.prefill_s += step_s
+    total.prefill_tokens += rep.tokens
+    _count(state, g, b, 1)
+    occupy(state, g, step_s, rep.resident * step_s)
+    rep.step += 1 if b > 0 else 0
+    last_tokens(state, g)
+    first_tokens(state, g)
+
+
+@compiled
+def _fill(state: State, grids: Grids, g: int, budget: int) -> None:
+    """Fill a step with chunks of prompts up to ``budget`` tokens, oldest first; inline images are encoded before it."""
+    rep, plan = state.replicas[g], state.plan[0]
+    rep.chunks = rep.tokens = 0
+    rep.chunk_s = rep.image_s = 0.0
+    if rep.partial != NOBODY:
+        _take_chunk(state, grids, g, budget)
+    while rep.tokens < budget and admissible(state, g, 0):
+        request = admit(state, g)
+        rep.partial, rep.partial_done = request, state.requests[request].cached
+        if state.requests[request].images > 0 and plan.pool == 0:
+            skip_encoder_gap(state, g, rep.clock_s)
+            rep.image_s += encode(state, grids, g, request)
+        _take_chunk(state, grids, g, budget)
+
+
+@compiled
+def _take_chunk(state: State, grids: Grids, g: int, budget: int) -> None:
+    """Add the next chunk of the prompt in progress to the step."""
+    rep = state.replicas[g]
+    row = state.requests[rep.partial]
+    target = row.prompt + row.emitted
+    chunk = min(target - rep.partial_done, budget - rep.tokens)
+    rep.chunk_s += prefill_attention_s(grids, chunk, rep.partial_done)
+    state.total[0].prefill_prefix_tokens += rep.partial_done
+    rep.tokens += chunk
+    rep.chunks += 1
+    rep.partial_done += chunk
+    if rep.partial_done == target:
+        state.fresh[rep.fresh] = rep.partial
+        rep.fresh += 1
+        rep.partial = NOBODY
+
+
+@compiled
+def _decode_steps(state: State, grids: Grids, g: int, horizon_s: float) -> None:
+    """A run of k steps in which every decoding sequence gets k tokens."""
+    rep, plan, total = state.replicas[g], state.plan[0], state.total[0]
+    b = rep.decoding
+    context = rep.context / b + 1.0
+    rep.cell = walk(grids.decode_kv, context, rep.cell)
+    attention_s = _attention_s(grids, b, context, rep.cell)
+    growth_s = _attention_s(grids, b, context + 1.0, rep.cell) - attention_s
+    first_s = grids.step_s[b] + grids.logits_s[b] + plan.host_step_s + plan.host_sequence_s * b + attention_s
+    k = 1
+    if plan.macro:
+        k = _run_length(state, grids, g, context)
+        until_s = _limit_s(state, g, horizon_s)
+        if k > 1 and run_s(k - 1, first_s, growth_s) >= until_s:
+            k = min(k, steps_before(until_s, first_s, growth_s))
+    pairs = 0.5 * k * (k - 1)
+    keys = rep.resident + b
+    total.decode_attention_s += k * attention_s + growth_s * pairs
+    total.logits_s += k * grids.logits_s[b]
+    total.decode_kv_token_steps += k * (rep.context + b) + b * pairs
+    token_s = k * keys * first_s + (keys * growth_s + b * first_s) * pairs + b * growth_s * pairs * (2 * k - 1) / 3.0
+    rep.chunks = rep.tokens = 0
+    rep.resident += k * b
+    rep.context += k * b
+    rep.step += k
+    _count(state, g, b, k)
+    occupy(state, g, run_s(k, first_s, growth_s), token_s)
+    last_tokens(state, g)
+
+
+@compiled
+def _run_length(state: State, grids: Grids, g: int, context: float) -> int:
+    """Steps until the first finish, memory full, or the end of the grid segment; at least 1."""
+    rep, plan = state.replicas[g], state.plan[0]
+    k = int(state.decoding[g * (plan.sequences + 1)].key) - rep.step
+    k = min(k, (plan.capacity - rep.resident) // rep.decoding)
+    if rep.cell < grids.decode_kv.size - 2:
+        k = min(k, int(grids.decode_kv[rep.cell + 1] - context) + 1)
+    return int(max(k, 1))
+
+
+@compiled
+def _limit_s(state: State, g: int, horizon_s: float) -> float:
+    """Time [s] from now before which the steps of a run must start: a blocked queue hears of nothing new before a finish."""
+    rep, plan = state.replicas[g], state.plan[0]
+    until_s = horizon_s if rep.first == NOBODY else np.inf
+    if plan.bins > 0:
+        until_s = min(until_s, (int(rep.clock_s / plan.bin_s) + 1) * plan.bin_s)
+    return float(until_s - rep.clock_s)
+
+
+@compiled
+def _attention_s(grids: Grids, b: int, context: float, cell: int) -> float:
+    """Attention of b decoding sequences over ``context`` keys each [s], inside (or beyond) one grid segment."""
+    x0, x1 = grids.decode_kv[cell], grids.decode_kv[cell + 1]
+    near, far = grids.decode_s[b, cell], grids.decode_s[b, cell + 1]
+    return float(near + (far - near) * (context - x0) / (x1 - x0))
+
+
+@compiled
+def _count(state: State, g: int, b: int, k: int) -> None:
+    """Count k steps with b decoding sequences beside the chunks taken."""
+    rep, total = state.replicas[g], state.total[0]
+    total.steps += k
+    total.decode_steps += k if b > 0 else 0
+    total.decode_sequence_steps += k * b
+    total.sequence_steps += k * (b + rep.chunks)
+    total.peak_batch = max(total.peak_batch, b + rep.chunks)
+    state.steps_by_tokens[rep.tokens + b] += k
