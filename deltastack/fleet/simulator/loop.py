@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled
+from deltastack.fleet.simulator.compiled import compiled, entry
 from deltastack.fleet.simulator.occupancy import skip_encoder_gap, skip_gap
 from deltastack.fleet.simulator.router import arrive, become_eligible, horizon_s, next_arrival_s
 from deltastack.fleet.simulator.steps import advance
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.simulator.state import State
 
 
-@compiled
+@entry
 def run(state: State, grids: Grids) -> None:
     """Serve every request; afterwards every clock stands at the last finish."""
     total = state.total[0]
