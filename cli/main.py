@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import doctor, output
+from cli import compose, doctor, output
 
 app = typer.Typer(
     name="deltastack",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 
+app.command()(compose.compose)
 app.command()(doctor.doctor)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import typer
 
 from deltastack.errors import DeltastackError
 
-if TYPE_CHECKING:
-    import typer
-
+USAGE = 2
 QUALITY_LIMIT = 4
 COMPOSITION_FAILS = 5
 CANNOT_BE_TOLD = 6
@@ -35,19 +35,34 @@ def say(text: str) -> None:
 
 def exit_code_of(app: typer.Typer) -> int:
     """Run ``app``; print expected failures as one line on stderr and return the exit code."""
+    from typer.exceptions import TyperException
+
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
-        say("interrupted")
-        return INTERRUPTED
+    except TyperException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except DeltastackError as error:
         say(f"deltastack: {error}")
         for note in getattr(error, "__notes__", ()):
             say(f"  {note}")
         return error.exit_code
-    return 0
+    if code == INTERRUPTED:
+        say("interrupted")
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: Exception) -> int:
+    """One line for a wrong flag or value; the help page for a command without any."""
+    words: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    if words.startswith("Usage:"):
+        say(words)
+    else:
+        say(f"deltastack: {' '.join(words.split())} (--help lists what there is)")
+    return USAGE
 
 
 def _finite(value: Any) -> Any:

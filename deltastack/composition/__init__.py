@@ -1,0 +1,44 @@
+"""The formulas and only the formulas: savings of single layers composed into a saving of the stack.
+
+A saving Δ is a signed fraction (R_base - R_opt) / R_base, at most 1, never clipped. Floats in, a
+float out; arrays in, an array out: layers on the first axis, components on the second where there
+are any, draws on the last.
+
+=================  =========================================  ==============================================
+name               formula                                    valid when
+=================  =========================================  ==============================================
+``independent``    1 - Π(1 - Δ_i)                             every layer scales the same whole, no coupling
+``weighted``       Σ w_i Δ_i, Σ w_i = 1                       layers act on disjoint shares
+``by_component``   1 - Σ_c w_c Π_l (1 - Δ_lc)                 nests both of the above
+``pairwise``       ln(1-Δ) = Σ ln(1-Δ_i) + Σ β_ij             interactions of higher order vanish
+=================  =========================================  ==============================================
+"""
+
+from deltastack.composition.formulas import additive, by_component, by_component_amounts, delta, gap, independent, weighted
+from deltastack.composition.gains import compound, delta_to_gain, gain_to_delta, modules_exact, modules_needed
+from deltastack.composition.interactions import interaction, pairwise
+from deltastack.composition.paper import PaperFigure, paper_table
+from deltastack.composition.published import PublishedCase, PublishedGap, published_gap, read_published
+
+__all__ = [
+    "PaperFigure",
+    "PublishedCase",
+    "PublishedGap",
+    "additive",
+    "by_component",
+    "by_component_amounts",
+    "compound",
+    "delta",
+    "delta_to_gain",
+    "gain_to_delta",
+    "gap",
+    "independent",
+    "interaction",
+    "modules_exact",
+    "modules_needed",
+    "pairwise",
+    "paper_table",
+    "published_gap",
+    "read_published",
+    "weighted",
+]
