@@ -45,10 +45,10 @@ def _composed(deltas: list[float], weights: list[float], published: Path | None)
     from deltastack import composition
     from deltastack.errors import FormulaError
 
-    if not deltas and published is None:
-        raise FormulaError("nothing to compose: give --delta at least once, or --published FILE")
     if weights and len(weights) != len(deltas):
         raise FormulaError(f"{len(weights)} --weight for {len(deltas)} --delta: wanted one weight for each saving")
+    if not deltas and published is None:
+        raise FormulaError("nothing to compose: give --delta at least once, or --published FILE")
     found: dict[str, Any] = {}
     if deltas:
         found["independent"] = composition.independent(deltas)
