@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import compose, doctor, output
+from cli import compose, doctor, output, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.command()(compose.compose)
 app.command()(doctor.doctor)
+app.add_typer(workload.app, name="workload")
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints ratios against a named peer or bound and writes its raw samples to benchmarks/results."""
