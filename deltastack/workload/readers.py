@@ -81,17 +81,12 @@ def _azure(path: Path, kind: str) -> Raw:
     if sniff(path) != kind:
         raise WorkloadError(f"{path.name}: its header is not that of {kind}: {','.join(header)}")
     torn: dict[int, str] = {}
-
-    def note(row: Any) -> str:
-        torn[row.number] = f"{row.actual_columns} columns, wanted {row.expected_columns}"
-        return "skip"
-
-    table = csv.read_csv(
-        path,
-        read_options=csv.ReadOptions(use_threads=False, encoding="utf8"),
-        parse_options=csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True),
-    )
+    stamp = pa.timestamp("ns", tz="UTC") if kind == "azure_lmm_2024" else pa.timestamp("ns")
+    try:
+        table = _columns(path, {c: stamp if c == "TIMESTAMP" else pa.float64() for c in header}, torn)
+    except pa.ArrowInvalid:  # some field is no number or no time: read text, so that every such field can be named
+        torn.clear()
+        table = _columns(path, dict.fromkeys(header, pa.string()), torn)
     lines = np.setdiff1d(np.arange(2, table.num_rows + len(torn) + 2), list(torn))
     absent = np.zeros(table.num_rows)
     return Raw(
@@ -104,13 +99,33 @@ def _azure(path: Path, kind: str) -> Raw:
     )
 
 
+def _columns(path: Path, types: dict[str, pa.DataType], torn: dict[int, str]) -> pa.Table:
+    """The file as typed columns; lines of another width go to ``torn``.
+
+    Raises:
+        pa.ArrowInvalid: A field that its type cannot hold.
+    """
+
+    def note(row: Any) -> str:
+        torn[row.number] = f"{row.actual_columns} columns, wanted {row.expected_columns}"
+        return "skip"
+
+    return csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(use_threads=False, encoding="utf8"),
+        parse_options=csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+    )
+
+
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     numbers: NDArray[np.float64] = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype=np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    instants = pd.to_datetime(column.to_pandas(), format="ISO8601", errors="coerce", utc=True)
+    text = pa.types.is_string(column.type)
+    instants = pd.to_datetime(column.to_pandas(), format="ISO8601", errors="coerce", utc=True) if text else column.to_pandas()
     first = instants.min()
     seconds: NDArray[np.float64] = (instants - first).dt.total_seconds().to_numpy(dtype=np.float64)
     return seconds
