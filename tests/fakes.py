@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.fleet.operators.tables import OperatorTables
+from deltastack.fleet.simulator import Requests
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Quantity, Reading
 from deltastack.testbed.plan import Slot, plain
@@ -99,4 +100,24 @@ def fake_tables(*, multimodal: bool = True, seed: int | None = None) -> Operator
         encoder_s=times(5e9 * size[:, None] * images * (1 + size[:, None] / 2000), 1.2e9 + 0.0 * size[:, None] * images),
         sources={},
         provenance={"tool": "tests/fakes.py"},
+    )
+
+
+def fake_trace(count: int, rate: float, seed: int = 0) -> Requests:
+    """A multimodal mix: half with images (66 % one, the rest 2 to 9, of 196 to 1400 tokens), outputs of median 140."""
+    random = np.random.default_rng(seed)
+    some = random.random(count) < 0.5
+    images = np.where(some, random.choice([1, 2, 3, 4, 6, 9], count, p=[0.66, 0.07, 0.04, 0.05, 0.03, 0.15]), 0)
+    image_tokens = images * np.exp(random.uniform(np.log(196), np.log(1400), count)).astype(np.int64)
+    text = np.exp(random.normal(np.log(800), 0.9, count)).astype(np.int64).clip(10, 16_000)
+    none = np.zeros(count, np.int64)
+    return Requests(
+        arrival_s=np.cumsum(random.exponential(1 / rate, count)),
+        images=images,
+        image_tokens=image_tokens,
+        prompt_tokens=np.where(some, text // 4 + image_tokens, text),
+        output_tokens=np.exp(random.normal(np.log(140), 0.8, count)).astype(np.int64).clip(1, 4_000),
+        cached_tokens=none,
+        cached_images=none,
+        delay_s=np.zeros(count),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from hypothesis import strategies as st
 
+from deltastack.fleet.simulator import Config, Requests
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
 
 if TYPE_CHECKING:
@@ -59,3 +61,42 @@ def component_cases(draw: st.DrawFn) -> tuple[list[float], list[list[float]]]:
     components, layers = draw(st.integers(1, 5)), draw(st.integers(1, 4))
     table = draw(st.lists(st.lists(deltas, min_size=components, max_size=components), min_size=layers, max_size=layers))
     return draw(shares(components)), table
+
+
+@st.composite
+def serving_cases(draw: st.DrawFn) -> tuple[Requests, Config, int]:
+    """A few requests and a cramped configuration that serves them all, and a seed for the operator times."""
+    count, seed = draw(st.integers(1, 14)), draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    prompt = random.integers(1, draw(st.sampled_from([3, 20, 80])), count)
+    output = random.integers(1, draw(st.sampled_from([40, 12, 2])), count)
+    images = random.integers(0, 4, count) * random.integers(0, 2, count) if draw(st.booleans()) else np.zeros(count, np.int64)
+    prompt += images
+    rate = draw(st.sampled_from([1000.0, 300.0, 30.0, 1.0]))
+    reuse = draw(st.booleans())
+    requests = Requests(
+        arrival_s=np.cumsum(random.exponential(1 / rate, count)),
+        images=images,
+        image_tokens=np.minimum(images * random.integers(1, 300, count), prompt),
+        prompt_tokens=prompt,
+        output_tokens=output,
+        cached_tokens=random.integers(0, prompt + 1) * reuse,
+        cached_images=random.integers(0, images + 1) * reuse,
+        delay_s=random.exponential(0.5 / rate, count) * random.integers(0, 2, count) * draw(st.booleans()),
+    )
+    budget = draw(st.sampled_from([4, 16, 64, 512]))
+    config = Config(
+        replicas=draw(st.integers(1, 3)),
+        router=draw(st.sampled_from(["round_robin", "least_loaded"])),
+        token_budget=budget,
+        max_sequences=min(draw(st.sampled_from([4, 6, 1, 2])), budget),
+        policy=draw(st.sampled_from(["mixed", "prefill_first"])),
+        kv_policy=draw(st.sampled_from(["on_demand", "reserve"])),
+        kv_capacity_tokens=int((prompt + output).max()) + draw(st.sampled_from([0, 5, 20, 60, 10**5])),
+        host_step_s=draw(st.sampled_from([0.0, 1e-3])),
+        host_sequence_s=draw(st.sampled_from([0.0, 3e-5])),
+        encoder_pool=draw(st.integers(0, 2)),
+        clients=draw(st.sampled_from([0, 0, 1, 3, 20])),
+        macro_steps=draw(st.booleans()),
+    )
+    return requests, config, seed
