@@ -1,0 +1,51 @@
+"""Ratios with intervals, tests of a family, power, factorial effects, attribution and verdicts.
+
+Raw replicates come in, numbers are computed on read. Work is in log ratios; ratios are never
+averaged. One formula family a file; replicates on the first axis, simulations or draws on the last.
+"""
+
+from deltastack.statistics.blocks import block_bootstrap, block_length
+from deltastack.statistics.bootstrap import Resampling, bca, percentile
+from deltastack.statistics.equivalence import Equivalence, equivalent
+from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
+from deltastack.statistics.families import benjamini_hochberg, holm
+from deltastack.statistics.fieller import fieller
+from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
+from deltastack.statistics.jackknife import jackknife
+from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
+from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
+from deltastack.statistics.shapley import order_range, shapley
+from deltastack.statistics.verdict import Verdict, verdict
+
+__all__ = [
+    "Bounds",
+    "Effect",
+    "Equivalence",
+    "Interval",
+    "Resampling",
+    "Verdict",
+    "at_base",
+    "averaged",
+    "bca",
+    "benjamini_hochberg",
+    "block_bootstrap",
+    "block_length",
+    "effects",
+    "equivalent",
+    "fieller",
+    "holm",
+    "jackknife",
+    "log_ratio",
+    "log_ratio_bounds",
+    "log_ratio_unpaired",
+    "mean_bounds",
+    "mean_interval",
+    "minimum_detectable_delta",
+    "order_range",
+    "pair_table",
+    "pairs_needed",
+    "percentile",
+    "replicates_needed",
+    "shapley",
+    "verdict",
+]

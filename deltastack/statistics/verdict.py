@@ -1,0 +1,34 @@
+"""Whether a formula holds: its gap's interval against a tolerance."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from deltastack.errors import FormulaError
+
+if TYPE_CHECKING:
+    from deltastack.statistics.interval import Interval
+
+
+class Verdict(StrEnum):
+    """What an interval says about a claim with a tolerance."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    CANNOT_BE_TOLD = "cannot be told"
+
+
+def verdict(gap: Interval, tolerance: float) -> Verdict:
+    """Holds: the interval lies inside ± tolerance. Fails: wholly outside. Else it is too wide to tell.
+
+    Raises:
+        FormulaError: A tolerance that is not positive.
+    """
+    if not tolerance > 0:
+        raise FormulaError(f"tolerance: found {tolerance:g}, wanted a positive fraction, such as 0.02")
+    if -tolerance <= gap.low and gap.high <= tolerance:
+        return Verdict.HOLDS
+    if gap.low > tolerance or gap.high < -tolerance:
+        return Verdict.FAILS
+    return Verdict.CANNOT_BE_TOLD
