@@ -3,7 +3,7 @@
 from deltastack.fleet.simulator.check import misfits
 from deltastack.fleet.simulator.interface import Config, Requests, Result
 from deltastack.fleet.simulator.latency import e2e_s, percentiles, tpot_s, ttft_s
-from deltastack.fleet.simulator.serving import simulate, simulate_many
+from deltastack.fleet.simulator.serving import simulate, simulate_each, simulate_many
 
 __all__ = [
     "Config",
@@ -13,6 +13,7 @@ __all__ = [
     "misfits",
     "percentiles",
     "simulate",
+    "simulate_each",
     "simulate_many",
     "tpot_s",
     "ttft_s",

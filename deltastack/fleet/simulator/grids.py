@@ -44,18 +44,16 @@ class Grids(NamedTuple):
     """Most images in one encoder run: the end of the grid; more are encoded in several runs."""
 
 
-def segment(grid: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Index of the grid segment in which each x lies, the outer ones open-ended; x's shape."""
-    return np.clip(np.searchsorted(grid, x, side="right") - 1, 0, grid.size - 2)
-
-
-def dense(grid: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Values at 0, 1, ..., count - 1 along the last axis of ``values``, (..., count)."""
-    x = np.arange(count, dtype=np.float64)
-    axis, table = _axis(grid), _stretched(grid, values, -1)
-    low = segment(axis, x)
-    share = (x - axis[low]) / (axis[low + 1] - axis[low])
-    return np.asarray(table[..., low] + share * (table[..., low + 1] - table[..., low]))
+def read(grid: NDArray[np.int64], values: NDArray[np.float64], x: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Values at every x along the last axis of ``values``, (..., x)."""
+    if grid.size == 1:
+        return np.repeat(values, x.size, -1)
+    far = grid[-1] + 1 + max(int(x.max()), 0)
+    slope = (values[..., -1] - values[..., -2]) / (grid[-1] - grid[-2])
+    points = np.append(grid, far)
+    ends = np.concatenate([values, (values[..., -1] + slope * (far - grid[-1]))[..., None]], -1)
+    rows = [np.interp(x, points, row) for row in ends.reshape(-1, points.size)]
+    return np.stack(rows).reshape(*values.shape[:-1], x.size)
 
 
 def _axis(grid: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -80,20 +78,20 @@ def _plane(rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[
 
 def prepare(tables: OperatorTables, config: Config) -> Grids:
     """The tables, dense up to the token budget and the largest batch of ``config``."""
-    tokens = max(config.token_budget, config.max_sequences) + 1
-    batches = config.max_sequences + 1
-    logits_s = dense(tables.logits_n, tables.logits_s, batches)
+    tokens = np.arange(max(config.token_budget, config.max_sequences) + 1)
+    batches = np.arange(config.max_sequences + 1)
+    logits_s = read(tables.logits_n, tables.logits_s, batches)
     logits_s[0] = 0.0
     chunk = _axis(tables.prefill_chunk)
     seen = tables.encoder_tokens.size > 0
     return Grids(
-        step_s=dense(tables.token_n, tables.linear_s, tokens).sum(axis=0),
+        step_s=read(tables.token_n, tables.linear_s.sum(axis=0), tokens),
         logits_s=logits_s,
-        decode_s=_plane(np.arange(batches), tables.decode_kv, dense(tables.decode_batch, tables.decode_attention_s.T, batches).T),
+        decode_s=_plane(batches, tables.decode_kv, read(tables.decode_batch, tables.decode_attention_s.T, batches).T),
         decode_kv=_axis(tables.decode_kv),
         prefill_s=_plane(tables.prefill_chunk, tables.prefill_prefix, tables.prefill_attention_s),
         prefill_chunk=chunk,
-        prefill_cell=segment(chunk, np.arange(tokens, dtype=np.float64)).astype(np.int32),
+        prefill_cell=np.clip(np.searchsorted(chunk, tokens, side="right") - 1, 0, chunk.size - 2).astype(np.int32),
         prefill_prefix=_axis(tables.prefill_prefix),
         encoder_s=_plane(tables.encoder_tokens, tables.encoder_images, tables.encoder_s) if seen else np.zeros((2, 2)),
         encoder_tokens=_axis(tables.encoder_tokens) if seen else np.array([0.0, 1.0]),

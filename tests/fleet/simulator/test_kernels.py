@@ -11,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltastack.fleet.simulator import compiled
-from deltastack.fleet.simulator.grids import dense
+from deltastack.fleet.simulator.grids import read
 from deltastack.fleet.simulator.heap import ENTRY, pop, push, remove
 from deltastack.fleet.simulator.kernels import run_s, steps_before, walk
 
 positive = st.floats(1e-4, 10.0)
 
 
-def test_dense_by_hand() -> None:
+def test_read_by_hand() -> None:
     """1 ms at 2 tokens and 3 ms at 4: 1, 1, 1, 2, 3, 4 ms at 0 .. 5; a lone point is a constant."""
-    assert dense(np.array([2, 4]), np.array([1e-3, 3e-3]), 6).tolist() == pytest.approx([1e-3, 1e-3, 1e-3, 2e-3, 3e-3, 4e-3])
-    assert dense(np.array([7]), np.array([5.0]), 3).tolist() == [5.0, 5.0, 5.0]
+    assert read(np.array([2, 4]), np.array([1e-3, 3e-3]), np.arange(6)).tolist() == pytest.approx(
+        [1e-3, 1e-3, 1e-3, 2e-3, 3e-3, 4e-3]
+    )
+    assert read(np.array([7]), np.array([5.0]), np.arange(3)).tolist() == [5.0, 5.0, 5.0]
 
 
 def test_steps_before_by_hand() -> None:
