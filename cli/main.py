@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import compose, doctor, output, workload
+from cli import compose, doctor, output, run, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 
+app.command()(run.run)
 app.command()(compose.compose)
+app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(workload.app, name="workload")
 

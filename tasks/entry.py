@@ -81,19 +81,20 @@ def die_with_parent(number: int, parent_pid: int) -> None:
 
 
 @contextmanager
-def lock(path: Path, waiting: str) -> Iterator[None]:
+def lock(path: Path, waiting: str, say: Callable[[str], object] = log.info) -> Iterator[None]:
     """Hold the OS lock at ``path``; the kernel frees it when the process ends, however it ends.
 
     Args:
         path: Made if absent, never removed. Its content names the holder, for people.
-        waiting: Logged once if another process holds it.
+        waiting: Said once if another process holds it.
+        say: Who hears it.
     """
     handle = _open_shared(path)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s (held by %s)", waiting, path.read_text().strip() or "unknown")
+            say(f"{waiting} (held by {path.read_text().strip() or 'unknown'})")
             fcntl.flock(handle, fcntl.LOCK_EX)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} in {Path.cwd()}\n".encode(), 0)

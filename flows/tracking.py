@@ -1,0 +1,221 @@
+"""Publishing to MLflow, and the only module that imports it.
+
+Results go to the outbox first (tasks.outbox) and leave it once a server has taken them, so a server that is
+away costs seconds, never results. Every run carries the key of its results: what is there is found again and
+completed, never doubled, also after a delivery that was killed half-way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltastack.errors import TrackingError
+from flows import summary
+from tasks import entry, outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXPERIMENT = "deltastack"
+KEY = "deltastack.key"
+COMPLETE = "deltastack.complete"
+_CAPS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # s; the default is 120
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the default of 7 hangs 247 s on every call to a dead server
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+_BATCH = 100
+"""Parameters, tags and metrics a request (MLflow takes 100 tags or parameters)."""
+
+
+def address(root: Path) -> str:
+    """Where results go: MLFLOW_TRACKING_URI, or the project's own SQLite file."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+
+
+def published(root: Path) -> bool:
+    """Whether the results in the working tree are where they should be, and none waits; imports no MLflow."""
+    uri = address(root)
+    there = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).is_file()
+    return there and not outbox.pending(root) and outbox.delivered(root, outbox.key(root), uri)
+
+
+def publish(root: Path) -> str | None:
+    """Queue the results in the working tree, unless the server has them already; their key."""
+    name = outbox.key(root)
+    if outbox.delivered(root, name, address(root)) and published(root):
+        return name
+    return outbox.put(root)
+
+
+def deliver(root: Path, say: Callable[[str], object] = print) -> list[str]:
+    """Hand every waiting entry to the server, oldest first, each exactly once.
+
+    Returns:
+        The run ids, one an entry.
+
+    Raises:
+        TrackingError: The server did not take them; they stay in the outbox.
+    """
+    delivered: list[str] = []
+    with entry.lock(outbox.lock_path(root), "another process publishes, waiting", say):
+        waiting = outbox.pending(root)
+        if waiting:
+            client = _client(root)
+        for path in waiting:
+            content = outbox.read(path)
+            try:
+                run_id = _take(client, root, content, path.with_suffix(""))
+            except Exception as error:  # MLflow raises whatever its transport raises
+                raise TrackingError(_away(root, error, len(waiting) - len(delivered))) from error
+            outbox.done(root, path, address(root), run_id)
+            delivered.append(run_id)
+    return delivered
+
+
+def _away(root: Path, error: Exception, count: int) -> str:
+    first = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return (
+        f"{address(root)} did not take {count} set{'s' * (count > 1)} of results ({first[:160]}); kept in .run/outbox, "
+        "delivered by the next run or by `deltastack sync`"
+    )
+
+
+def _client(root: Path) -> MlflowClient:
+    """A client whose patience is capped, on a database that was made once."""
+    for name, value in _CAPS.items():
+        os.environ.setdefault(name, value)
+    uri = address(root)
+    if uri.startswith("sqlite:"):
+        prepare(root)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def prepare(root: Path) -> None:
+    """Make or upgrade the SQLite database, once a version: two processes that do it together break it.
+
+    Raises:
+        TrackingError: MLflow could not.
+    """
+    uri = address(root)
+    marker = root / ".run" / f"mlflow-{metadata.version('mlflow')}"
+    with entry.lock(root / ".run" / "locks" / "mlflow-db.lock", "another process makes the tracking database, waiting"):
+        if marker.is_file() and Path(uri.removeprefix("sqlite:///")).is_file():
+            return
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_CAPS})
+        if done.returncode != 0:
+            raise TrackingError(f"mlflow could not make its database {uri}: {done.stderr.strip().splitlines()[-1:]}")
+        marker.write_text(f"{uri}\n")
+
+
+def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path) -> str:
+    """Make, find or complete the run of one entry and of its layers; the run id."""
+    experiment = _experiment(client, root)
+    run = _run(
+        client,
+        experiment,
+        content["key"],
+        {**content["tags"], "mlflow.runName": _name(content), "mlflow.note.content": _note(files)},
+    )
+    if run.data.tags.get(COMPLETE) != "true":
+        _log(client, run, content["metrics"], content["params"])
+        _log_workload(client, run, files / "data" / "workload.parquet")
+        client.log_artifacts(run.info.run_id, str(files))
+        for layer in content["layers"]:
+            _take_layer(client, experiment, run, layer, content)
+        _finish(client, run)
+    return str(run.info.run_id)
+
+
+def _take_layer(client: MlflowClient, experiment: str, parent: Run, layer: str, content: dict[str, Any]) -> None:
+    own = {n: v for n, v in content["metrics"].items() if n.startswith((f"layer/{layer}/", f"shapley/{layer}."))}
+    tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.runName": f"layer={layer}", "layer": layer}
+    run = _run(client, experiment, f"{content['key']}/{layer}", tags)
+    params = {n: v for n, v in content["params"].items() if n.startswith(f"{layer}.")}
+    _log(client, run, own, params)
+    _finish(client, run)
+
+
+def _experiment(client: MlflowClient, root: Path) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    local = address(root).startswith("sqlite:")
+    return str(client.create_experiment(EXPERIMENT, (root / "mlartifacts").as_uri() if local else None))
+
+
+def _run(client: MlflowClient, experiment: str, name: str, tags: dict[str, str]) -> Run:
+    """The one run with that key; twins of a lost answer are deleted."""
+    found = client.search_runs([experiment], f"tags.`{KEY}` = '{name}'", order_by=["attributes.start_time ASC"])
+    for twin in found[1:]:
+        client.delete_run(twin.info.run_id)
+    if found:
+        return found[0]
+    return client.create_run(experiment, tags={KEY: name, **{n: str(v)[:5000] for n, v in tags.items()}})
+
+
+def _log(client: MlflowClient, run: Run, metrics: dict[str, float], params: dict[str, str]) -> None:
+    """One value a metric, no steps; what an interrupted delivery has logged already is left."""
+    from mlflow.entities import Metric, Param
+
+    at = run.info.start_time
+    rows = [Metric(n, v, at, 0) for n, v in metrics.items() if n not in run.data.metrics]
+    pairs = [Param(n, v[:500]) for n, v in params.items() if n not in run.data.params]
+    for some in _batches(rows):
+        client.log_batch(run.info.run_id, metrics=some)
+    for some in _batches(pairs):
+        client.log_batch(run.info.run_id, params=some)
+
+
+def _batches(rows: list[Any]) -> Iterator[list[Any]]:
+    return (rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH))
+
+
+def _log_workload(client: MlflowClient, run: Run, path: Path) -> None:
+    """The workload as the run's input data set."""
+    if (run.inputs and run.inputs.dataset_inputs) or not path.is_file():
+        return
+    import pyarrow.parquet as pq
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    shape = pq.read_metadata(path)
+    columns = [{"name": f.name, "type": str(f.type)} for f in pq.read_schema(path)]
+    dataset = Dataset(
+        name="workload",
+        digest=hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+        source_type="local",
+        source=json.dumps({"uri": "data/workload.parquet"}),
+        schema=json.dumps({"columns": columns}),
+        profile=json.dumps({"num_rows": shape.num_rows}),
+    )
+    client.log_inputs(run.info.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "workload")])])
+
+
+def _finish(client: MlflowClient, run: Run) -> None:
+    client.set_tag(run.info.run_id, COMPLETE, "true")
+    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def _name(content: dict[str, Any]) -> str:
+    """A name that sorts by time: ``2026-11-22T2350Z idle+storage``."""
+    stamp = content["created"][:16].replace(":", "")
+    return f"{stamp}Z {'+'.join(content['layers']) or 'base'}"
+
+
+def _note(files: Path) -> str:
+    """The evidence card: what the description panel of the run shows."""
+    return "```\n" + "\n".join(summary.lines(outbox.read(files / outbox.METRICS))) + "\n```"
