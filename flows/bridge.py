@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -159,7 +160,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         "PATH": path,
         "PYTHONPATH": code,
         "PYTHONUNBUFFERED": "1",
-        "SHELL": "/bin/sh",  # it replaces itself by the command, so that the stage is DVC's own child
+        "SHELL": shutil.which("bash") or "/bin/sh",  # bash replaces itself by the command: the stage is DVC's own child
         "DVC_NO_ANALYTICS": "1",
         PARENT: str(os.getpid()),
     }

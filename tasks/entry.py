@@ -123,8 +123,8 @@ def _guarded(stage: str, run: Callable[..., None], words: list[str], *, measured
     try:
         root = root_from(Path.cwd())
         name = _full_name(stage, run, words)
-        if parent := os.environ.get(STARTED_BY):
-            die_with_parent(signal.SIGKILL, int(parent))
+        if "DVC_STAGE" in os.environ:
+            die_with_parent(signal.SIGKILL, int(os.environ.get(STARTED_BY, os.getppid())))
         _under_locks(root, name, run, words, measured=measured)
     except DeltastackError as error:
         _tell(error)

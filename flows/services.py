@@ -1,0 +1,227 @@
+"""``python -m flows.services up | down | status``: Prefect server, worker and MLflow on loopback.
+
+``up`` starts what does not run yet, makes the work pool, deploys prefect.yaml and prints three addresses; a second
+``up`` changes nothing. ``down`` ends all of it: SIGTERM, a wait, SIGKILL, the worker before its server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from deltastack.errors import DeltastackError, InputError, PreflightError
+from flows import state, tracking
+from tasks import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOST = "127.0.0.1"
+POOL = "deltastack"
+PORTS = {"prefect": 4200, "mlflow": 5000}
+"""Tried first; another free port is taken if something else listens there."""
+PATIENCE_S = 120.0
+GRACE_S = 10.0
+OFFLINE = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+STOPPING_ORDER = ("worker", "prefect", "mlflow")
+
+
+class Plan(NamedTuple):
+    """How one service starts, and the address that tells it is well."""
+
+    name: str
+    words: list[str]
+    url: str | None
+    health: str | None
+
+
+_WORKER = Plan("worker", ["prefect", "worker", "start", "--pool", POOL, "--limit", "2"], None, None)
+
+
+def main() -> int:
+    """Do what the one word on the command line says; the exit code."""
+    actions = {"up": up, "down": down, "status": status}
+    try:
+        root = entry.root_from(Path.cwd())
+        if len(sys.argv) != 2 or sys.argv[1] not in actions:  # noqa: PLR2004 - the program and its word
+            raise InputError(f"usage: python -m flows.services {' | '.join(actions)}")
+        with entry.lock(root / ".run" / "locks" / "services.lock", "another process starts or stops the services, waiting", _say):
+            actions[sys.argv[1]](root)
+    except DeltastackError as error:
+        sys.stderr.write(f"deltastack: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def up(root: Path) -> None:
+    """Start what does not run, deploy, print the addresses.
+
+    Raises:
+        PreflightError: A service did not come up; the end of its log is in the message.
+    """
+    tracking.prepare(root)
+    servers = [_prefect(root), _mlflow(root)]
+    for plan in servers:
+        _start(root, plan, {})
+    for plan in servers:
+        _await(root, plan)
+    api = {"PREFECT_API_URL": f"{servers[0].url}/api"}
+    _deploy(root, api)
+    _start(root, _WORKER, api)
+    _await(root, _WORKER)
+    status(root)
+
+
+def down(root: Path) -> None:
+    """Stop everything that ``up`` started, and all it started in turn."""
+    running = state.load(root)
+    for name in STOPPING_ORDER:
+        if name in running and state.alive(running[name]):
+            _stop(running[name])
+            _say(f"{name} stopped")
+    state.path(root).unlink(missing_ok=True)
+
+
+def status(root: Path) -> None:
+    """Print one line a service."""
+    running = state.load(root)
+    words = {"prefect": "Prefect server", "worker": "Prefect worker", "mlflow": "MLflow"}
+    for name, text in words.items():
+        service = running.get(name)
+        well = service is not None and state.alive(service)
+        place = (service.url or f"pool {POOL}, process {service.pid}") if service and well else "not running"
+        _say(f"{text:15} {place}")
+
+
+def _prefect(root: Path) -> Plan:
+    port = _port(root, "prefect")
+    url = f"http://{HOST}:{port}"
+    return Plan("prefect", ["prefect", "server", "start", "--host", HOST, "--port", str(port)], url, f"{url}/api/health")
+
+
+def _mlflow(root: Path) -> Plan:
+    port = _port(root, "mlflow")
+    url = f"http://{HOST}:{port}"
+    store = ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--artifacts-destination", str(root / "mlartifacts")]
+    return Plan(
+        "mlflow", ["mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store], url, f"{url}/health"
+    )
+
+
+def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:
+    """Start the service unless it runs, and write it down."""
+    running = state.load(root)
+    if plan.name in running and state.alive(running[plan.name]):
+        return
+    log = _log(root, plan)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *plan.words],
+            cwd=root,
+            env=_environment(root, more),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    service = state.Service(plan.name, process.pid, psutil.Process(process.pid).create_time(), plan.url)
+    state.save(root, [*(s for n, s in running.items() if n != plan.name), service])
+
+
+def _await(root: Path, plan: Plan) -> None:
+    """Wait until the service is well (a worker: until it says that it started)."""
+    service, log = state.load(root)[plan.name], _log(root, plan)
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end and state.alive(service):
+        if state.answers(plan.health) if plan.health else "started!" in log.read_text():
+            return
+        time.sleep(0.2)
+    tail = " / ".join(log.read_text().splitlines()[-5:])
+    raise PreflightError(f"{plan.name} did not come up within {PATIENCE_S:.0f} s; the end of {log}: {tail}")
+
+
+def _deploy(root: Path, api: Mapping[str, str]) -> None:
+    """Make the work pool and the deployments of prefect.yaml, once a server and version of the file."""
+    marker = root / ".run" / "deployed"
+    key = f"{state.load(root)['prefect'].started} {hashlib.sha256((root / 'prefect.yaml').read_bytes()).hexdigest()}\n"
+    if marker.is_file() and marker.read_text() == key:
+        return
+    for words in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", *words],
+            cwd=root,
+            env=_environment(root, api),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise PreflightError(f"prefect {' '.join(words)} failed: {(done.stderr or done.stdout).strip()[-400:]}")
+    marker.write_text(key)
+
+
+def _log(root: Path, plan: Plan) -> Path:
+    return root / ".run" / "logs" / f"{plan.name}.log"
+
+
+def _environment(root: Path, more: Mapping[str, str]) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    code = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    home = os.environ.get("PREFECT_HOME") or str(root / ".run" / "prefect")
+    kept = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    return {**kept, **OFFLINE, "PATH": path, "PYTHONPATH": code, "PREFECT_HOME": home, **more}
+
+
+def _port(root: Path, name: str) -> int:
+    """The port of the service that runs, else the customary one if it is free, else any free one."""
+    there = state.load(root).get(name)
+    if there is not None and there.url is not None and state.alive(there):
+        return int(there.url.rsplit(":", 1)[1])
+    for port in (PORTS[name], 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((HOST, port))
+                return int(probe.getsockname()[1])
+    raise PreflightError(f"no free port for {name} on {HOST}")
+
+
+def _stop(service: state.Service) -> None:
+    """End the process and all it started: SIGTERM, a wait, SIGKILL."""
+    try:
+        leader = psutil.Process(service.pid)
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        _, family = psutil.wait_procs(family, timeout=GRACE_S)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
