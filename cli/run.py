@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 def run(
+    trace: Annotated[str | None, typer.Option(help="A trace to read, or `default` for the built-in workload.")] = None,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Drop bad rows of the trace and count them.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; marked as not canonical.")] = False,
     force_measure: Annotated[bool, typer.Option("--force-measure", help="Measure again, even if nothing changed.")] = False,
     target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
@@ -29,6 +31,10 @@ def run(
     from tasks import choices, entry
 
     root = entry.root_from(Path.cwd())
+    if trace is not None:
+        from tasks import workload
+
+        workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
     choices.set_profile(root, "quick" if quick else "default")
     with _progress() as (begin, step):
         listener = start.Listener(output.say, begin, step)

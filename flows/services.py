@@ -76,6 +76,7 @@ def up(root: Path) -> None:
         PreflightError: A service did not come up; the end of its log is in the message.
     """
     tracking.prepare(root)
+    Path(_environment(root, {})["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     servers = [_prefect(root), _mlflow(root)]
     for plan in servers:
         _start(root, plan, {})

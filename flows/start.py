@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.errors import TrackingError
+from deltastack.errors import PreflightError, TrackingError
 from flows import bridge, planning, receipts, state, tracking
 from tasks.outcome import PROGRESS, Done, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 RESULTS = "aggregate"
 QUIET = {
@@ -55,6 +55,7 @@ def run(root: Path, target: str, *, remeasure: bool, listener: Listener) -> Ende
         listener: Hears about it.
 
     Raises:
+        PreflightError: Prefect's server did not come up.
         StageError: Stages failed.
         UnknownNameError: There is no such stage.
     """
@@ -67,9 +68,7 @@ def run(root: Path, target: str, *, remeasure: bool, listener: Listener) -> Ende
         return Ended([receipts.complete(root, Done(n, Outcome.UNCHANGED), found.cache) for n in todo.order], ran=False)
     listener.begin(len(todo.order))
     with _engine(root), _watched(listener):
-        from flows.stack import stack
-
-        return Ended(stack(target, remeasure=remeasure), ran=True)
+        return Ended(_flow(target, remeasure=remeasure), ran=True)
 
 
 def sync(root: Path, say: Callable[[str], object]) -> list[str]:
@@ -80,6 +79,17 @@ def sync(root: Path, say: Callable[[str], object]) -> list[str]:
     """
     tracking.publish(root)
     return tracking.deliver(root, say)
+
+
+def _flow(target: str, *, remeasure: bool) -> list[Done]:
+    from flows.stack import stack
+
+    try:
+        return stack(target, remeasure=remeasure)
+    except RuntimeError as error:
+        if "Prefect API server" not in str(error):
+            raise
+        raise PreflightError(f"{error} Is this machine very busy? Try again, or start one that stays: make up") from error
 
 
 def _publish(root: Path, say: Callable[[str], object]) -> None:
@@ -95,7 +105,8 @@ def _publish(root: Path, say: Callable[[str], object]) -> None:
 def _engine(root: Path) -> Iterator[None]:
     """Prefect's settings: the server of ``make up`` if it answers, else one that lives as long as this run."""
     os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
-    os.environ.setdefault("PREFECT_HOME", str(root / ".run" / "prefect"))
+    home = Path(os.environ.setdefault("PREFECT_HOME", str(root / ".run" / "prefect")))
+    home.mkdir(parents=True, exist_ok=True)
     if (api := state.prefect_api(root)) is not None:
         os.environ["PREFECT_API_URL"] = api
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
