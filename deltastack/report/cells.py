@@ -1,0 +1,142 @@
+"""The factorial as arrays: one block of amounts for each bench, basis and resource of a joint table.
+
+Axes: cells (2^k, bit i set where layer i is on), components C, samples S. On the fleet a sample is a draw of the model's
+parameters (sample 0 the central values); on the testbed it is a block of runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deltastack.errors import EvidenceError
+from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name, cell_of, weakest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Factorial:
+    """Amounts (2^k, C, S) of one resource in every cell."""
+
+    bench: Bench
+    basis: Basis
+    resource: Resource
+    layers: tuple[str, ...]
+    components: tuple[Component, ...]
+    amounts: NDArray[np.float64]
+    evidence: Evidence
+    canonical: bool
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """Amounts over all components, (2^k, S)."""
+        summed: NDArray[np.float64] = self.amounts.sum(axis=1)
+        return summed
+
+    @property
+    def singles(self) -> tuple[int, ...]:
+        """Places of the cells with exactly one layer on, in the order of ``layers``."""
+        return tuple(1 << i for i in range(len(self.layers)))
+
+    @property
+    def full(self) -> int:
+        """Place of the cell with every layer on."""
+        return (1 << len(self.layers)) - 1
+
+    @property
+    def drawn(self) -> bool:
+        """Whether samples are draws of a model (and not blocks of measurements)."""
+        return self.bench is Bench.FLEET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A resource of which a total cannot be formed, and why."""
+
+    bench: Bench
+    basis: Basis
+    resource: Resource
+    evidence: Evidence
+    canonical: bool
+    reason: str
+
+
+def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
+    """The place of a cell: bit i set where layer i is on.
+
+    >>> place(frozenset({"idle"}), ("storage", "idle"))
+    2
+    """
+    return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
+
+
+def factorials(joint: pd.DataFrame, order: tuple[str, ...]) -> tuple[list[Factorial], list[Absent]]:
+    """Every resource of a joint table (contract JOINT), layers in ``order``.
+
+    A resource with a missing amount is absent with that amount's reason.
+
+    Raises:
+        EvidenceError: A cell was not run in some sample, so there is no factorial.
+    """
+    found: list[Factorial] = []
+    absent: list[Absent] = []
+    for (bench, basis, resource), rows in joint.groupby(["bench", "basis", "resource"], sort=False):
+        layers = _layers(rows, order)
+        evidence = weakest(Evidence(e) for e in rows["evidence"].unique())
+        head: dict[str, Any] = {"bench": Bench(str(bench)), "basis": Basis(str(basis)), "resource": Resource(str(resource))}
+        canonical = bool(rows["canonical"].all())
+        if rows["amount"].isna().any():
+            reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
+            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
+            continue
+        components, amounts = _amounts(rows, layers)
+        found.append(
+            Factorial(**head, layers=layers, components=components, amounts=amounts, evidence=evidence, canonical=canonical)
+        )
+    return found, absent
+
+
+def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
+    on = frozenset().union(*(cell_of(c) for c in rows["cell"].unique()))
+    unknown = on - set(order)
+    if unknown:
+        raise EvidenceError(
+            f"the joint table has layers that params do not: {', '.join(sorted(unknown))}; run the joint stage again"
+        )
+    return tuple(layer for layer in order if layer in on)
+
+
+def _amounts(rows: pd.DataFrame, layers: tuple[str, ...]) -> tuple[tuple[Component, ...], NDArray[np.float64]]:
+    """Components and their amounts (2^k, C, S); a component that a cell does not have is 0 there."""
+    keys = rows["block"].astype("int64") * (int(rows["replicate"].max()) + 1) + rows["replicate"].astype("int64")
+    samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
+    components = tuple(c for c in Component if c in set(rows["component"]))
+    where = {cell_name(layer for i, layer in enumerate(layers) if m >> i & 1): m for m in range(1 << len(layers))}
+    shape = (len(where), len(components), samples.size)
+    cell = rows["cell"].map(where).to_numpy(dtype=np.int64)
+    component = rows["component"].map({c: i for i, c in enumerate(components)}).to_numpy(dtype=np.int64)
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, (cell, component, sample), rows["amount"].to_numpy(dtype=np.float64))
+    np.add.at(count, (cell, component, sample), 1)
+    _complete(count.max(axis=1) > 0, list(where))
+    return components, total / np.maximum(count, 1)
+
+
+def _complete(run: NDArray[np.bool_], names: list[str]) -> None:
+    """Every cell (2^k, S) was run in every sample.
+
+    Raises:
+        EvidenceError: Some was not.
+    """
+    short = np.flatnonzero(~run.all(axis=1))
+    if short.size:
+        first = int(short[0])
+        raise EvidenceError(
+            f"no full factorial: {short.size} of {len(names)} cells lack runs, first '{names[first]}' "
+            f"({int(run[first].sum())} of {run.shape[1]}); run the joint stage again, it goes on where it stopped"
+        )

@@ -1,0 +1,144 @@
+"""Formulas held against the joint truth: totals, gaps and verdicts, one row a bench, basis, resource and formula.
+
+Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
+the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw, blocks
+of measurements a jackknife over blocks; a single sample gives no interval, and then no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltastack import composition, statistics
+from deltastack.contracts import TOTAL
+from deltastack.errors import FormulaError
+from deltastack.statistics import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deltastack.report.cells import Absent, Factorial
+
+FORMULAS = ("independent", "weighted", "by_component", "pairwise", "joint")
+ONE_LAYER = "one layer: nothing to compose"
+ONE_SAMPLE = "a single sample has no interval"
+Statistic = Callable[["Factorial"], NDArray[np.float64]]
+
+
+class Estimate(NamedTuple):
+    """A number and its interval; the ends are None where there is a single sample."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
+    """Total saving by formula, (S,) each.
+
+    ``weighted`` is the paper's sum: with w_i the share of the resource that layer i acts on and Δ_i its saving inside that
+    share, w_i Δ_i is its saving of the whole; so it is the sum of the single savings. See ``overlap``.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell.
+    """
+    total = f.totals
+    base, alone, joint = total[0], total[list(f.singles)], total[f.full]
+    deltas = composition.delta(np.broadcast_to(base, alone.shape), alone)
+    beta = statistics.pair_table(np.log(total)) if (total > 0).all() else None
+    return {
+        "independent": composition.independent(deltas),
+        "weighted": composition.additive(deltas),
+        "by_component": composition.by_component_amounts(f.amounts[0], f.amounts[list(f.singles)]),
+        **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
+        "joint": composition.delta(base, joint),
+    }
+
+
+def overlap(f: Factorial, threshold: float = 1e-9) -> float:
+    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap."""
+    base = f.amounts[0].mean(axis=-1)
+    whole = base.sum()
+    changed = [np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole for s in f.singles]
+    return float(sum(base[c].sum() for c in changed) / whole)
+
+
+def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
+    """A statistic of a factorial, (S,) by sample, with its interval.
+
+    Blocks are averaged before the statistic is taken (a ratio of means, never a mean of ratios); its jackknife leaves
+    out one block at a time, all of them at once.
+    """
+    if f.amounts.shape[-1] == 1:
+        return Estimate(float(of(f)[0]), None, None)
+    if f.drawn:
+        found = of(f)
+        low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Estimate(float(found[0]), float(min(low, found[0])), float(max(high, found[0])))
+    n = f.amounts.shape[-1]
+    whole = f.amounts.sum(axis=-1, keepdims=True)
+    middle = float(of(replace(f, amounts=whole / n))[0])
+    without = of(replace(f, amounts=(whole - f.amounts) / (n - 1)))
+    mean, low, high = (float(x) for x in statistics.mean_bounds(n * middle - (n - 1) * without, confidence=confidence))
+    return Estimate(middle, low + middle - mean, high + middle - mean)
+
+
+def totals(found: list[Factorial], absent: list[Absent], *, tolerance: float, confidence: float) -> pd.DataFrame:
+    """The table TOTAL."""
+    rows: list[tuple[object, ...]] = []
+    for f in found:
+        rows += _rows(f, tolerance, confidence)
+    for a in absent:
+        nothing = (None,) * 6
+        rows += [
+            (a.bench, a.basis, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical) for n in FORMULAS
+        ]
+    return TOTAL.frame(rows)
+
+
+def _rows(f: Factorial, tolerance: float, confidence: float) -> list[tuple[object, ...]]:
+    head = (f.bench, f.basis, f.resource)
+    try:
+        present = tuple(values(f))
+    except FormulaError as error:
+        nothing = (None,) * 6
+        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), f.canonical) for n in FORMULAS]
+    rows: list[tuple[object, ...]] = []
+    for name in present:
+        total = estimate(f, partial(_value, name=name), confidence)
+        if name == "joint":
+            reason = ONE_SAMPLE if total.low is None else None
+            rows.append((*head, name, *total, None, None, None, "truth", f.evidence, reason, f.canonical))
+        else:
+            gap = estimate(f, partial(_gap, name=name), confidence)
+            word, why = _verdict(f, name, gap, tolerance, confidence)
+            rows.append((*head, name, *total, *gap, word, f.evidence, why, f.canonical))
+    return rows
+
+
+def _value(f: Factorial, *, name: str) -> NDArray[np.float64]:
+    return values(f)[name]
+
+
+def _gap(f: Factorial, *, name: str) -> NDArray[np.float64]:
+    found = values(f)
+    return composition.gap(found[name], found["joint"])
+
+
+def _verdict(f: Factorial, name: str, gap: Estimate, tolerance: float, confidence: float) -> tuple[str, str | None]:
+    if len(f.layers) == 1:
+        return "holds", ONE_LAYER
+    shares = overlap(f)
+    reason = f"the layers' shares sum to {shares:.2f}: they overlap" if name == "weighted" and shares > 1 + 1e-9 else None
+    if gap.low is None or gap.high is None:
+        return "cannot be told", ONE_SAMPLE
+    found = Interval(
+        estimate=gap.value, low=gap.low, high=gap.high, confidence=confidence, n=f.amounts.shape[-1], method="paired gap"
+    )
+    return str(statistics.verdict(found, tolerance)), reason
