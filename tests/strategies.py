@@ -86,7 +86,7 @@ def serving_cases(draw: st.DrawFn) -> tuple[Requests, Config, int]:
     )
     budget = draw(st.sampled_from([4, 16, 64, 512]))
     config = Config(
-        replicas=draw(st.integers(1, 3)),
+        replicas=draw(st.sampled_from([1, 2, 3, 5])),
         router=draw(st.sampled_from(["round_robin", "least_loaded"])),
         token_budget=budget,
         max_sequences=min(draw(st.sampled_from([4, 6, 1, 2])), budget),

@@ -21,7 +21,7 @@ def run(state: State, grids: Grids) -> None:
     """Serve every request; afterwards every clock stands at the last finish."""
     total = state.total[0]
     while total.finished < state.requests.size:
-        g = _earliest(state)
+        g = state.race[1]
         step_s = state.replicas[g].next_s
         arrival_s = next_arrival_s(state)
         ready_s = state.future[0].key if total.future > 0 else np.inf
@@ -32,16 +32,6 @@ def run(state: State, grids: Grids) -> None:
         else:
             advance(state, grids, g, horizon_s(state, g))
     _close(state)
-
-
-@compiled
-def _earliest(state: State) -> int:
-    """The replica whose next step starts first, the lowest number among equals."""
-    first = 0
-    for g in range(1, state.replicas.size):
-        if state.replicas[g].next_s < state.replicas[first].next_s:
-            first = g
-    return first
 
 
 @compiled

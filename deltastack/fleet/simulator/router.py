@@ -14,6 +14,7 @@ import numpy as np
 from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.heap import pop, push
 from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap
+from deltastack.fleet.simulator.race import reseat
 from deltastack.fleet.simulator.replica import enqueue
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _offer(state: State, request: int, now_s: float) -> None:
     enqueue(state, g, request)
     rep = state.replicas[g]
     if rep.next_s == np.inf:
-        rep.next_s = max(rep.clock_s, now_s)
+        reseat(state, g, max(rep.clock_s, now_s))
 
 
 @compiled

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from deltastack.fleet.simulator.heap import ENTRY
+from deltastack.fleet.simulator.race import tree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +59,8 @@ class State(NamedTuple):
 
     requests: NDArray[np.void]
     replicas: NDArray[np.void]
+    race: NDArray[np.int64]
+    """Tree of winners over ``next_s``, see ``race``."""
     decoding: NDArray[np.void]
     """(G B) entries keyed by the decode step of the last token, one heap a replica."""
     order: NDArray[np.int64]
@@ -87,6 +90,7 @@ def allocate(requests: Requests, config: Config, bin_s: float) -> State:
     return State(
         requests=_requests(requests),
         replicas=_replicas(replicas),
+        race=tree(replicas),
         decoding=np.zeros(replicas * (most + 1), ENTRY),
         order=np.zeros((replicas, 2 * most + 2), np.int64),
         fresh=np.zeros(most + 1, np.int64),

@@ -15,6 +15,7 @@ import numpy as np
 from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.kernels import prefill_attention_s, run_s, steps_before, walk
 from deltastack.fleet.simulator.occupancy import encode, occupy, skip_encoder_gap, skip_gap
+from deltastack.fleet.simulator.race import reseat
 from deltastack.fleet.simulator.replica import admissible, admit, evict, first_tokens, last_tokens
 from deltastack.fleet.simulator.state import NOBODY
 
@@ -40,7 +41,7 @@ def advance(state: State, grids: Grids, g: int, horizon_s: float) -> None:
     else:
         _decode_steps(state, grids, g, horizon_s)
     busy = rep.decoding > 0 or rep.partial != NOBODY or rep.first != NOBODY
-    rep.next_s = rep.clock_s if busy else np.inf
+    reseat(state, g, rep.clock_s if busy else np.inf)
 
 
 @compiled
