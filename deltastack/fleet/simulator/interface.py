@@ -24,11 +24,11 @@ class Requests:
     prompt_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
     cached_tokens: NDArray[np.int64]
-    """Leading prompt tokens whose keys and values need no compute (still resident, still occupy KV)."""
+    """Leading prompt tokens whose keys and values need no compute (they occupy KV all the same); all but one at most."""
     cached_images: NDArray[np.int64]
     """Images whose embeddings need no encoder run."""
     delay_s: NDArray[np.float64]
-    """Extra time between arrival and eligibility: restores, transfers, wake-ups."""
+    """Extra time between arrival (with an encoder pool: its encoding) and eligibility: restores, transfers, wake-ups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,11 @@ class Config:
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
     encoder_pool: int = 0
-    """Encoder accelerators apart from the replicas; 0 encodes inline."""
+    """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before the step that admits."""
     clients: int = 0
     """Closed loop: this many requests in flight, arrivals ignored; 0 is open loop."""
     macro_steps: bool = True
-    """Jump over runs of decode-only steps; the result agrees with single steps to 1e-3."""
+    """Jump over runs of decode-only steps; a jump ends at grid points, so the result is that of single steps up to rounding."""
     kv_bins: int = 0
     """Number of equal time bins in which KV occupancy is recorded; 0 records none."""
 
@@ -108,7 +108,7 @@ class Result:
     peak_batch: int
     """Most sequences in one step."""
     extrapolated: tuple[str, ...]
-    """Axes of the operator tables on which the run may have left the grid, each with the value and the bound."""
+    """Axes of the operator tables on which the run may have left the grid, each with its range and the grid's."""
     kv_token_s: float
     """Integral of resident KV tokens over time, summed over replicas."""
     kv_peak_tokens: NDArray[np.int64]
