@@ -1,0 +1,119 @@
+"""metrics.json: the dotted names of the design, nested so that DVC, MLflow and pandas flatten them alike.
+
+``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
+``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``. The bench alone stands for its headline
+basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent; sentences and tables stand in summary.json.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from deltastack.report import words
+from deltastack.report.results import HEADLINE
+
+if TYPE_CHECKING:
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+    from deltastack.report.totals import Estimate
+
+
+def metrics(results: Results) -> dict[str, Any]:
+    """The whole of metrics.json."""
+    tree: dict[str, Any] = {}
+    for row in _rows(results):
+        where = _bench(row["bench"], row["basis"])
+        _put(tree, ["delta_total", where, row["resource"]], row["formula"], (row["delta"], row["lo"], row["hi"]))
+        if row["formula"] != "joint":
+            _put(tree, ["gap", where, row["resource"]], row["formula"], (row["gap"], row["gap_lo"], row["gap_hi"]))
+    for f in results.found:
+        for share in results.shares(f):
+            at = _bench(f.bench, f.basis)
+            _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone)
+            _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
+    classes = sorted({str(f.evidence) for f in results.found})
+    return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
+
+
+def _overall(results: Results) -> str:
+    """The verdict on the product over all headline totals: fails if it fails anywhere."""
+    rows = [r for r in _rows(results) if r["formula"] == "independent" and r["basis"] == HEADLINE[r["bench"]]]
+    found = {r["verdict"] for r in rows}
+    return next((v for v in ("fails", "cannot be told", "holds") if v in found), "cannot be told")
+
+
+def wording(results: Results) -> dict[str, Any]:
+    """The whole of summary.json, what is said and not counted: headline, verdicts, evidence, conditions."""
+    verdicts: dict[str, Any] = {}
+    evidence: dict[str, Any] = {}
+    for row in _rows(results):
+        name = f"{_bench(row['bench'], row['basis'])}.{row['resource']}"
+        if row["formula"] != "joint":
+            verdicts.setdefault(name, {})[row["formula"]] = row["verdict"]
+        evidence[name] = row["evidence"]
+    return {
+        "headline": [words.verdict_sentence(results, b) for b in results.benches()],
+        "canonical": results.stack.canonical,
+        "profile": results.stack.profile,
+        "layers": list(results.stack.layers),
+        "workload": results.workload.get("words"),
+        "text_only": words.text_only_note(results),
+        "verdict": verdicts,
+        "evidence": evidence,
+        "table": _table(results),
+        "targets": [_answer(a) for a in results.answers()],
+    }
+
+
+def _table(results: Results) -> list[dict[str, Any]]:
+    """The layer table of the headline resources, losses first."""
+    rows = []
+    for bench in results.benches():
+        resource = words.headline_resource(results, bench)
+        f = results.of(bench, HEADLINE[bench], resource) if resource else None
+        rows += [_line(f, s.layer, s.alone) for s in results.shares(f)] if f else []
+    return sorted(rows, key=lambda r: r["delta"])
+
+
+def _line(f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
+    return {
+        "layer": layer,
+        "bench": f.bench,
+        "resource": f.resource,
+        "delta": alone.value,
+        "lo": alone.low,
+        "hi": alone.high,
+        "basis": words.BASIS[f.basis],
+        "evidence": f.evidence,
+    }
+
+
+def _answer(a: Any) -> dict[str, Any]:
+    return {
+        "target": a.target.words,
+        "resource": a.resource,
+        "verdict": a.verdict,
+        "margin": a.margin,
+        "layers": list(a.layers),
+        "one_percent_modules": a.modules,
+    }
+
+
+def _rows(results: Results) -> list[dict[str, Any]]:
+    if results.total is None or results.total.empty:
+        return []
+    return [{str(k): v for k, v in row.items()} for row in results.total.to_dict("records")]
+
+
+def _bench(bench: str, basis: str) -> str:
+    return str(bench) if basis in {str(b) for b in HEADLINE.values()} else f"{bench}_{basis}"
+
+
+def _put(tree: dict[str, Any], path: list[str], name: str, numbers: tuple[float | None, ...]) -> None:
+    """Set ``name``, ``name.lo`` and ``name.hi`` below ``path``; what is absent or not finite is left out."""
+    for key in path:
+        tree = tree.setdefault(str(key), {})
+    for suffix, number in zip(("", ".lo", ".hi"), numbers, strict=True):
+        if number is not None and math.isfinite(number):
+            tree[f"{name}{suffix}"] = float(number)

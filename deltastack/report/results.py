@@ -1,0 +1,109 @@
+"""What a report is made of: the tables of one run of the graph, and what was computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from deltastack.model import Basis, Bench, Params, Resource
+from deltastack.report import attribution, targets
+from deltastack.report.cells import Absent, Factorial, factorials
+from deltastack.report.totals import totals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+class Stack(Params):
+    """params/stack.yaml."""
+
+    layers: tuple[str, ...] = Field(min_length=1)
+    tolerance: float = Field(gt=0, lt=1, description="a formula holds if its gap lies inside +/- this fraction")
+    confidence: float = Field(gt=0, lt=1)
+    profile: str = Field(pattern="^(default|quick)$")
+
+    @property
+    def canonical(self) -> bool:
+        """Whether numbers of this profile may be quoted."""
+        return self.profile == "default"
+
+
+HEADLINE = {Bench.FLEET: Basis.AT_CAPACITY, Bench.TESTBED: Basis.PER_SESSION}
+"""The basis that speaks for a bench: what a request costs when the deployment is used up to its latency goals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Results:
+    """Tables in, totals and attribution out; nothing here reads a file."""
+
+    stack: Stack
+    workload: Mapping[str, Any]
+    baseline: pd.DataFrame
+    deltas: Mapping[str, pd.DataFrame]
+    """One table (contract DELTA) a layer and bench, by ``layer/bench``."""
+    joint: Mapping[Bench, pd.DataFrame]
+    found: tuple[Factorial, ...] = field(default=())
+    absent: tuple[Absent, ...] = field(default=())
+    total: pd.DataFrame | None = None
+
+    def of(self, bench: Bench, basis: Basis, resource: Resource) -> Factorial | None:
+        """The factorial of one resource, if it was run."""
+        for f in self.found:
+            if (f.bench, f.basis, f.resource) == (bench, basis, resource):
+                return f
+        return None
+
+    def benches(self) -> tuple[Bench, ...]:
+        """Benches that have a joint table."""
+        return tuple(b for b in Bench if b in self.joint)
+
+    def shares(self, f: Factorial) -> list[attribution.Share]:
+        """Attribution of one factorial at the stack's confidence."""
+        return attribution.shares(f, self.stack.confidence)
+
+    def pairs(self, f: Factorial) -> list[attribution.Pair]:
+        """Interactions of one factorial at the stack's confidence."""
+        return attribution.pairs(f, self.stack.confidence)
+
+    def answers(self) -> list[targets.Answer]:
+        """Targets held against the headline basis of every bench."""
+        spoken = [f for f in self.found if f.basis is HEADLINE[f.bench]]
+        return [a for f in spoken for a in targets.answers(f, self.stack.confidence)]
+
+
+def compute(
+    *,
+    stack: Stack,
+    workload: Mapping[str, Any],
+    baseline: pd.DataFrame,
+    deltas: Mapping[str, pd.DataFrame],
+    joint: Mapping[Bench, pd.DataFrame],
+) -> Results:
+    """Everything that follows from the tables.
+
+    Raises:
+        EvidenceError: A joint table is no full factorial.
+    """
+    import pandas as pd
+
+    found: list[Factorial] = []
+    absent: list[Absent] = []
+    for table in joint.values():
+        one, none = factorials(table, stack.layers)
+        found += one
+        absent += none
+    total = totals(found, absent, tolerance=stack.tolerance, confidence=stack.confidence) if found or absent else pd.DataFrame()
+    return Results(
+        stack=stack,
+        workload=workload,
+        baseline=baseline,
+        deltas=deltas,
+        joint=joint,
+        found=tuple(found),
+        absent=tuple(absent),
+        total=total,
+    )

@@ -1,0 +1,119 @@
+"""Numbers as words: savings with their speed-ups, intervals, bases, verdict sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deltastack.model import Basis, Resource
+from deltastack.report.results import HEADLINE
+
+if TYPE_CHECKING:
+    from deltastack.model import Bench
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+    from deltastack.report.totals import Estimate
+
+RESOURCE = {
+    Resource.TIME_S: "accelerator time",
+    Resource.ENERGY_J: "energy",
+    Resource.MEMORY_BYTE_S: "memory over time",
+    Resource.IO_BYTE: "bytes read and written",
+    Resource.COST_USD: "money",
+    Resource.CARBON_G: "carbon",
+    Resource.CPU_S: "processor time",
+    Resource.INSTRUCTIONS: "instructions",
+}
+BASIS = {
+    Basis.AT_TRACE: "per request, at the trace's own rate on a fixed fleet",
+    Basis.AT_CAPACITY: "per request, at the largest rate that meets the latency goals",
+    Basis.PER_SESSION: "per session on this machine",
+}
+HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A signed percentage; an absent number is a dash.
+
+    >>> percent(0.125), percent(-0.5), percent(None), percent(-1e-9)
+    ('+12.5 %', '-50.0 %', '–', '0.0 %')
+    """
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return "–"
+    rounded = round(100 * value, digits)
+    return f"{rounded:+.{digits}f} %" if rounded else f"{0:.{digits}f} %"
+
+
+def interval(e: Estimate, digits: int = 1) -> str:
+    """A saving with its interval.
+
+    >>> from deltastack.report.totals import Estimate
+    >>> interval(Estimate(0.1, 0.05, 0.15)), interval(Estimate(0.1, None, None))
+    ('+10.0 % [+5.0 %, +15.0 %]', '+10.0 % (no interval)')
+    """
+    ends = f"[{percent(e.low, digits)}, {percent(e.high, digits)}]" if e.low is not None else "(no interval)"
+    return f"{percent(e.value, digits)} {ends}"
+
+
+def speed_up(delta: float) -> str:
+    """The ratio that a saving amounts to: 50 % saved is 2.00x.
+
+    >>> speed_up(0.5), speed_up(-0.25)
+    ('2.00x', '0.80x')
+    """
+    return f"{1 / (1 - delta):.2f}x" if delta < 1 else "all of it"
+
+
+def headline_resource(results: Results, bench: Bench) -> Resource | None:
+    """The resource that speaks for a bench: energy where there is any, else processor or accelerator time."""
+    present = {f.resource for f in results.found if f.bench is bench and f.basis is HEADLINE[bench]}
+    return next((r for r in HEADLINE_RESOURCES if r in present), None)
+
+
+def verdict_sentence(results: Results, bench: Bench) -> str:
+    """One sentence with basis: what the stack saves, and whether the formulas say so too."""
+    resource = headline_resource(results, bench)
+    f = results.of(bench, HEADLINE[bench], resource) if resource else None
+    if f is None or results.total is None:
+        return f"On the {bench} bench nothing can be told yet: no resource has a full factorial."
+    by_formula = {r["formula"]: r for r in rows_of(results, f)}
+    saved = float(by_formula["joint"]["delta"])
+    does = "saves" if saved > 0 else "costs" if saved < 0 else "changes"
+    amount = percent(abs(saved)).lstrip("+") if saved else "nothing"
+    truth = f"{' + '.join(f.layers)} {does} {amount} of {RESOURCE[f.resource]} {BASIS[f.basis]} ({bench} bench, {f.evidence})"
+    if len(f.layers) == 1:
+        return f"{truth}. One layer alone: there is nothing to compose."
+    product = by_formula["independent"]
+    says = f"the product of the single savings says {percent(product['delta'])}, a gap of {points(product['gap'])}"
+    return f"{truth}; {says}: it {_does(product['verdict'])}."
+
+
+def rows_of(results: Results, f: Factorial) -> list[dict[str, Any]]:
+    """The rows of TOTAL that belong to one factorial."""
+    if results.total is None or results.total.empty:
+        return []
+    t = results.total
+    mine = t[(t["bench"] == f.bench) & (t["basis"] == f.basis) & (t["resource"] == f.resource)]
+    return [{str(k): v for k, v in row.items()} for row in mine.to_dict("records")]
+
+
+def points(value: float) -> str:
+    """A gap in percentage points.
+
+    >>> points(0.021)
+    '+2.1 points'
+    """
+    return f"{100 * value:+.1f} points"
+
+
+def text_only_note(results: Results) -> str | None:
+    """What a workload without images means for the encoder."""
+    if results.workload.get("text_only_share") == 1:
+        return (
+            "No request of this trace carries an image: the encoder had nothing to do, "
+            "so a layer that acts on the encoder can save nothing here but its idle resources."
+        )
+    return None
+
+
+def _does(verdict: object) -> str:
+    return {"holds": "holds", "fails": "fails"}.get(str(verdict), "cannot be told")

@@ -1,0 +1,70 @@
+"""Stage ``aggregate``: formulas held against the joint truth; data/total.parquet, metrics.json, the page, the figures."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from deltastack import params
+from deltastack.contracts import DELTA, JOINT, TOTAL, USAGE, atomic
+from deltastack.errors import EvidenceError
+from deltastack.model import Bench
+from deltastack.report import Results, Stack, compute, metrics, wording
+from tasks import entry, outbox, pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+KINDS = {"estimated": Bench.FLEET, "measured": Bench.TESTBED}
+
+
+def load(root: Path) -> Results:
+    """The tables of this checkout, and what follows from them.
+
+    Raises:
+        ContractError: A table that breaks its contract.
+        EvidenceError: No joint table at all, or no full factorial.
+    """
+    stack = params.load(root / "params" / "stack.yaml", Stack)
+    joint = {b: JOINT.read(p) for b in Bench if (p := root / f"data/joint/{b}.parquet").is_file()}
+    if not joint:
+        raise EvidenceError("no joint table in data/joint: run `deltastack run`, or `dvc repro`")
+    return compute(
+        stack=stack,
+        workload=json.loads((root / "data/workload.json").read_text()),
+        baseline=USAGE.read(root / "data/baseline.parquet"),
+        deltas=_deltas(root, stack.layers),
+        joint=joint,
+    )
+
+
+def run(root: Path) -> None:
+    """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
+    results = load(root)
+    assert results.total is not None  # noqa: S101 - compute always forms it
+    TOTAL.write(results.total, root / "data/total.parquet")
+    _json(root / "reports/metrics.json", metrics(results))
+    _json(root / "reports/summary.json", wording(results))
+    pages.write(root, results)
+    outbox.put(root)
+
+
+def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    found = {}
+    for layer in layers:
+        for kind, bench in KINDS.items():
+            path = root / "data/delta" / kind / f"{layer}.parquet"
+            if path.is_file():
+                found[f"{layer}/{bench}"] = DELTA.read(path)
+    return found
+
+
+def _json(path: Path, value: dict[str, Any]) -> None:
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    entry.main("aggregate", run)

@@ -1,0 +1,192 @@
+"""The page, the metrics and the last lines: names, sentences, losses first, nothing fetched, null never zero."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deltastack.contracts import USAGE
+from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report.figures import figures
+from deltastack.report.page import html, png, svg
+from tests.report.synthetic import BASE, WHOLE, joint
+
+if TYPE_CHECKING:
+    from deltastack.report import Results
+
+LOSS = dict.fromkeys(Component, 1.25)
+LAYERS = {"storage": WHOLE, "pipeline": LOSS, "idle": {Component.ENCODER: 0.5}}
+MLFLOW_NAME = re.compile(r"^[\w./ :-]+$")
+
+
+def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Results:
+    """A fleet factorial at capacity and at trace, with a baseline and a described workload."""
+    at_trace = joint(layers, {("storage", "pipeline"): 0.1}, samples=20, sd_log=0.05, **planted)
+    at_capacity = at_trace.assign(basis=str(Basis.AT_CAPACITY))
+    rows = [
+        ("fleet", b, 0, c, Resource.ENERGY_J, v, Evidence.SIMULATED, None, "simulation", True)
+        for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)
+        for c, v in BASE.items()
+    ]
+    return compute(
+        stack=Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, profile=profile),
+        workload={
+            "words": "3 requests over 6.2 s",
+            "source": "a <test> & no trace",
+            "dropped_rows": 0,
+            "text_only_share": text_only_share,
+        },
+        baseline=USAGE.frame(rows),
+        deltas={},
+        joint={Bench.FLEET: pd.concat([at_trace, at_capacity], ignore_index=True)},
+    )
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted names."""
+    found: dict[str, Any] = {}
+    for k, v in tree.items():
+        found |= flat(v, f"{prefix}{k}.") if isinstance(v, dict) else {f"{prefix}{k}": v}
+    return found
+
+
+def test_metric_names_are_the_designs() -> None:
+    """The names of the design are there, every name is legal for MLflow, every number is finite."""
+    found = flat(metrics(results()))
+
+    for name in (
+        "delta_total.fleet.energy_j.joint",
+        "delta_total.fleet.energy_j.independent.lo",
+        "delta_total.fleet_at_trace.energy_j.joint",
+        "gap.fleet.energy_j.by_component",
+        "layer/idle/delta.fleet.energy_j",
+        "shapley/storage.fleet.energy_j",
+    ):
+        assert name in found
+    assert all(MLFLOW_NAME.match(n) for n in found)
+    assert all(np.isfinite(v) for v in found.values() if isinstance(v, float))
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_numbers_are_the_planted_ones() -> None:
+    """Alone the loss is -25 %; the joint is 1 - (0.4 + 0.5 + 0.05) x 0.8 x 1.25 e^0.1."""
+    found = flat(metrics(results()))
+
+    assert found["layer/pipeline/delta.fleet.energy_j"] == pytest.approx(-0.25)
+    assert found["delta_total.fleet.energy_j.joint"] == pytest.approx(1 - 0.95 * 0.8 * 1.25 * np.exp(0.1))
+
+
+def test_a_missing_reading_is_no_metric() -> None:
+    """A resource without amounts has no number anywhere, and its reason is on the page."""
+    frame = joint(LAYERS, samples=3)
+    frame["amount"] = np.nan
+    frame["reason"] = "no counter on this machine"
+    made = compute(
+        stack=Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, profile="default"),
+        workload=dict(results().workload),
+        baseline=results().baseline,
+        deltas={},
+        joint={Bench.FLEET: frame},
+    )
+
+    assert not any("energy_j" in n for n in flat(metrics(made)))
+    assert "no counter on this machine" in html(made, {})
+
+
+def test_the_loss_stands_first_and_is_called_a_loss() -> None:
+    """The layer that loses leads the table on the page and in the terminal."""
+    made = results()
+    lines = summary_lines(wording(made))
+    page = html(made, {})
+
+    table = [line for line in lines if line.startswith("  ")]
+    assert "pipeline" in table[0]
+    assert "loses" in table[0]
+    assert page.index("<td>pipeline</td>") < page.index("<td>storage</td>")
+    assert 'class="loss"' in page
+
+
+def test_the_verdict_names_basis_evidence_and_gap() -> None:
+    """Product 1 - 0.95 x 0.8 x 1.25 = +5.0 %, joint -5.0 %: the gap is +10.0 points and the product fails."""
+    sentence = wording(results())["headline"][0]
+
+    assert "storage + pipeline + idle costs 5.0 % of energy per request, at the largest rate" in sentence
+    assert "fleet bench, simulated" in sentence
+    assert "says +5.0 %, a gap of +10.0 points: it fails" in sentence
+
+
+def test_a_text_only_trace_is_told_in_words() -> None:
+    """The encoder had nothing to do: on the page and in the last lines; not said where there are images."""
+    words = "the encoder had nothing to do"
+
+    assert words in html(results(text_only_share=1.0), {})
+    assert any(words in line for line in summary_lines(wording(results(text_only_share=1.0))))
+    assert words not in html(results(), {})
+
+
+def test_a_quick_run_is_marked_everywhere() -> None:
+    """Not canonical in metrics, on the page and first in the last lines."""
+    quick = results(profile="quick")
+
+    assert metrics(quick)["canonical"] is False
+    assert "NOT CANONICAL" in html(quick, {})
+    assert "NOT CANONICAL" in summary_lines(wording(quick))[0]
+    assert "NOT CANONICAL" not in html(results(), {})
+
+
+def test_the_page_stands_alone() -> None:
+    """Under 2 MB, no script, nothing fetched, foreign text escaped, figures inline."""
+    page = html(results(), {"Commit": "abc"})
+
+    assert len(page.encode()) < 2_000_000
+    assert not re.search(r"<script|<link|<iframe|@import|src=|url\(", page)
+    assert not re.search(r'href="(?!#)', page.replace('xlink:href="#', ""))
+    assert "a &lt;test&gt; &amp; no trace" in page
+    assert page.count("<svg") == len(figures(results()))
+    assert "abc" in page
+
+
+def test_every_figure_draws_and_carries_its_rows() -> None:
+    """SVG and PNG come out without a browser; rows are there for the CSV."""
+    names = set()
+    for figure in figures(results()):
+        names.add(figure.name)
+        assert svg(figure).startswith("<svg")
+        assert png(figure).startswith(b"\x89PNG")
+        assert len(figure.rows)
+
+    assert names == {"waterfall-fleet", "forest-fleet", "anatomy-fleet", "predicted"}
+
+
+def test_the_waterfall_sums() -> None:
+    """Base, single savings and the interaction end exactly at the joint; the loss goes up."""
+    rows = next(f for f in figures(results()) if f.name == "waterfall-fleet").rows.set_index("step")
+
+    assert rows.loc["interaction", "to"] == pytest.approx(rows.loc["joint", "to"])
+    assert rows.loc["pipeline", "to"] - rows.loc["pipeline", "from"] == pytest.approx(25.0)
+    steps = rows.drop(["base", "joint"])
+    assert 100 + (steps["to"] - steps["from"]).sum() == pytest.approx(rows.loc["joint", "to"])
+
+
+def test_one_layer_says_that_there_is_nothing_to_compose() -> None:
+    """A stack of one layer claims no composition."""
+    one = results(layers={"idle": WHOLE})
+
+    assert "there is nothing to compose" in wording(one)["headline"][0]
+    assert len(summary_lines(wording(one))) <= 12
+
+
+def test_many_lines_are_cut_with_a_word() -> None:
+    """Never more than twelve lines; the rest is counted."""
+    said = wording(results())
+    said["table"] = said["table"] * 9
+
+    lines = summary_lines(said)
+    assert len(lines) == 12
+    assert "more lines in the report" in lines[-1]
