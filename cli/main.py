@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import compose, doctor, output, run, workload
+from cli import compose, doctor, output, report, run, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 app.command()(run.run)
 app.command()(compose.compose)
+app.command()(report.report)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(workload.app, name="workload")
