@@ -242,6 +242,8 @@ def test_draws_on_the_last_axis_are_composed_one_by_one(layers: int, components:
         assert pairwise(one, beta)[s] == pytest.approx(pairwise(singles, beta[:, :, s].tolist()))
         amounts = by_component_amounts(weights, weights * (1 - table))
         assert amounts[s] == pytest.approx(by_component_amounts(weights[:, s], weights[:, s] * (1 - table[:, :, s])))
+        one_run = by_component_amounts(weights, 1 - table[:, :, 0])
+        assert one_run[s] == pytest.approx(by_component_amounts(weights[:, s], 1 - table[:, :, 0]))
 
 
 def test_inputs_are_left_alone() -> None:

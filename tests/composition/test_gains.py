@@ -18,6 +18,7 @@ def test_by_hand() -> None:
     assert gain_to_delta(0.5) == -1.0
     assert gain_to_delta(1.65) == pytest.approx(0.394, abs=5e-4)
     assert delta_to_gain(-1.0) == 0.5
+    assert compound(-1.0, 2) == -1.0
     assert delta_to_gain(np.array([0.5, 0.75])).tolist() == [2.0, 4.0]
 
 

@@ -148,6 +148,8 @@ def test_ratio_to_saving_swaps_the_ends() -> None:
         (lambda: log_ratio([1.0, 1.0], [1.0, 1.0, 1.0]), r"base has shape \(2,\), optimized \(3,\)"),
         (lambda: log_ratio([1.0, float("nan")], [1.0, 1.0]), "base: found nan at place 1"),
         (lambda: log_ratio([1.0, 2.0], [1.0, 1.0], confidence=95), "confidence: found 95, wanted a fraction"),
+        (lambda: mean_interval([1.0, 2.0], confidence=1.0), "confidence: found 1, wanted"),
+        (lambda: mean_interval([1.0, 2.0], confidence=0.0), "confidence: found 0, wanted"),
         (lambda: log_ratio_unpaired([1.0], [1.0, 2.0]), "base: 1 replicates"),
         (lambda: fieller([1.0, -1.0, 0.5], [1.0, 1.0, 1.0]), "base: found .*; its mean is not clear of zero"),
         (lambda: fieller([-1.0, -1.0], [1.0, 1.0]), "mean of base: found -1"),
