@@ -1,0 +1,189 @@
+"""Publishing: exactly once, never lost, never slow, whatever the server does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deltastack.errors import TrackingError
+from flows import tracking
+from tasks import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow import MlflowClient
+
+HOME = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables, made once for this module."""
+    root = tmp_path_factory.mktemp("database")
+    (root / ".run").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.prepare(root)
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path, database: Path) -> Path:
+    """Results of a run, and an empty tracking database."""
+    root = tmp_path / "project"
+    for name in ("data", "reports", "params"):
+        (root / name).mkdir(parents=True)
+    shutil.copytree(database / ".run", root / ".run")
+    shutil.copyfile(database / "mlflow.db", root / "mlflow.db")
+    (root / "params" / "stack.yaml").write_text("layers: [idle]\nprofile: quick\n")
+    (root / "params" / "idle.yaml").write_text("timeout_s: 2.5\n")
+    pq.write_table(pa.table({"request": [0, 1, 2]}), root / "data" / "workload.parquet")
+    (root / "reports" / "report.html").write_text("<p>page</p>")
+    write_metrics(root, 0.1)
+    return root
+
+
+def write_metrics(root: Path, joint: float) -> None:
+    """Results with that joint saving."""
+    metrics = {
+        "delta_total": {"fleet": {"energy_j": {"joint": joint}}},
+        "layer/idle/delta": {"fleet": {"energy_j": 0.1}},
+        "canonical": False,
+    }
+    (root / "reports" / "metrics.json").write_text(json.dumps(metrics))
+
+
+def client(root: Path) -> MlflowClient:
+    """A client of the project's database."""
+    return tracking._client(root)
+
+
+def runs(root: Path) -> list[tuple[str, dict[str, float], dict[str, str]]]:
+    """All active runs: id, metrics, tags; oldest first."""
+    here = client(root)
+    experiment = here.get_experiment_by_name(tracking.EXPERIMENT)
+    found = here.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    return [(r.info.run_id, r.data.metrics, r.data.tags) for r in found]
+
+
+def test_a_run_carries_everything(project: Path) -> None:
+    """Parent and layer, metrics by their dotted names, parameters, tags, description, artifacts, the workload as input."""
+    name = tracking.publish(project)
+    (run_id,) = tracking.deliver(project)
+    here = client(project)
+    parent = here.get_run(run_id)
+    child = next(tags for _, _, tags in runs(project) if tags.get("mlflow.parentRunId") == run_id)
+
+    assert parent.data.metrics == {"delta_total.fleet.energy_j.joint": 0.1, "layer/idle/delta.fleet.energy_j": 0.1}
+    assert parent.data.params == {"stack.profile": "quick", "idle.timeout_s": "2.5"}
+    assert parent.data.tags[tracking.KEY] == name
+    assert parent.data.tags["canonical"] == "false"
+    assert "delta_total.fleet.energy_j.joint" in parent.data.tags["mlflow.note.content"]
+    assert parent.info.status == "FINISHED"
+    assert {a.path for a in here.list_artifacts(run_id)} == {"data", "reports"}
+    assert parent.inputs.dataset_inputs[0].dataset.name == "workload"
+    assert json.loads(parent.inputs.dataset_inputs[0].dataset.profile) == {"num_rows": 3}
+    assert child["layer"] == "idle"
+    assert len(here.get_metric_history(run_id, "layer/idle/delta.fleet.energy_j")) == 1
+
+
+def test_the_same_results_are_published_once(project: Path) -> None:
+    """Published again, also from a fresh outbox as ``dvc repro`` makes it: still one parent and one child."""
+    tracking.publish(project)
+    tracking.deliver(project)
+    assert tracking.published(project)
+
+    tracking.publish(project)
+    outbox.put(project)
+    assert not tracking.published(project)
+    tracking.deliver(project)
+
+    assert tracking.published(project)
+    assert len(runs(project)) == 2
+    write_metrics(project, 0.2)
+    assert not tracking.published(project)
+    tracking.publish(project)
+    tracking.deliver(project)
+    assert len(runs(project)) == 4
+
+
+def test_a_delivery_that_was_killed_is_completed(project: Path) -> None:
+    """A run with the key but without its end is found, completed, and no metric is logged twice; a twin is deleted."""
+    name = tracking.publish(project)
+    here = client(project)
+    experiment = here.create_experiment(tracking.EXPERIMENT, (project / "mlartifacts").as_uri())
+    first = here.create_run(experiment, start_time=1, tags={tracking.KEY: str(name)})
+    here.log_metric(first.info.run_id, "delta_total.fleet.energy_j.joint", 0.1)
+    here.create_run(experiment, start_time=2, tags={tracking.KEY: str(name)})
+
+    (run_id,) = tracking.deliver(project)
+
+    assert run_id == first.info.run_id
+    assert len(here.get_metric_history(run_id, "delta_total.fleet.energy_j.joint")) == 1
+    assert len(runs(project)) == 2
+    assert here.get_run(run_id).data.tags[tracking.COMPLETE] == "true"
+
+
+def test_a_server_that_refuses_costs_seconds_and_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens: a TrackingError that says where the results are; the next delivery, elsewhere, has them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{probe.getsockname()[1]}")
+    tracking.publish(project)
+    with pytest.raises(TrackingError, match=r"did not take 1 set of results .* kept in .run/outbox.*deltastack sync"):
+        tracking.deliver(project)
+    assert len(outbox.pending(project)) == 1
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert len(tracking.deliver(project)) == 1
+    assert len(runs(project)) == 2
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """The address of a server that accepts connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(16)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_is_given_up(project: Path, black_hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts and stays silent: given up after the capped time (asserted as a ratio to the cap), results kept."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", black_hole)
+    monkeypatch.setitem(tracking._CAPS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    tracking.publish(project)
+    begin = time.monotonic()
+    with pytest.raises(TrackingError, match="did not take 1 set"):
+        tracking.deliver(project)
+
+    assert time.monotonic() - begin < 30 * 1  # the client's own default would be 120 s a try, and seven tries
+    assert len(outbox.pending(project)) == 1
+
+
+def test_two_processes_that_drain_at_once_deliver_once(project: Path) -> None:
+    """Two waiting sets, two processes: each set is one parent and one child."""
+    outbox.put(project)
+    write_metrics(project, 0.3)
+    outbox.put(project)
+    code = "import sys; from pathlib import Path; from flows import tracking; tracking.deliver(Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": str(HOME)}
+    both = [subprocess.Popen([sys.executable, "-c", code, str(project)], env=environment) for _ in range(2)]
+
+    assert [p.wait() for p in both] == [0, 0]
+    assert not outbox.pending(project)
+    assert len(runs(project)) == 4
+    assert len({tags[tracking.KEY] for _, _, tags in runs(project)}) == 4
