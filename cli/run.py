@@ -27,18 +27,19 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Bring the whole graph up to date, publish the results, print the headline."""
-    from flows import start
+    from flows import live, start
     from tasks import choices, entry
 
     root = entry.root_from(Path.cwd())
-    if trace is not None:
-        from tasks import workload
+    with live.turn(root, output.say):
+        if trace is not None:
+            from tasks import workload
 
-        workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
-    choices.set_profile(root, "quick" if quick else "default")
-    with _progress() as (begin, step):
-        listener = start.Listener(output.say, begin, step)
-        ended = start.run(root, target, remeasure=force_measure, listener=listener)
+            workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
+        choices.set_profile(root, "quick" if quick else "default")
+        with _progress() as (begin, step):
+            listener = start.Listener(output.say, begin, step)
+            ended = start.run(root, target, remeasure=force_measure, listener=listener)
     _show(root, ended, as_json=as_json)
 
 

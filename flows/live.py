@@ -1,4 +1,4 @@
-"""The processes that a run has started, so that a cancelled run leaves none behind."""
+"""The processes that a run has started, so that a cancelled run leaves none behind; and whose turn it is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from deltastack.errors import StageError
+from tasks import entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+WAITING = "another run holds the graph, waiting"
+_HOLDING: set[Path] = set()
 
 GRACE_S = 3.0
 """How long DVC has, after an interrupt, to release its files before it is killed."""
@@ -88,3 +92,17 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
 
 
 LIVE = Live()
+
+
+@contextmanager
+def turn(root: Path, say: Callable[[str], object]) -> Iterator[None]:
+    """Hold the graph of the checkout at ``root`` for one run; a caller further up that holds it already is enough."""
+    if root in _HOLDING:
+        yield
+        return
+    with entry.lock(root / ".run" / "locks" / "graph.lock", WAITING, say):
+        _HOLDING.add(root)
+        try:
+            yield
+        finally:
+            _HOLDING.discard(root)

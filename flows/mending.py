@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tasks import entry
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -22,13 +24,11 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_lock(path: Path) -> dict[str, Any] | None:
     """The stages recorded in the dvc.lock at ``path``; empty if it is absent, None if it is broken."""
     try:
-        content = yaml.load(path.read_text(), Loader=LOADER)  # noqa: S506 - both loaders are the safe ones
+        return _stages(path.read_text())
     except FileNotFoundError:
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         return None
-    stages = content.get("stages") if isinstance(content, dict) else None
-    return stages if isinstance(stages, dict) else None
 
 
 def mend_lock(path: Path, spare: Path, broken: Path) -> str | None:
@@ -41,18 +41,16 @@ def mend_lock(path: Path, spare: Path, broken: Path) -> str | None:
         return None
     aside = _set_aside(path, broken)
     if read_lock(spare):
-        path.write_bytes(spare.read_bytes())
+        entry.write(path, spare.read_text())
         return f"dvc.lock was broken (a killed run, or half a merge): set aside as {aside}, last good copy restored"
     return f"dvc.lock was broken (a killed run, or half a merge): set aside as {aside}, DVC's cache restores the stages"
 
 
 def keep_spare(path: Path, spare: Path) -> None:
     """Keep a copy of a whole dvc.lock."""
-    from deltastack.contracts import atomic
-
-    if read_lock(path):
-        with atomic(spare) as part:
-            part.write_bytes(path.read_bytes())
+    text = path.read_text() if path.is_file() else ""
+    if _stages(text):
+        entry.write(spare, text)
 
 
 def mend_table(path: Path, broken: Path, alive: Callable[[int], bool]) -> str | None:
@@ -75,7 +73,7 @@ def mend_table(path: Path, broken: Path, alive: Callable[[int], bool]) -> str | 
         return f"DVC's table of readers and writers was broken: set aside as {_set_aside(path, broken)}"
     if kept == {"write": table.get("write", {}), "read": {p: i for p, i in table.get("read", {}).items() if i}}:
         return None
-    path.write_text(json.dumps(kept))
+    entry.write(path, json.dumps(kept))
     return "entries of processes that are gone removed from DVC's table of readers and writers"
 
 
@@ -89,6 +87,15 @@ def living(table: dict[str, Any], alive: Callable[[int], bool]) -> dict[str, Any
     write = {p: i for p, i in table.get("write", {}).items() if alive(i["pid"])}
     read = {p: [i for i in infos if alive(i["pid"])] for p, infos in table.get("read", {}).items()}
     return {"write": write, "read": {p: infos for p, infos in read.items() if infos}}
+
+
+def _stages(text: str) -> dict[str, Any] | None:
+    try:
+        content = yaml.load(text, Loader=LOADER)  # noqa: S506 - both loaders are the safe ones
+    except yaml.YAMLError:
+        return None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    return stages if isinstance(stages, dict) else None
 
 
 def _set_aside(path: Path, broken: Path) -> Path:

@@ -29,7 +29,8 @@ def complete(root: Path, done: Done, cache: Path) -> Done:
     outs = outputs(root, done.stage)
     filed = root / ".run" / "receipts" / "by-output" / f"{_digest(done.stage, outs)}.json"
     if done.outcome is Outcome.RAN:
-        _file(filed, {**read(entry.receipt(root, done.stage)), "outs": dict(outs)})
+        content = {**read(entry.receipt(root, done.stage)), "outs": dict(outs)}
+        entry.write(filed, json.dumps(content, indent=2) + "\n")
     when = read(filed).get("started") or _cached_at(cache, outs)
     return done._replace(outs=outs, computed_at=when)
 
@@ -42,13 +43,6 @@ def outputs(root: Path, stage: str) -> tuple[tuple[str, str], ...]:
 
 def _digest(stage: str, outs: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(json.dumps([stage, outs]).encode()).hexdigest()[:32]
-
-
-def _file(path: Path, content: dict[str, Any]) -> None:
-    from deltastack.contracts import atomic
-
-    with atomic(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _cached_at(cache: Path, outs: tuple[tuple[str, str], ...]) -> str | None:

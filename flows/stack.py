@@ -18,7 +18,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from deltastack.errors import StageError, TrackingError
-from flows import bridge, page, planning, receipts, tracking
+from flows import bridge, live, page, planning, receipts, tracking
 from flows.live import LIVE
 from tasks import entry, outbox
 from tasks.outcome import Done, Outcome
@@ -34,7 +34,6 @@ RESULTS = "aggregate"
 """The stage whose outputs are published."""
 WORKERS = max(2, (os.cpu_count() or 2) // 2)
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
-WAITING = "another run holds the graph, waiting"
 
 
 @flow(name="stack", task_runner=RUNNER)
@@ -53,7 +52,7 @@ def stack(target: str = RESULTS, *, remeasure: bool = False) -> list[Done]:
         UnknownNameError: There is no such stage.
     """
     root, logger = entry.root_from(Path.cwd()), get_run_logger()
-    with entry.lock(root / ".run" / "locks" / "graph.lock", WAITING, logger.warning):
+    with live.turn(root, logger.warning):
         LIVE.reset()
         bridge.mend(root, logger.warning)
         found = bridge.survey(root)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import PreflightError, TrackingError
-from flows import bridge, planning, receipts, state, tracking
+from flows import bridge, live, planning, receipts, state, tracking
 from tasks.outcome import PROGRESS, Done, Outcome
 
 if TYPE_CHECKING:
@@ -59,16 +59,17 @@ def run(root: Path, target: str, *, remeasure: bool, listener: Listener) -> Ende
         StageError: Stages failed.
         UnknownNameError: There is no such stage.
     """
-    bridge.mend(root, listener.say)
-    found = bridge.survey(root)
-    todo = planning.plan(bridge.select(found, target), found.stale, remeasure=remeasure)
-    if not todo.work:
+    with live.turn(root, listener.say):
+        bridge.mend(root, listener.say)
+        found = bridge.survey(root)
+        todo = planning.plan(bridge.select(found, target), found.stale, remeasure=remeasure)
+        if todo.work:
+            listener.begin(len(todo.order))
+            with _engine(root), _watched(listener):
+                return Ended(_flow(target, remeasure=remeasure), ran=True)
         if RESULTS in todo.order:
             _publish(root, listener.say)
         return Ended([receipts.complete(root, Done(n, Outcome.UNCHANGED), found.cache) for n in todo.order], ran=False)
-    listener.begin(len(todo.order))
-    with _engine(root), _watched(listener):
-        return Ended(_flow(target, remeasure=remeasure), ran=True)
 
 
 def sync(root: Path, say: Callable[[str], object]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
+from tasks import entry
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,10 +40,7 @@ def load(root: Path) -> dict[str, Service]:
 
 def save(root: Path, services: list[Service]) -> None:
     """Write them down."""
-    from deltastack.contracts import atomic
-
-    with atomic(path(root)) as part:
-        part.write_text(json.dumps([s._asdict() for s in services], indent=2) + "\n")
+    entry.write(path(root), json.dumps([s._asdict() for s in services], indent=2) + "\n")
 
 
 def alive(service: Service) -> bool:

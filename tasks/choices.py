@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import ParamsError
+from tasks import entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +33,6 @@ def edit(path: Path, values: dict[str, Any]) -> None:
     """
     from ruamel.yaml import YAML
 
-    from deltastack.contracts import atomic
-
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 130
@@ -45,5 +44,4 @@ def edit(path: Path, values: dict[str, Any]) -> None:
     content.update(values)
     text = io.StringIO()
     yaml.dump(content, text)
-    with atomic(path) as part:
-        part.write_text(text.getvalue())
+    entry.write(path, text.getvalue())

@@ -118,6 +118,18 @@ def failure(root: Path, stage: str) -> Path:
     return root / ".run" / "receipts" / f"{stage}.failed.json"
 
 
+def write(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all; without the tables' reader, which takes a second to import."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    Path(part).chmod(0o644)
+    Path(part).replace(path)
+
+
 def _guarded(stage: str, run: Callable[..., None], words: list[str], *, measured: bool) -> int:
     """Run under the guard; the exit code."""
     try:
@@ -152,14 +164,12 @@ def _under_locks(root: Path, name: str, run: Callable[..., None], words: list[st
             run(root, *words)
         except DeltastackError as error:
             words_of_it = {"message": str(error), "exit_code": error.exit_code}
-            _write(failure(root, name), name, started, clock, words_of_it)
+            _receipt(failure(root, name), name, started, clock, words_of_it)
             raise
-        _write(receipt(root, name), name, started, clock, {"host": host.fingerprint()})
+        _receipt(receipt(root, name), name, started, clock, {"host": host.fingerprint()})
 
 
-def _write(path: Path, name: str, started: datetime, clock: float, more: dict[str, Any]) -> None:
-    from deltastack.contracts import atomic
-
+def _receipt(path: Path, name: str, started: datetime, clock: float, more: dict[str, Any]) -> None:
     entry = {
         "stage": name,
         "token": os.environ.get(TOKEN),
@@ -167,8 +177,7 @@ def _write(path: Path, name: str, started: datetime, clock: float, more: dict[st
         "seconds": round(time.perf_counter() - clock, 3),
         **more,
     }
-    with atomic(path) as part:
-        part.write_text(json.dumps(entry, indent=2) + "\n")
+    write(path, json.dumps(entry, indent=2, allow_nan=False) + "\n")
 
 
 def _open_shared(path: Path) -> int:

@@ -170,10 +170,7 @@ def _copy(root: Path, folder: Path) -> None:
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
-    from deltastack.contracts import atomic
-
-    with atomic(path) as part:
-        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    entry.write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _folder(root: Path) -> Path:
