@@ -173,3 +173,15 @@ def test_host_overhead_is_paid_by_step_and_sequence() -> None:
 
     assert got.host_s == pytest.approx(0.033, rel=1e-12)
     assert tpot_s(got, requests).tolist() == pytest.approx([(0.117 + 0.118) / 2 + 0.011], rel=1e-12)
+
+
+def test_an_evicted_request_returns_before_a_later_one() -> None:
+    """The second is evicted when nobody waits, after the third has come and gone; the fourth queues behind it."""
+    requests = trace([0.0, 0.0, 0.0, 4.6], [10, 10, 2, 10], [30, 30, 2, 5])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=50))
+
+    assert got.preemptions == 1
+    assert got.finish_s[2] < 1.5
+    assert got.first_token_s[3] >= got.finish_s[0]
+    assert got.prefill_tokens == 10 + 10 + 2 + (10 + 16) + 10

@@ -73,6 +73,27 @@ def test_macro_steps_on_the_default_mix(policy: str, rate: float) -> None:
     assert macro.kv_bins_tokens == pytest.approx(single.kv_bins_tokens, rel=1e-3, abs=1.0)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(kv_capacity_tokens=60_000, replicas=3, clients=8),
+        Config(kv_capacity_tokens=60_000, replicas=3, clients=24, router="least_loaded", policy="prefill_first"),
+        Config(kv_capacity_tokens=60_000, replicas=3, router="least_loaded", encoder_pool=1),
+        Config(kv_capacity_tokens=60_000, replicas=2, kv_policy="reserve", max_sequences=16, encoder_pool=2),
+    ],
+)
+def test_macro_steps_hear_of_work_in_time(config: Config) -> None:
+    """A jump never passes the moment at which another replica's client, the router or the encoder pool brings new work."""
+    requests, tables = replace(fake_trace(600, 12.0), delay_s=np.tile([0.0, 0.2, 0.01], 200)), fake_tables(seed=3)
+
+    macro, single = (simulate(tables, requests, replace(config, macro_steps=macro_steps)) for macro_steps in (True, False))
+
+    assert macro.replica.tolist() == single.replica.tolist()
+    np.testing.assert_allclose(macro.first_token_s, single.first_token_s, rtol=1e-8)
+    np.testing.assert_allclose(macro.finish_s, single.finish_s, rtol=1e-8)
+    assert macro.steps == single.steps
+
+
 def test_the_same_bytes_twice_and_in_threads() -> None:
     """Four cells, simulated alone and twice by two threads, give identical bytes in every field."""
     cells = [
