@@ -1,0 +1,63 @@
+"""Which operator tables there are, and how to get them: the snapshots that ship with the project."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from deltastack.errors import UnknownNameError
+from deltastack.fleet.operators import snapshot
+
+if TYPE_CHECKING:
+    from deltastack.fleet.operators.tables import OperatorTables
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+NO_ENCODER = {"a100_sxm": "the attention of visual encoders was never measured on it"}
+
+
+class Known(NamedTuple):
+    """One combination that a table exists for."""
+
+    model: str
+    platform: str
+    precision: str
+    tensor_parallel: int
+
+
+def known() -> tuple[Known, ...]:
+    """Every combination that ships, in order."""
+    found = []
+    for path in sorted(SNAPSHOTS.glob("*.npz")):
+        model, platform, precision, parallel = path.stem.split("__")
+        found.append(Known(model.replace("--", "/", 1), platform, precision, int(parallel.removeprefix("tp"))))
+    return tuple(found)
+
+
+@lru_cache(maxsize=16)
+def load_tables(model: str, platform: str, precision: str, tensor_parallel: int = 1) -> OperatorTables:
+    """The operator tables of one combination.
+
+    Raises:
+        UnknownNameError: There is none; the message lists what there is for the nearest match.
+    """
+    wanted = Known(model, platform, precision, tensor_parallel)
+    if wanted not in known():
+        raise UnknownNameError(_message(wanted))
+    return snapshot.load(SNAPSHOTS / snapshot.name(*wanted))
+
+
+def _message(wanted: Known) -> str:
+    every = known()
+    if wanted.platform in NO_ENCODER and "-VL-" in wanted.model:
+        return f"{wanted.model} on {wanted.platform}: {NO_ENCODER[wanted.platform]}; text models and other platforms work"
+    for word in ("model", "platform", "precision", "tensor_parallel"):
+        have = sorted({getattr(k, word) for k in every})
+        if getattr(wanted, word) not in have:
+            return f"no operator times for {word} '{getattr(wanted, word)}'; there are: {', '.join(map(str, have))}"
+    near = [k for k in every if k.model == wanted.model and k.platform == wanted.platform]
+    fits = ", ".join(f"{k.precision} x {k.tensor_parallel}" for k in near) or "none"
+    return (
+        f"no operator times for {wanted.model} in {wanted.precision} on {wanted.platform} x {wanted.tensor_parallel}; "
+        f"on that platform this model has: {fits}"
+    )
