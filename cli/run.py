@@ -93,7 +93,7 @@ def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
         return
     if not ended.ran:
         typer.echo(f"nothing changed: {len(ended.stages)} stages up to date")
-    for text in summary.lines(metrics):
+    for text in summary.lines(root):
         typer.echo(text)
     for words, place in (("report", "reports/report.html"), ("numbers", "reports/metrics.json")):
         if (root / place).is_file():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.outcome import Done
 
+FORMULAS = ("independent", "weighted", "by_component", "pairwise")
 LARGEST_PICTURE_BYTES = 140_000
 """Base64 adds a third; Prefect's page is slow with artifacts over 200 kB."""
 
@@ -46,10 +47,33 @@ def show_results(root: Path) -> None:
 
 def markdown(root: Path) -> str:
     """The headline table, the waterfall as an embedded picture if there is one, and where the whole report lies."""
-    metrics = outbox.read(root / outbox.METRICS)
-    parts = ["# deltastack", "```", *summary.lines(metrics), "```"]
+    parts = ["# deltastack", "```", *summary.lines(root), "```", *_totals(root)]
     for picture in sorted((root / "reports").glob("**/waterfall*.png")):
         content = picture.read_bytes()
         if len(content) <= LARGEST_PICTURE_BYTES:
             parts += ["", f"![{picture.stem}](data:image/png;base64,{base64.b64encode(content).decode()})"]
     return "\n".join([*parts, "", "The whole report: `reports/report.html`", ""])
+
+
+def _totals(root: Path) -> list[str]:
+    """The headline table: joint saving and the formulas' gaps, by bench and resource."""
+    tree = outbox.read(root / outbox.METRICS)
+    gaps = tree.get("gap", {})
+    there = {name for resources in gaps.values() for found in resources.values() for name in found}
+    formulas = [f for f in FORMULAS if f in there]
+    head = ["bench", "resource", "joint saving", *(f"gap of {f}" for f in formulas)]
+    rows = ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for bench, resources in tree.get("delta_total", {}).items():
+        for resource, found in resources.items():
+            gap = gaps.get(bench, {}).get(resource, {})
+            cells = [_percent(found, "joint"), *(_percent(gap, f) for f in formulas)]
+            rows.append(f"| {bench} | {resource} | {' | '.join(cells)} |")
+    return rows if len(rows) > 3 else []  # noqa: PLR2004 - a blank line and the two lines of the head
+
+
+def _percent(found: Mapping[str, float], name: str) -> str:
+    if name not in found:
+        return "not known"
+    ends = (found.get(f"{name}.lo"), found.get(f"{name}.hi"))
+    interval = f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends[0] is not None and ends[1] is not None else ""
+    return f"{100 * found[name]:.1f} %{interval}"

@@ -1,21 +1,19 @@
-"""The few lines that a person reads at the end of a run, from metrics.json."""
+"""The few lines that a person reads at the end of a run, on the flow's page and on the MLflow run."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from tasks import outbox
 
-MOST = 12
-"""Lines; two more tell where the report and the runs are."""
+SAID = Path("reports/summary.json")
 
 
-def lines(metrics: dict[str, Any]) -> list[str]:
-    """Headline totals first, then what else there is, cut at ``MOST`` lines.
+def lines(folder: Path) -> list[str]:
+    """What reports/summary.json in ``folder`` says, as the report's own lines; empty if there is none."""
+    said = outbox.read(folder / SAID)
+    if not said:
+        return []
+    from deltastack.report import summary_lines
 
-    >>> lines({"delta_total": {"fleet": {"energy_j": {"joint": 0.125}}}})
-    ['delta_total.fleet.energy_j.joint  12.5 %']
-    """
-    flat = outbox.numbers(outbox.flatten(metrics))
-    ranked = sorted(flat, key=lambda n: (not n.startswith("delta_total"), n))
-    return [f"{n}  {100 * flat[n]:.1f} %" for n in ranked[:MOST]]
+    return summary_lines(said)

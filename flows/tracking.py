@@ -218,4 +218,4 @@ def _name(content: dict[str, Any]) -> str:
 
 def _note(files: Path) -> str:
     """The evidence card: what the description panel of the run shows."""
-    return "```\n" + "\n".join(summary.lines(outbox.read(files / outbox.METRICS))) + "\n```"
+    return "```\n" + "\n".join(summary.lines(files)) + "\n```"

@@ -27,7 +27,7 @@ FLOW_RUN = "DELTASTACK_FLOW_RUN"
 """Environment variable: the Prefect flow run that started the stage."""
 METRICS = Path("reports/metrics.json")
 TABLES = ("data/workload.parquet", "data/baseline.parquet", "data/total.parquet")
-PAGES = ("reports/report.html", "reports/figures/*")
+PAGES = ("reports/summary.json", "reports/report.html", "reports/figures/*")
 
 
 def key(root: Path) -> str | None:
@@ -43,9 +43,8 @@ def key(root: Path) -> str | None:
 
 def tables(root: Path) -> list[Path]:
     """The tables that exist of the layers that are on, in a fixed order."""
-    layers = provenance.params(root).get("stack", {}).get("layers", [])
     names = [*TABLES, *(f"data/joint/{b}.parquet" for b in ("fleet", "testbed"))]
-    names += [f"data/delta/{kind}/{layer}.parquet" for kind in ("estimated", "measured") for layer in layers]
+    names += [f"data/delta/{kind}/{layer}.parquet" for kind in ("estimated", "measured") for layer in provenance.layers(root)]
     return [root / n for n in names if (root / n).is_file()]
 
 
@@ -133,7 +132,6 @@ def words(flat: dict[str, Any]) -> dict[str, str]:
 def _entry(root: Path, name: str, was: dict[str, Any]) -> dict[str, Any]:
     """What to publish. What was noted when the results were made (time, commit, flow run) stays."""
     flat = flatten(json.loads((root / METRICS).read_text()))
-    params = {n: v for n, v in flatten(provenance.params(root)).items() if isinstance(v, str | int | float)}
     flow_run = os.environ.get(FLOW_RUN)
     now = {
         "git.commit": provenance.commit(root),
@@ -148,9 +146,9 @@ def _entry(root: Path, name: str, was: dict[str, Any]) -> dict[str, Any]:
         "key": name,
         "created": was.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         "metrics": numbers(flat),
-        "params": {n: str(v) for n, v in params.items()},
+        "params": provenance.telling(root),
         "tags": {n: v for n, v in tags.items() if v is not None},
-        "layers": provenance.params(root).get("stack", {}).get("layers", []),
+        "layers": provenance.layers(root),
     }
 
 

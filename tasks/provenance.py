@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+TELLING = ("stack", "workload", "fleet")
+TABLES = ("mix", "variants", "source")
+"""Keys below which there are published tables and citations, not choices."""
+
+
 def commit(root: Path) -> str | None:
     """The commit that is checked out; None outside a git repository."""
     return _git(root, "rev-parse", "HEAD")
@@ -24,12 +29,35 @@ def dirty(root: Path) -> str | None:
 
 
 def params(root: Path) -> dict[str, Any]:
-    """The content of params/*.yaml by file name."""
-    return {p.stem: yaml.safe_load(p.read_text()) or {} for p in _params_files(root)}
+    """The content of every YAML file below params/, by path: ``stack``, ``layers/idle``."""
+    folder = root / "params"
+    return {
+        p.relative_to(folder).with_suffix("").as_posix(): yaml.safe_load(p.read_text()) or {}
+        for p in sorted(folder.rglob("*.yaml"))
+    }
+
+
+def layers(root: Path) -> list[str]:
+    """The layers that are on."""
+    found: list[str] = params(root).get("stack", {}).get("layers", [])
+    return found
+
+
+def telling(root: Path) -> dict[str, str]:
+    """The few parameters that tell runs apart: the stack, the workload, the deployment, the layers that are on.
+
+    A range counts with its value. Platforms, published mixes and other tables are covered by the hash alone.
+    """
+    content = params(root)
+    names = [*TELLING, *(f"layers/{layer}" for layer in layers(root))]
+    flat: dict[str, str] = {}
+    for name in names:
+        _collect(content.get(name, {}), name.removeprefix("layers/"), flat)
+    return flat
 
 
 def params_hash(root: Path) -> str:
-    """A hash of the values in params/*.yaml; comments and layout do not count."""
+    """A hash of all values below params/; comments and layout do not count."""
     return hashlib.sha256(yaml.safe_dump(params(root), sort_keys=True).encode()).hexdigest()
 
 
@@ -46,8 +74,16 @@ def lock_hash(root: Path, out: Path) -> str | None:
     return hashlib.sha256(content).hexdigest() if md5.encode() in content else None
 
 
-def _params_files(root: Path) -> list[Path]:
-    return sorted((root / "params").glob("*.yaml"))
+def _collect(value: Any, name: str, flat: dict[str, str]) -> None:
+    if isinstance(value, dict):
+        if "value" in value:
+            _collect(value["value"], name, flat)
+            return
+        for key, inner in value.items():
+            if key not in TABLES:
+                _collect(inner, f"{name}.{key}", flat)
+    elif isinstance(value, str | int | float):
+        flat[name] = str(value)
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -90,7 +90,9 @@ def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.Mon
     from tasks import outbox
 
     (finished / "reports").mkdir()
-    (finished / "reports" / "metrics.json").write_text(json.dumps({"delta_total": {"fleet": {"energy_j": {"joint": 0.125}}}}))
+    joint = {"joint": 0.125, "joint.lo": 0.1, "joint.hi": 0.15}
+    metrics = {"delta_total": {"fleet": {"energy_j": joint}}, "gap": {"fleet": {"energy_j": {"independent": -0.02}}}}
+    (finished / "reports" / "metrics.json").write_text(json.dumps(metrics))
     (finished / "reports" / "waterfall.png").write_bytes(b"a picture")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -102,7 +104,7 @@ def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.Mon
     assert states()[-1][1] == "Queued"
     assert len(outbox.pending(finished)) == 1
     page = artifact("delta-headline")
-    assert "delta_total.fleet.energy_j.joint" in page
+    assert "| fleet | energy_j | 12.5 % [10.0, 15.0] | -2.0 % |" in page
     assert "data:image/png;base64,YSBwaWN0dXJl" in page
 
 
