@@ -58,13 +58,16 @@ def test_adjusting_never_strengthens(p: list[float]) -> None:
 
 
 def test_equivalence_by_hand() -> None:
-    """Log ratios -0.01, 0, 0.01 (s/√n = 0.00577) and margin 0.05: the nearer end is ln 1.05 = 0.0488, 8.45 errors away."""
+    """Log ratios -0.01, 0, 0.01 (s/√n = 0.00577) and margin 0.05: ln 1.05 = 0.0488 is 8.45 errors away; 0.02 lower, ln 0.95 is nearer."""
     ones = np.ones(3)
     found = equivalent(ones, np.exp([-0.01, 0.0, 0.01]), margin=0.05)
 
     assert found.p == pytest.approx(stats.t.sf(math.log(1.05) / (0.01 / math.sqrt(3)), 2))
     assert found.equivalent
     assert (found.margin, found.interval.confidence) == (0.05, pytest.approx(0.9))
+
+    saving = equivalent(ones, np.exp([-0.03, -0.02, -0.01]), margin=0.05)
+    assert saving.p == pytest.approx(stats.t.sf((-0.02 - math.log(0.95)) / (0.01 / math.sqrt(3)), 2))
 
 
 @given(st.lists(st.floats(-0.1, 0.1), min_size=3, max_size=8, unique=True), st.floats(0.01, 0.2))
