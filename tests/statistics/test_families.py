@@ -58,7 +58,7 @@ def test_adjusting_never_strengthens(p: list[float]) -> None:
 
 
 def test_equivalence_by_hand() -> None:
-    """Log ratios -0.01, 0, 0.01 (s/√n = 0.00577) and margin 0.05: ln 1.05 = 0.0488 is 8.45 errors away; 0.02 lower, ln 0.95 is nearer."""
+    """Log ratios -0.01, 0, 0.01 (s/√n = 0.00577) and margin 0.05: ln 1.05 is 8.45 errors away; 0.02 lower, ln 0.95 is nearer."""
     ones = np.ones(3)
     found = equivalent(ones, np.exp([-0.01, 0.0, 0.01]), margin=0.05)
 
