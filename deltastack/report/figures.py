@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from deltastack.model import Component, Resource
+from deltastack.model import Basis, Component, Resource
 from deltastack.report import words
-from deltastack.report.results import HEADLINE
 
 if TYPE_CHECKING:
     from deltastack.model import Bench
@@ -42,13 +41,9 @@ class Figure:
 def figures(results: Results) -> list[Figure]:
     """Every figure that these results can carry, in the order of the page."""
     found = []
-    for bench in results.benches():
-        resource = words.headline_resource(results, bench)
-        f = results.of(bench, HEADLINE[bench], resource) if resource else None
-        if f is not None:
-            found.append(waterfall(results, f))
-            found.append(forest(results, f))
-        found.append(anatomy(results, bench))
+    for f in words.spoken(results):
+        found += [waterfall(results, f), forest(results, f)]
+    found += [anatomy(results, bench, basis) for bench in results.benches() for basis in Basis]
     if any(len(f.layers) > 1 for f in results.found):
         found.append(predicted(results))
     return [figure for figure in found if not figure.rows.empty]
@@ -63,13 +58,17 @@ def waterfall(results: Results, f: Factorial) -> Figure:
     bars = alt.Chart(steps).mark_bar(size=46).encode(x=x, y=y, y2="to:Q", color=color)
     whiskers = alt.Chart(steps.dropna(subset=["low"])).mark_rule(color=INK, strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q")
     labels = alt.Chart(steps).mark_text(dy=-8, color=INK, fontSize=12).encode(x=x, y="top:Q", text="label:N")
-    title = f"Where the {words.RESOURCE[f.resource]} goes: {f.bench} bench"
+    title = f"Where the {words.RESOURCE[f.resource]} goes: {f.bench} bench, {_said(f.basis)}"
     caption = (
         f"{words.RESOURCE[f.resource].capitalize()} {words.BASIS[f.basis]}, base = 100 %. Each layer is its saving alone; the "
         "interaction is what the joint run saves more (green) or less (red) than the sum of the layers alone."
     )
     return Figure(
-        name=f"waterfall-{f.bench}", title=title, caption=caption, chart=_sized(bars + whiskers + labels, 300), rows=steps
+        name=f"waterfall-{f.bench}-{f.basis}",
+        title=title,
+        caption=caption,
+        chart=_sized(bars + whiskers + labels, 300),
+        rows=steps,
     )
 
 
@@ -93,20 +92,18 @@ def forest(results: Results, f: Factorial) -> Figure:
         .facet(row=alt.Row("layer:N", title=None, header=alt.Header(labelAngle=0, labelAlign="left", labelColor=INK)))
     )
     return Figure(
-        name=f"forest-{f.bench}",
-        title=f"Savings of each layer, three readings: {f.bench} bench",
+        name=f"forest-{f.bench}-{f.basis}",
+        title=f"Savings of each layer, three readings: {f.bench} bench, {_said(f.basis)}",
         caption="Alone: only this layer on. Last in: added to all others. Shapley: averaged over all orders. Bars: intervals.",
         chart=_themed(chart),
         rows=frame,
     )
 
 
-def anatomy(results: Results, bench: Bench) -> Figure:
+def anatomy(results: Results, bench: Bench, basis: Basis) -> Figure:
     """Shares of the base usage by component: a layer cannot save more than the components it touches (Amdahl)."""
     base = results.baseline
-    mine = base[(base["bench"] == bench) & (base["basis"] == HEADLINE[bench]) & (base["replicate"] == 0)].dropna(
-        subset=["amount"]
-    )
+    mine = base[(base["bench"] == bench) & (base["basis"] == basis) & (base["replicate"] == 0)].dropna(subset=["amount"])
     total = mine.groupby("resource")["amount"].transform("sum")
     rows = mine.assign(share=100 * mine["amount"] / total.where(total > 0))[["resource", "component", "share"]].dropna()
     order = [str(c) for c in Component]
@@ -122,9 +119,9 @@ def anatomy(results: Results, bench: Bench) -> Figure:
         .transform_calculate(position=f"indexof({order}, datum.component)")
     )
     return Figure(
-        name=f"anatomy-{bench}",
-        title=f"What the base spends, by component: {bench} bench",
-        caption=f"{words.BASIS[HEADLINE[bench]].capitalize()}. A layer that touches one component saves at most its share.",
+        name=f"anatomy-{bench}-{basis}",
+        title=f"What the base spends, by component: {bench} bench, {_said(basis)}",
+        caption=f"{words.BASIS[basis].capitalize()}. A layer that touches one component saves at most its share.",
         chart=_sized(chart, 34 * max(rows["resource"].nunique(), 1)),
         rows=rows.reset_index(drop=True),
     )
@@ -188,6 +185,11 @@ def _bar(step: str, start: float, end: float, kind: str, label: str | None = Non
         "low": None,
         "high": None,
     }
+
+
+def _said(basis: Basis) -> str:
+    """The basis in a title."""
+    return str(basis).replace("_", " ")
 
 
 def _scaled(value: float | None) -> float | None:

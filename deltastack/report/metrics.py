@@ -53,7 +53,7 @@ def wording(results: Results) -> dict[str, Any]:
             verdicts.setdefault(name, {})[row["formula"]] = row["verdict"]
         evidence[name] = row["evidence"]
     return {
-        "headline": [words.verdict_sentence(results, b) for b in results.benches()],
+        "headline": words.verdict_sentences(results),
         "canonical": results.stack.canonical,
         "profile": results.stack.profile,
         "layers": list(results.stack.layers),
@@ -68,11 +68,7 @@ def wording(results: Results) -> dict[str, Any]:
 
 def _table(results: Results) -> list[dict[str, Any]]:
     """The layer table of the headline resources, losses first."""
-    rows = []
-    for bench in results.benches():
-        resource = words.headline_resource(results, bench)
-        f = results.of(bench, HEADLINE[bench], resource) if resource else None
-        rows += [_line(f, s.layer, s.alone) for s in results.shares(f)] if f else []
+    rows = [_line(f, s.layer, s.alone) for f in words.spoken(results) for s in results.shares(f)]
     return sorted(rows, key=lambda r: r["delta"])
 
 
@@ -84,7 +80,7 @@ def _line(f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
         "delta": alone.value,
         "lo": alone.low,
         "hi": alone.high,
-        "basis": words.BASIS[f.basis],
+        "basis": str(f.basis),
         "evidence": f.evidence,
     }
 

@@ -25,6 +25,7 @@ class Stack(Params):
     tolerance: float = Field(gt=0, lt=1, description="a formula holds if its gap lies inside +/- this fraction")
     confidence: float = Field(gt=0, lt=1)
     profile: str = Field(pattern="^(default|quick)$")
+    layer_draws: int = Field(default=1, ge=1, description="sets of layer parameters that are simulated")
 
     @property
     def canonical(self) -> bool:

@@ -19,10 +19,9 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     lines = [*said["headline"]]
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
-    lines += [_layer(row) for row in said["table"]]
-    lines += [
-        f"target {t['target']}: {t['verdict']} ({t['resource']}, by {100 * t['margin']:+.1f} points)" for t in said["targets"]
-    ]
+    layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(r["delta"] for r in said["table"] if r["layer"] == n))
+    lines += [_layer(n, [r for r in said["table"] if r["layer"] == n]) for n in layers]
+    lines += _targets(said["targets"])
     lines.append(f"workload: {said['workload']}")
     if said["text_only"]:
         lines.append(said["text_only"])
@@ -30,8 +29,23 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
 
 
-def _layer(row: dict[str, Any]) -> str:
+def _layer(name: str, rows: list[dict[str, Any]]) -> str:
+    """One layer: its saving alone on every bench and basis."""
+    return f"  {name:<16} " + "; ".join(_reading(r) for r in rows)
+
+
+def _reading(row: dict[str, Any]) -> str:
     ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]" if row["lo"] is not None else "(no interval)"
-    word = "loses" if row["delta"] < 0 else "saves"
-    what = f"{word} {row['resource']}, {row['evidence']}"
-    return f"  {row['layer']:<16} {percent(row['delta']):>9} {ends}  {speed_up(row['delta'])}  {what}"
+    word = "loses" if round(row["delta"], 4) < 0 else "saves" if round(row["delta"], 4) > 0 else "changes nothing of"
+    amount = f" {percent(abs(row['delta'])).lstrip('+')} {ends} ({speed_up(row['delta'])}) of" if round(row["delta"], 4) else ""
+    return f"{word}{amount} {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
+
+
+def _targets(answers: list[dict[str, Any]]) -> list[str]:
+    """One line a target."""
+    names = dict.fromkeys(t["target"] for t in answers)
+    return [
+        f"target {n}: "
+        + ", ".join(f"{t['resource']} {t['verdict']} ({100 * t['margin']:+.1f})" for t in answers if t["target"] == n)
+        for n in names
+    ]

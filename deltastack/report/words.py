@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from deltastack.model import Basis, Resource
-from deltastack.report.results import HEADLINE
 
 if TYPE_CHECKING:
     from deltastack.model import Bench
@@ -63,23 +64,37 @@ def speed_up(delta: float) -> str:
     return f"{1 / (1 - delta):.2f}x" if delta < 1 else "all of it"
 
 
-def headline_resource(results: Results, bench: Bench) -> Resource | None:
+def headline_resource(results: Results, bench: Bench, basis: Basis) -> Resource | None:
     """The resource that speaks for a bench: energy where there is any, else processor or accelerator time."""
-    present = {f.resource for f in results.found if f.bench is bench and f.basis is HEADLINE[bench]}
+    present = {f.resource for f in results.found if f.bench is bench and f.basis is basis}
     return next((r for r in HEADLINE_RESOURCES if r in present), None)
 
 
-def verdict_sentence(results: Results, bench: Bench) -> str:
-    """One sentence with basis: what the stack saves, and whether the formulas say so too."""
-    resource = headline_resource(results, bench)
-    f = results.of(bench, HEADLINE[bench], resource) if resource else None
-    if f is None or results.total is None:
-        return f"On the {bench} bench nothing can be told yet: no resource has a full factorial."
+def spoken(results: Results) -> list[Factorial]:
+    """The factorials that sentences and the layer table speak of: the headline resource of every bench and basis."""
+    found = []
+    for bench in results.benches():
+        for basis in Basis:
+            resource = headline_resource(results, bench, basis)
+            f = results.of(bench, basis, resource) if resource else None
+            found += [f] if f else []
+    return found
+
+
+def verdict_sentences(results: Results) -> list[str]:
+    """What the stack saves, and whether the formulas say so too: one sentence a bench and basis."""
+    said = [_sentence(results, f) for f in spoken(results)]
+    return said or ["Nothing can be told yet: no resource has a full factorial."]
+
+
+def _sentence(results: Results, f: Factorial) -> str:
     by_formula = {r["formula"]: r for r in rows_of(results, f)}
-    saved = float(by_formula["joint"]["delta"])
-    does = "saves" if saved > 0 else "costs" if saved < 0 else "changes"
-    amount = percent(abs(saved)).lstrip("+") if saved else "nothing"
-    truth = f"{' + '.join(f.layers)} {does} {amount} of {RESOURCE[f.resource]} {BASIS[f.basis]} ({bench} bench, {f.evidence})"
+    saved = by_formula["joint"]["delta"]
+    if pd.isna(saved):
+        return f"{' + '.join(f.layers)}: nothing can be told of {RESOURCE[f.resource]} ({by_formula['joint']['reason']})."
+    does = "saves" if round(saved, 4) > 0 else "costs" if round(saved, 4) < 0 else "changes"
+    amount = percent(abs(saved)).lstrip("+") if round(saved, 4) else "nothing"
+    truth = f"{' + '.join(f.layers)} {does} {amount} of {RESOURCE[f.resource]} {BASIS[f.basis]} ({f.bench} bench, {f.evidence})"
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]

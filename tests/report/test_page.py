@@ -114,7 +114,7 @@ def test_the_loss_stands_first_and_is_called_a_loss() -> None:
 
 def test_the_verdict_names_basis_evidence_and_gap() -> None:
     """Product 1 - 0.95 x 0.8 x 1.25 = +5.0 %, joint -5.0 %: the gap is +10.0 points and the product fails."""
-    sentence = wording(results())["headline"][0]
+    sentence = wording(results())["headline"][1]
 
     assert "storage + pipeline + idle costs 5.0 % of energy per request, at the largest rate" in sentence
     assert "fleet bench, simulated" in sentence
@@ -161,12 +161,13 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
         assert png(figure).startswith(b"\x89PNG")
         assert len(figure.rows)
 
-    assert names == {"waterfall-fleet", "forest-fleet", "anatomy-fleet", "predicted"}
+    bases = ("at_trace", "at_capacity")
+    assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "anatomy") for b in bases} | {"predicted"}
 
 
 def test_the_waterfall_sums() -> None:
     """Base, single savings and the interaction end exactly at the joint; the loss goes up."""
-    rows = next(f for f in figures(results()) if f.name == "waterfall-fleet").rows.set_index("step")
+    rows = next(f for f in figures(results()) if f.name == "waterfall-fleet-at_capacity").rows.set_index("step")
 
     assert rows.loc["interaction", "to"] == pytest.approx(rows.loc["joint", "to"])
     assert rows.loc["pipeline", "to"] - rows.loc["pipeline", "from"] == pytest.approx(25.0)
@@ -185,7 +186,7 @@ def test_one_layer_says_that_there_is_nothing_to_compose() -> None:
 def test_many_lines_are_cut_with_a_word() -> None:
     """Never more than twelve lines; the rest is counted."""
     said = wording(results())
-    said["table"] = said["table"] * 9
+    said["table"] = [row | {"layer": f"{row['layer']}{i}"} for row in said["table"] for i in range(9)]
 
     lines = summary_lines(said)
     assert len(lines) == 12
