@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.errors import PreflightError, TrackingError
-from flows import bridge, live, planning, receipts, state, tracking
+from deltastack.errors import TrackingError
+from flows import bridge, live, planning, receipts, server, state, tracking
 from tasks.outcome import PROGRESS, Done, Outcome
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ RESULTS = "aggregate"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 s is too short on two cores
+    "DVC_NO_ANALYTICS": "1",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
 }
@@ -85,12 +85,7 @@ def sync(root: Path, say: Callable[[str], object]) -> list[str]:
 def _flow(target: str, *, remeasure: bool) -> list[Done]:
     from flows.stack import stack
 
-    try:
-        return stack(target, remeasure=remeasure)
-    except RuntimeError as error:
-        if "Prefect API server" not in str(error):
-            raise
-        raise PreflightError(f"{error} Is this machine very busy? Try again, or start one that stays: make up") from error
+    return stack(target, remeasure=remeasure)
 
 
 def _publish(root: Path, say: Callable[[str], object]) -> None:
@@ -110,11 +105,11 @@ def _engine(root: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     if (api := state.prefect_api(root)) is not None:
         os.environ["PREFECT_API_URL"] = api
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    if api is not None:
         yield
         return
+    os.environ["PREFECT_API_URL"] = server.start(root)
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its thread costs a second at the end
         yield
 

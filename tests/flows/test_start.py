@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deltastack.errors import UnknownNameError
@@ -59,3 +60,22 @@ def test_progress_and_warnings_reach_the_command_line_once() -> None:
 
     assert said == ["waiting"]
     assert steps == [done]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_the_server_of_a_run_dies_with_it(tiny: Path) -> None:
+    """Kill -9 of a run: its Prefect server is gone, which would otherwise stay for good."""
+    code = (
+        "import signal; from pathlib import Path; from flows import server\n"
+        "server._await = lambda process, api, log: print(process.pid, flush=True)\n"
+        "server.start(Path.cwd()); signal.pause()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(HOME)}
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=tiny, env=environment, stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    own = psutil.Process(int(run.stdout.readline()))
+
+    run.kill()
+    run.communicate()
+
+    assert psutil.wait_procs([own], timeout=60) == ([own], [])
