@@ -1,16 +1,19 @@
-"""Values from params/: YAML in, frozen types out, every breach named at once."""
+"""Values from params/: YAML in, frozen types out, every breach named at once; ranges drawn from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from deltastack.errors import ParamsError
-from deltastack.model import Params
+from deltastack.model import Evidence, Params
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 P = TypeVar("P", bound=Params)
@@ -60,3 +63,77 @@ def parse(value: object, kind: type[P], where: str) -> P:
 def _short(value: object) -> str:
     words = repr(value)
     return words if len(words) < 60 else f"{words[:57]}..."  # noqa: PLR2004 - one line of a terminal
+
+
+class Ranged(Params):
+    """A number that is not known exactly: its central value, its range, and where they come from."""
+
+    value: float
+    low: float
+    high: float
+    source: str = Field(min_length=1)
+    date: str = Field(min_length=4)
+    evidence: Evidence
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Ranged:
+        """Refuse a value outside its range."""
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"value {self.value:g} lies outside its range {self.low:g} .. {self.high:g}")
+        return self
+
+    def at(self, quantile: float) -> float:
+        """The number at ``quantile`` in 0..1: low at 0, value at 1/2, high at 1, straight between.
+
+        >>> Ranged(value=2, low=1, high=6, source="a test", date="2026", evidence="assumed").at(0.75)
+        4.0
+        """
+        if quantile <= 1 / 2:
+            return self.low + (self.value - self.low) * 2 * quantile
+        return self.value + (self.high - self.value) * (2 * quantile - 1)
+
+
+class Drawn(NamedTuple):
+    """One set of parameters: plain numbers in the place of ranges, and how each of those is known."""
+
+    values: dict[str, Any]
+    evidence: dict[str, Evidence]
+    """By dotted name, only of numbers that had a range."""
+
+
+def draw(tree: Mapping[str, Any], where: str, *, number: int = 0, of: int = 1) -> Drawn:
+    """Draw ``number`` of ``of`` from the ranges in ``tree``; draw 0 is the central values.
+
+    The other draws are a Latin hypercube: each range is cut into ``of - 1`` equal shares of probability and every share is
+    drawn from once. A range is seeded by its name alone, so that one draw means the same number wherever it is used.
+
+    Args:
+        tree: Mappings, in which a mapping with ``value``, ``low`` and ``high`` is a ``Ranged``.
+        where: The file's name, for messages and seeds.
+        number: Which draw, below ``of``.
+        of: How many draws there are.
+
+    Raises:
+        ParamsError: A range that does not hold, or a draw that there is not.
+    """
+    if not 0 <= number < max(of, 1):
+        raise ParamsError(f"{where}: no draw {number} of {of}")
+    evidence: dict[str, Evidence] = {}
+
+    def resolved(value: Any, name: str) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if not value.keys() >= {"value", "low", "high"}:
+            return {k: resolved(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()}
+        known = parse(value, Ranged, f"{where}: {name}")
+        evidence[name] = known.evidence
+        return known.value if number == 0 else known.at(_quantile(f"{where}/{name}", number, of))
+
+    return Drawn(resolved(dict(tree), ""), evidence)
+
+
+def _quantile(name: str, number: int, of: int) -> float:
+    """Where in the range called ``name`` draw ``number`` of ``of`` lies, in 0..1."""
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    shares = of - 1
+    return float((random.permutation(shares)[number - 1] + random.random(shares)[number - 1]) / shares)

@@ -1,1 +1,23 @@
 """The optimization layers: one file each, one row each in LAYERS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltastack.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from deltastack.model import Layer
+
+LAYERS: dict[str, Layer] = {}
+
+
+def layer(name: str) -> Layer:
+    """The layer of that name.
+
+    Raises:
+        UnknownNameError: There is none; the message lists what there is.
+    """
+    if name not in LAYERS:
+        raise UnknownNameError(f"no layer '{name}'; there are: {', '.join(LAYERS) or 'none'}")
+    return LAYERS[name]

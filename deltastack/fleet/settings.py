@@ -1,0 +1,128 @@
+"""What the fleet bench assumes beside the deployment: goals, power, prices, carbon; one draw of params/fleet.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field
+
+from deltastack import params
+from deltastack.fleet.deployment import Batching, Deployment, Memory
+from deltastack.fleet.power import PowerModel
+from deltastack.model import Evidence, Params
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "params/fleet.yaml"
+
+
+class Served(Params):
+    """The deployment with nothing switched."""
+
+    model: str
+    platform: str
+    precision: str
+    tensor_parallel: int = Field(ge=1)
+    replicas: int = Field(ge=1)
+    router: str
+    host_step_s: float = Field(ge=0)
+    host_sequence_s: float = Field(ge=0)
+    token_budget: int = Field(ge=1)
+    max_sequences: int = Field(ge=1)
+    memory_fraction: float = Field(gt=0, le=1)
+    host_bytes_per_replica: float = Field(ge=0)
+
+    def deployment(self) -> Deployment:
+        """The same as techniques see it."""
+        return Deployment(
+            model=self.model,
+            platform=self.platform,
+            precision=self.precision,
+            tensor_parallel=self.tensor_parallel,
+            replicas=self.replicas,
+            router=self.router,
+            host_step_s=self.host_step_s,
+            host_sequence_s=self.host_sequence_s,
+            batching=Batching(
+                token_budget=self.token_budget, max_sequences=self.max_sequences, memory_fraction=self.memory_fraction
+            ),
+            memory=Memory(host_bytes_per_replica=self.host_bytes_per_replica),
+        )
+
+
+class Goals(Params):
+    """Latency goals; the capacity is the largest rate that meets both."""
+
+    ttft_p99_s: float = Field(gt=0)
+    tpot_mean_s: float = Field(gt=0)
+
+
+class Capacity(Params):
+    """How the largest rate is found: requests of the workload drawn by a seed, Poisson arrivals, one replica, bisection."""
+
+    requests: int = Field(ge=10)
+    seed: int = Field(ge=0)
+    tolerance: float = Field(gt=0, lt=0.5, description="relative width of the last bracket")
+
+
+class MemoryUse(Params):
+    """Accelerator memory that is neither weights nor keys and values."""
+
+    activation_bytes_per_element: float = Field(ge=0, description="for each token of the budget and unit of hidden size")
+    encoder_activation_bytes: float = Field(ge=0)
+
+
+class Prices(Params):
+    """Money; an accelerator's price includes its share of the node."""
+
+    accelerator_usd_per_s: float = Field(gt=0)
+    silicon_share: float = Field(ge=0, le=1, description="of that price, paid for the packaged processor")
+    host_memory_usd_per_byte_s: float = Field(ge=0)
+    host_bytes_in_price: float = Field(ge=0, description="host memory that the accelerator's price includes")
+
+
+class Carbon(Params):
+    """Grams of CO2 equivalent: the grid's for energy, the maker's for hardware over its life."""
+
+    pue: float = Field(ge=1)
+    grid_g_per_j: float = Field(ge=0)
+    embodied_g_per_accelerator: float = Field(ge=0)
+    lifetime_s: float = Field(gt=0)
+
+
+class Traffic(Params):
+    """Bytes that move although no request asks for them, and energy by where bytes live."""
+
+    reload_period_s: float = Field(gt=0, description="between two loads of the weights from storage: rollouts, restarts")
+    dram_energy_share: float = Field(ge=0, le=1, description="of busy power, spent on accelerator memory")
+
+
+class FleetParams(Params):
+    """params/fleet.yaml, ranges drawn."""
+
+    deployment: Served
+    goals: Goals
+    capacity: Capacity
+    memory: MemoryUse
+    power: PowerModel
+    prices: Prices
+    carbon: Carbon
+    traffic: Traffic
+
+
+class Settings(NamedTuple):
+    """One draw of params/fleet.yaml, and how each ranged number is known (``power.idle_w`` and so on)."""
+
+    values: FleetParams
+    evidence: dict[str, Evidence]
+
+
+def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:
+    """Draw number ``draw`` of ``draws``; 0 is the central values.
+
+    Raises:
+        ParamsError: The file does not hold.
+    """
+    drawn = params.draw(params.read_yaml(root / FILE), FILE, number=draw, of=draws)
+    return Settings(params.parse(drawn.values, FleetParams, FILE), drawn.evidence)
