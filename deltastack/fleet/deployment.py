@@ -47,12 +47,46 @@ class Encoder:
 class KvTier:
     """Prefixes and image embeddings kept below accelerator memory and restored on a hit."""
 
+    medium: str = "none"
+    """``none``, ``flash`` (the replica's drive) or ``host`` (its host memory over the bus)."""
     hit_share: float = 0.0
-    """Share of prefix tokens found on the tier, where the workload does not say itself."""
+    """Share of requests whose prefix is found on the tier, beyond what the workload says is cached."""
+    covered_share: float = 0.0
+    """Share of such a request's prompt that the prefix covers."""
+    image_hit_share: float = 0.0
+    """Share of requests with images whose embeddings are found."""
     read_bytes_per_s: float = 0.0
+    """Of one replica's tier, without writes beside the reads."""
     latency_s: float = 0.0
-    read_slowdown: float = 1.0
-    """Mean read latency over an idle drive's: what contention with writes costs."""
+    """Before the first byte: software and bus."""
+    write_share: float = 1.0
+    """Share of the newly computed keys and values that is written to the tier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """The flash drive of a replica: weights are loaded from it, and a tier of keys and values may live on it."""
+
+    drive_bytes: float = 0.0
+    """Capacity that is sold; 0: no drive is accounted for."""
+    read_bytes_per_s: float = 0.0
+    """Sequential reads of an idle drive."""
+    spare_share: float = 0.0
+    """Flash beyond the capacity that is sold, as a share of it: where cleaning happens."""
+    write_amplification: float = 1.0
+    """Bytes programmed over bytes written, for what a tier writes."""
+    scheduler: str = "read_priority"
+    """``first_come``, ``read_priority`` or ``suspend``: what a die does when a read waits."""
+    dies: int = 64
+    page_read_s: float = 60e-6
+    program_s: float = 700e-6
+    erase_s: float = 3.5e-3
+    block_bytes: int = 4096
+    """Unit of a direct read."""
+    aligned: bool = False
+    """Whether every tensor of the weights' file starts on a block."""
+    copy_bytes_per_s: float = 10e9
+    """Of the copy out of a bounce buffer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +112,27 @@ class Packaging:
     """Relative price and power of one accelerator: 1.0 is the platform as sold."""
 
     capital_factor: float = 1.0
+    """Price of the packaged processor over that of the platform as sold."""
     dram_energy_factor: float = 1.0
+    """Energy of a bit of accelerator memory over that of the platform as sold."""
+    dram_j_per_bit: float = 0.0
+    """Of the platform as sold; 0: not known, and ``dram_energy_factor`` is refused."""
     link_energy_j_per_token: float = 0.0
+    """Of activations between dies."""
+    link_j_per_bit: float = 0.0
+    """Of a bit that crosses from one die to another."""
+    crossing_share: float = 0.0
+    """Share of the bytes of accelerator memory that cross to another die."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Transformer layers on separate dies of one accelerator, each with its share of arithmetic and bandwidth."""
+
+    dies: int = 1
+    micro_batches: int = 1
+    hop_s: float = 0.0
+    link_bytes_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +141,15 @@ class Memory:
 
     host_bytes_per_replica: float = 0.0
     pooled_share: float = 0.0
-    pool_saving: float = 0.0
+    """Share of it that may live on a pool; 0: no pool."""
+    pool_hosts: int = 0
+    """Most replicas behind one pool."""
+    pool_overhead_share: float = 0.0
+    """Price of controllers, switches and ports over the price of the memory that replicas give to the pool."""
+    pool_bytes_per_s: float = 0.0
     pool_latency_s: float = 0.0
+    live_share: float = 0.0
+    """Share of live keys and values on the pool; above the spill threshold every step is slower, so it is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +180,8 @@ class Deployment:
     kv_tier: KvTier = field(default_factory=KvTier)
     schedule: Schedule = field(default_factory=Schedule)
     arithmetic: Arithmetic = field(default_factory=Arithmetic)
+    storage: Storage = field(default_factory=Storage)
+    placement: Placement = field(default_factory=Placement)
     packaging: Packaging = field(default_factory=Packaging)
     memory: Memory = field(default_factory=Memory)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
