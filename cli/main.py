@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import compose, doctor, output, report, run, workload
+from cli import claims, compose, doctor, output, report, run, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -26,6 +26,7 @@ app.command()(compose.compose)
 app.command()(report.report)
 app.command()(run.sync)
 app.command()(doctor.doctor)
+app.add_typer(claims.app, name="claims")
 app.add_typer(workload.app, name="workload")
 
 

@@ -1,0 +1,56 @@
+"""One technique's saving from its Δ table: base and optimized from the same samples, as a factorial of one layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack import composition
+from deltastack.model import Basis, Bench, Component, Evidence, Resource, weakest
+from deltastack.report.cells import Factorial
+from deltastack.report.totals import Estimate, estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def factorial_of(rows: pd.DataFrame) -> Factorial | None:
+    """Amounts (2, C, S), base and optimized, of the rows of one technique, bench, basis and resource; None without a base.
+
+    Samples that lack an amount in any component are left out whole.
+    """
+    whole = rows.groupby("replicate").filter(lambda g: bool(g[["base", "optimized"]].notna().all(axis=None)))
+    if whole.empty:
+        return None
+    components = tuple(c for c in Component if c in set(whole["component"]))
+    tables = [
+        whole.pivot_table(index="component", columns="replicate", values=v, aggfunc="sum", observed=True).reindex(components)
+        for v in ("base", "optimized")
+    ]
+    amounts = np.stack([t.fillna(0.0).to_numpy(np.float64) for t in tables])
+    if not (amounts[0].sum(axis=0) > 0).all():
+        return None
+    head = whole.iloc[0]
+    return Factorial(
+        bench=Bench(str(head["bench"])),
+        basis=Basis(str(head["basis"])),
+        resource=Resource(str(head["resource"])),
+        layers=(str(head["technique"]),),
+        components=components,
+        amounts=amounts,
+        evidence=weakest(Evidence(e) for e in whole["evidence"].unique()),
+        canonical=bool(whole["canonical"].all()),
+    )
+
+
+def saving(f: Factorial, confidence: float) -> Estimate:
+    """The saving of a factorial of one layer, with its interval."""
+    return estimate(f, _saved, confidence)
+
+
+def _saved(f: Factorial) -> NDArray[np.float64]:
+    total = f.totals
+    found: NDArray[np.float64] = composition.delta(total[0], total[1])
+    return found

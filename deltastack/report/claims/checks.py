@@ -1,0 +1,106 @@
+"""What one check of a claim says: printed figures, formulas, joint totals, Δ tables, quoted sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from deltastack.composition import paper_table
+from deltastack.model import Evidence
+from deltastack.report import words
+from deltastack.report.claims import arithmetic
+from deltastack.report.claims.alone import factorial_of, saving
+from deltastack.report.claims.registry import Claim, Computation, Paper, Quote, Saving, Target, Verdict
+from deltastack.report.results import HEADLINE
+from deltastack.report.totals import Estimate, estimate, values
+
+if TYPE_CHECKING:
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+
+NO_TABLES = "there are no tables of this checkout yet: deltastack run"
+
+
+class Answer(NamedTuple):
+    """What one check says."""
+
+    verdict: Verdict
+    found: float | None
+    reason: str
+    evidence: Evidence | None
+
+
+def answer(check: Paper | Computation | Target | Saving | Quote, claim: Claim, results: Results | None) -> Answer:
+    """The answer of one check of ``claim``.
+
+    Raises:
+        ParamsError: A computation whose figures do not fit.
+    """
+    match check:
+        case Paper():
+            return _paper(claim)
+        case Computation():
+            verdict, found, reason = arithmetic.compute(check.name, check.figures)
+            return Answer(Verdict(verdict), found, reason, None)
+        case Quote():
+            said = check.words if check.source == "none" else f"{check.words} ({check.source})"
+            return Answer(check.verdict, check.found, said, Evidence.PUBLISHED if check.source != "none" else None)
+    if results is None:
+        return Answer(Verdict.UNTESTABLE, None, NO_TABLES, None)
+    return _target(check, results) if isinstance(check, Target) else _saving(check, results)
+
+
+def _paper(claim: Claim) -> Answer:
+    figures = [p for p in paper_table() if p.id.split(":")[0] == claim.id]
+    right = bool(figures) and all(p.right for p in figures)
+    reason = "; ".join(f"printed {p.printed:+.2%}, recomputed {p.recomputed:+.2%}: {p.why}" for p in figures)
+    found = figures[0].recomputed if figures else None
+    return Answer(Verdict.CONFIRMED if right else Verdict.REFUTED, found, reason or "no printed figure with this id", None)
+
+
+def _target(check: Target, results: Results) -> Answer:
+    here = [f for f in results.found if f.resource in check.resources and f.basis is HEADLINE[f.bench]]
+    if not here:
+        return Answer(Verdict.UNTESTABLE, None, f"no joint run has {' or '.join(check.resources)}", None)
+    saved = [(f, estimate(f, lambda g: values(g)["joint"], results.stack.confidence)) for f in here]
+    best, most = max(saved, key=lambda x: x[1].value)
+    reason = "; ".join(f"{words.interval(e)} of {words.RESOURCE[f.resource]}, {f.bench} bench ({f.evidence})" for f, e in saved)
+    if check.stricter is not None:
+        reason += f"; the stricter reading, {check.stricter:.0%}: {_reached([e for _, e in saved], check.stricter)}"
+    return Answer(_reached([e for _, e in saved], check.delta), most.value, f"all layers on: {reason}", best.evidence)
+
+
+def _saving(check: Saving, results: Results) -> Answer:
+    found = [(f, saving(f, results.stack.confidence)) for f in _tables(check, results)]
+    name = f"{check.layer}/{check.technique}"
+    if not found:
+        place = f" in {check.component}" if check.component else ""
+        return Answer(Verdict.UNTESTABLE, None, f"no Δ table has {check.resource}{place} of {name}", None)
+    reason = "; ".join(f"{name} alone {words.interval(e, 2)} of {f.resource} {f.basis} on the {f.bench} bench" for f, e in found)
+    told = [
+        _reached([e], 0.0 if check.delta is None else check.delta - check.tolerance, strict=check.delta is None) for _, e in found
+    ]
+    word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
+    best, most = max(found, key=lambda x: x[1].value)
+    return Answer(word, most.value, reason, best.evidence)
+
+
+def _tables(check: Saving, results: Results) -> list[Factorial]:
+    """The technique's rows of that resource, one factorial a bench and basis."""
+    found = []
+    for key, table in results.deltas.items():
+        mine = table[(table["technique"] == check.technique) & (table["resource"] == check.resource)]
+        if not key.startswith(f"{check.layer}/") or mine.empty:
+            continue
+        mine = mine if check.component is None else mine[mine["component"] == check.component]
+        found += [f for _, rows in mine.groupby("basis", sort=False) if (f := factorial_of(rows)) is not None]
+    return found
+
+
+def _reached(savings: list[Estimate], delta: float, *, strict: bool = False) -> Verdict:
+    """Confirmed if some saving surely reaches ``delta`` (is surely above it, if strict), refuted if none can."""
+    ends = [(e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in savings]
+    if any(low > delta if strict else low >= delta for low, _ in ends):
+        return Verdict.CONFIRMED
+    if any(high > delta if strict else high >= delta for _, high in ends):
+        return Verdict.UNTESTABLE
+    return Verdict.REFUTED
