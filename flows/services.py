@@ -36,6 +36,7 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes of 240 MB that only serve its GenAI pages
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PYTHONUNBUFFERED": "1",
 }
