@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deltastack import params
-from deltastack.contracts import DELTA, JOINT, TOTAL, USAGE, atomic
+from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
 from deltastack.report import Results, Stack, compute, metrics, wording
@@ -37,6 +37,7 @@ def load(root: Path) -> Results:
         baseline=USAGE.read(root / "data/baseline.parquet"),
         deltas=_deltas(root, stack.layers),
         joint=joint,
+        quality=_quality(root),
     )
 
 
@@ -59,6 +60,14 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
     return found
+
+
+def _quality(root: Path) -> pd.DataFrame | None:
+    """Every quality table below data/quality, as one; None where there is none."""
+    import pandas as pd
+
+    tables = [QUALITY.read(p) for p in sorted((root / "data/quality").rglob("*.parquet"))]
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:

@@ -125,6 +125,31 @@ JOINT = Contract(
 )
 """The factorial: every run of every cell (``model.cell_name``), in the order it was run."""
 
+QUALITY = Contract(
+    name="quality",
+    version=1,
+    columns=(
+        _BENCH,
+        _text("subject"),
+        _text("metric"),
+        _count("n", "question", nullable=True),
+        Column(name="base", dtype="float64", unit="1", nullable=True),
+        Column(name="value", dtype="float64", unit="1", nullable=True),
+        Column(name="change", dtype="float64", unit="1", nullable=True),
+        Column(name="lo", dtype="float64", unit="1", nullable=True),
+        Column(name="hi", dtype="float64", unit="1", nullable=True),
+        _EVIDENCE,
+        _REASON,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("bench", "subject", "metric"),
+    relations=(Absence(columns=("change", "lo", "hi"), exact=False), _ONE_HOST),
+    remedy="dvc repro measure@LAYER or joint@BENCH",
+)
+"""What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
+with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""
+
 TOTAL = Contract(
     name="total",
     version=1,

@@ -52,6 +52,13 @@ def savings(f: Factorial) -> NDArray[np.float64]:
     return found
 
 
+def saving_of(f: Factorial, *, m: int) -> NDArray[np.float64]:
+    """Saving of the cell at place ``m`` against the base, (S,)."""
+    total = f.totals
+    found: NDArray[np.float64] = composition.delta(total[0], total[m])
+    return found
+
+
 def shares(f: Factorial, confidence: float) -> list[Share]:
     """One row a layer, in the factorial's order."""
     least, greatest = statistics.order_range(savings(f)[:, 0] if f.drawn else savings(f).mean(axis=1))

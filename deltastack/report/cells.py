@@ -15,6 +15,8 @@ from deltastack.errors import EvidenceError
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -47,6 +49,20 @@ class Factorial:
     def full(self) -> int:
         """Place of the cell with every layer on."""
         return (1 << len(self.layers)) - 1
+
+    @property
+    def ran(self) -> tuple[int, ...]:
+        """Places of the cells that were run; the amounts of the others (of a planned fraction) are NaN."""
+        there = ~np.isnan(self.amounts).any(axis=(1, 2))
+        return tuple(int(m) for m in np.flatnonzero(there))
+
+    def cell(self, m: int) -> tuple[str, ...]:
+        """The layers that are on in the cell at place ``m``."""
+        return tuple(layer for i, layer in enumerate(self.layers) if m >> i & 1)
+
+    def place_of(self, cell: Iterable[str]) -> int:
+        """The place of the cell with just these layers on."""
+        return place(frozenset(cell), self.layers)
 
     @property
     def drawn(self) -> bool:

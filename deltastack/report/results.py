@@ -47,6 +47,8 @@ class Results:
     deltas: Mapping[str, pd.DataFrame]
     """One table (contract DELTA) a layer and bench, by ``layer/bench``."""
     joint: Mapping[Bench, pd.DataFrame]
+    quality: pd.DataFrame | None = None
+    """What cells and techniques do to the answers (contract QUALITY); None where nobody looked."""
     found: tuple[Factorial, ...] = field(default=())
     absent: tuple[Absent, ...] = field(default=())
     total: pd.DataFrame | None = None
@@ -76,13 +78,14 @@ class Results:
         return [a for f in spoken for a in targets.answers(f, self.stack.confidence)]
 
 
-def compute(
+def compute(  # noqa: PLR0913 - one keyword a table
     *,
     stack: Stack,
     workload: Mapping[str, Any],
     baseline: pd.DataFrame,
     deltas: Mapping[str, pd.DataFrame],
     joint: Mapping[Bench, pd.DataFrame],
+    quality: pd.DataFrame | None = None,
 ) -> Results:
     """Everything that follows from the tables.
 
@@ -104,6 +107,7 @@ def compute(
         baseline=baseline,
         deltas=deltas,
         joint=joint,
+        quality=quality,
         found=tuple(found),
         absent=tuple(absent),
         total=total,

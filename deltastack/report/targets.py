@@ -12,13 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from deltastack.model import Resource
-from deltastack.report.attribution import savings
+from deltastack.report.attribution import saving_of
 from deltastack.report.totals import Estimate, estimate
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from deltastack.report.cells import Factorial
 
 REACHED, MISSED, UNKNOWN = "reached", "not reached", "cannot be told"
@@ -74,8 +71,8 @@ def answers(f: Factorial, confidence: float) -> list[Answer]:
 
 
 def _answer(f: Factorial, target: Target, confidence: float) -> Answer:
-    cells = [tuple(layer for i, layer in enumerate(f.layers) if m >> i & 1) for m in range(1 << len(f.layers))]
-    found = {c: estimate(f, partial(_saving, m=m), confidence) for m, c in enumerate(cells)}
+    found = {f.cell(m): estimate(f, partial(saving_of, m=m), confidence) for m in f.ran}
+    cells = list(found)
     sure = [c for c in cells if _surely(found[c], target.delta)]
     best = max(cells, key=lambda c: found[c].value)
     chosen = min(sure, key=lambda c: (len(c), -found[c].value)) if sure else best
@@ -95,8 +92,3 @@ def _answer(f: Factorial, target: Target, confidence: float) -> Answer:
 
 def _surely(e: Estimate, delta: float) -> bool:
     return (e.low if e.low is not None else e.value) >= delta
-
-
-def _saving(f: Factorial, *, m: int) -> NDArray[np.float64]:
-    saved: NDArray[np.float64] = savings(f)[m]
-    return saved
