@@ -5,21 +5,24 @@ operator tables -> effects of the deployment's fields -> room for keys and value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.errors import ParamsError
-from deltastack.fleet import memory
-from deltastack.fleet.effects import arithmetic, kv_tier, schedule
+import numpy as np
+
+from deltastack.errors import CapacityError, ParamsError
+from deltastack.fleet import capacity, memory
+from deltastack.fleet.effects import arithmetic, charges, kv_tier, schedule, sleep
 from deltastack.fleet.operators import load_tables
-from deltastack.fleet.simulator import Config
+from deltastack.fleet.simulator import Config, simulate
+from deltastack.model import Basis, Usage
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.platform import Platform
-    from deltastack.fleet.settings import FleetParams
-    from deltastack.fleet.simulator import Requests
+    from deltastack.fleet.settings import FleetParams, Settings
+    from deltastack.fleet.simulator import Requests, Result
 
 _WORDS = {"encoder.placement": ("inline", "pool")}
 
@@ -80,3 +83,102 @@ def _known_words(deployment: Deployment) -> None:
             raise ParamsError(f"{name} = {found!r}, must be one of {', '.join(allowed)}")
     if deployment.encoder.placement == "pool" and deployment.encoder.pool_size < 1:
         raise ParamsError("encoder.placement = 'pool' needs encoder.pool_size of at least 1")
+
+
+class Run(NamedTuple):
+    """One simulated run of a deployment, charged."""
+
+    usage: Usage
+    """Per request."""
+    requests: Requests
+    result: Result
+    account: charges.Account
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests over the time from the first instant to the last finish."""
+        return float(self.requests.arrival_s.size / self.result.span_s)
+
+
+def run(deployment: Deployment, requests: Requests, platform: Platform, settings: Settings) -> dict[Basis, Usage]:
+    """Usage per request on both bases: at the trace's own arrivals, and at the largest rate that meets the latency goals.
+
+    Where no rate meets the goals, the amounts at capacity are missing and say why.
+
+    Args:
+        deployment: What serves.
+        requests: The workload.
+        platform: The accelerator that the deployment names.
+        settings: One draw of params/fleet.yaml.
+
+    Raises:
+        DeltastackError: As ``prepare``; requests that never fit; a technique outside its validity.
+    """
+    ready = prepare(deployment, requests, platform, settings.values)
+    found = {Basis.AT_TRACE: observe(ready, ready.requests, settings).usage}
+    try:
+        found[Basis.AT_CAPACITY] = at_capacity(ready, settings).usage
+    except CapacityError as error:
+        found[Basis.AT_CAPACITY] = _unknown(found[Basis.AT_TRACE], str(error))
+    return found
+
+
+def observe(ready: Prepared, requests: Requests, settings: Settings) -> Run:
+    """Serve ``requests`` and charge what it takes, per request.
+
+    Raises:
+        CapacityError: Requests that never fit.
+        OutOfValidityError: Sleeping encoders in a closed loop.
+    """
+    result, pool = _serve(ready, requests)
+    account = charges.Account(
+        deployment=ready.deployment,
+        platform=ready.platform,
+        tables=ready.tables,
+        residents=ready.residents,
+        result=result,
+        pool=pool,
+        tokens=float(requests.prompt_tokens.sum() + requests.output_tokens.sum()),
+        settings=settings,
+    )
+    return Run(
+        usage=charges.usage(account, requests.arrival_s.size),
+        requests=requests,
+        result=result,
+        account=account,
+    )
+
+
+def at_capacity(ready: Prepared, settings: Settings) -> Run:
+    """The run at the largest rate that meets the goals.
+
+    Raises:
+        CapacityError: No rate meets them.
+    """
+    values = settings.values
+    drawn = capacity.sample(ready.requests, values.capacity)
+
+    def missed(rate_per_s: float) -> list[str]:
+        seen = capacity.at(drawn, rate_per_s)
+        return capacity.misses(_serve(ready, seen)[0], seen, values.goals)
+
+    rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
+    return observe(ready, capacity.at(drawn, rate_per_s), settings)
+
+
+def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:
+    """The simulation, and what encoders of their own did."""
+    encoder = ready.deployment.encoder
+    if sleep.sleeps(encoder):
+        seen, pool = sleep.served(ready.tables, requests, ready.config, encoder)
+        result = simulate(ready.tables, seen, replace(ready.config, encoder_pool=0))
+        return result, sleep.until(pool, result.span_s, encoder)
+    result = simulate(ready.tables, requests, ready.config)
+    if not ready.config.encoder_pool:
+        return result, None
+    return result, sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0))
+
+
+def _unknown(like: Usage, reason: str) -> Usage:
+    """A usage whose every amount is missing for one reason."""
+    return Usage(readings=tuple(r._replace(amount=None, reason=reason) for r in like))

@@ -40,7 +40,9 @@ class Encoder:
     timeout_s: float = 0.0
     wake_s: float = 0.0
     wake_j: float = 0.0
-    sleep_w: float = 0.0
+    """Energy of one wake-up, all of it."""
+    sleep_saved_w: float = 0.0
+    """Power below idle while asleep; 0 where the context is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,10 +47,10 @@ def residents(tables: OperatorTables, platform: Platform, deployment: Deployment
     if kv < tables.kv_bytes_per_token:
         need = usable - kv + tables.kv_bytes_per_token
         raise CapacityError(
-            f"{tables.model} in {tables.precision} does not fit on {platform.name} x {deployment.tensor_parallel}: it needs more than "
-            f"{need / 1e9:.1f} GB an accelerator ({tables.weight_bytes / 1e9:.1f} weights, {encoder / 1e9:.1f} encoder, "
-            f"{workspace / 1e9:.1f} workspace), there are {usable / 1e9:.1f}; more tensor parallelism, a lower precision, a smaller "
-            f"token budget or an accelerator with more memory would fit"
+            f"{tables.model} in {tables.precision} does not fit on {platform.name} x {deployment.tensor_parallel}: it needs more "
+            f"than {need / 1e9:.1f} GB an accelerator ({tables.weight_bytes / 1e9:.1f} weights, {encoder / 1e9:.1f} encoder, "
+            f"{workspace / 1e9:.1f} workspace), there are {usable / 1e9:.1f}; more tensor parallelism, a lower precision, a "
+            f"smaller token budget or an accelerator with more memory would fit"
         )
     return Residents(
         weights=tables.weight_bytes, encoder=encoder, workspace=workspace, kv=kv, unused=platform.memory_bytes - usable

@@ -1,0 +1,225 @@
+"""What a simulated run is charged, by component: accelerator time, energy, memory, bytes, money, carbon.
+
+    energy_j        = sum over lines of (accelerator_w + node_w) time_s
+    memory_byte_s   = provisioned bytes x time: weights by who reads them, keys in use under attention, unused under idle
+    io_byte         = weights loaded once every reload period and at cold starts
+    cost_usd        = accelerator rate x time_s + host memory price x host byte-seconds
+    carbon_g        = energy x PUE x grid + embodied / lifetime x time_s
+
+Host memory is part of an accelerator's price; its part is taken out there and charged under storage, so that the two add up to
+the price as long as nothing is changed. All amounts are of the whole run; ``bench`` divides by its requests.
+
+Source: this project, decision 0004. Assumes: the node's power is drawn whether its accelerators work or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
+from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
+
+if TYPE_CHECKING:
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.effects.sleep import Pool
+    from deltastack.fleet.memory import Residents
+    from deltastack.fleet.operators import OperatorTables
+    from deltastack.fleet.platform import Platform
+    from deltastack.fleet.settings import Settings
+    from deltastack.fleet.simulator import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Account:
+    """One run, and everything that says what it costs."""
+
+    deployment: Deployment
+    platform: Platform
+    tables: OperatorTables
+    residents: Residents
+    result: Result
+    pool: Pool | None
+    """What encoders of their own did; None where the encoder is inline."""
+    tokens: float
+    """Prompt and output tokens of the run."""
+    settings: Settings
+
+    @property
+    def replica_s(self) -> float:
+        """Accelerator-seconds of the replicas."""
+        return self.result.span_s * self.deployment.replicas * self.deployment.tensor_parallel
+
+    @property
+    def pool_s(self) -> float:
+        """Accelerator-seconds of the encoder pool."""
+        return self.result.span_s * self.deployment.encoder.pool_size if self.pool else 0.0
+
+
+class Line(NamedTuple):
+    """Accelerators in one state: their time, and the power of each without its node."""
+
+    component: Component
+    time_s: float
+    accelerator_w: float
+    knows: tuple[str, ...]
+    """The ranged parameters that the power rests on."""
+
+
+class Charge(NamedTuple):
+    """An amount before it is summed into a reading."""
+
+    component: Component
+    resource: Resource
+    amount: float
+    evidence: Evidence
+
+
+def usage(account: Account, requests: int) -> Usage:
+    """Amounts per request, by component and resource.
+
+    Args:
+        account: The run.
+        requests: How many it served.
+    """
+    found = [*_time_and_energy(account), *_memory(account), *_bytes(account)]
+    found += [*_money(account, found), *_carbon(account, found)]
+    readings = []
+    for resource in Resource:
+        for component in Component:
+            mine = [c for c in found if (c.component, c.resource) == (component, resource)]
+            if mine:
+                amount = sum(c.amount for c in mine) / requests
+                readings.append(Reading(component, resource, amount, weakest(c.evidence for c in mine)))
+    return Usage(readings=tuple(readings))
+
+
+def lines(account: Account) -> list[Line]:
+    """Every state that accelerators were in; their times sum to ``replica_s + pool_s``."""
+    values, result, pool = account.settings.values, account.result, account.pool
+    power, board_w, wide = values.power, account.platform.board_w, account.deployment.tensor_parallel
+    batch = result.sequence_steps / result.steps if result.steps else 1.0
+    packaging = account.deployment.packaging
+    dram = 1 + values.traffic.dram_energy_share * (packaging.dram_energy_factor - 1)
+    busy_w = power.busy_w(concurrency=batch, board_w=board_w) * dram
+    knows = ("power.single_w", "power.doubling_w") + (("traffic.dram_energy_share",) if dram != 1 else ())
+    parts = {
+        Component.ENCODER: 0.0 if pool else result.encoder_s,
+        Component.ATTENTION: result.attention_s,
+        Component.FFN: result.ffn_s,
+        Component.OTHER: result.other_s,
+        Component.HOST: result.host_s,
+    }
+    found = [Line(c, s * wide, busy_w, knows) for c, s in parts.items() if s > 0 or c is not Component.ENCODER]
+    found.append(Line(Component.IDLE, result.idle_s * wide, power.idle_w, ("power.idle_w",)))
+    return found + (_pool_lines(account, pool) if pool else [])
+
+
+def _pool_lines(account: Account, pool: Pool) -> list[Line]:
+    power, encoder = account.settings.values.power, account.deployment.encoder
+    waking_s = pool.wakes * encoder.wake_s
+    waking_w = encoder.wake_j / encoder.wake_s if encoder.wake_s else 0.0
+    asleep_s = pool.asleep_s
+    found = [
+        Line(Component.ENCODER, pool.busy_s, power.encoder_w(board_w=account.platform.board_w), ("power.encoder_share",)),
+        Line(Component.IDLE, pool.idle_s, power.idle_w, ("power.idle_w",)),
+    ]
+    if encoder.sleep_policy != "always_on":
+        found.append(Line(Component.IDLE, asleep_s, max(power.idle_w - encoder.sleep_saved_w, 0.0), ("power.idle_w",)))
+        found.append(Line(Component.IDLE, waking_s, waking_w, ()))
+    return found
+
+
+def _time_and_energy(account: Account) -> list[Charge]:
+    node_w = account.settings.values.power.node_w
+    found = []
+    for line in lines(account):
+        found.append(Charge(line.component, Resource.TIME_S, line.time_s, _evidence(account)))
+        joules = (line.accelerator_w + node_w) * line.time_s
+        found.append(Charge(line.component, Resource.ENERGY_J, joules, _evidence(account, *line.knows, "power.node_w")))
+    link_j = account.deployment.packaging.link_energy_j_per_token * account.tokens
+    if link_j:
+        found.append(Charge(Component.OTHER, Resource.ENERGY_J, link_j, Evidence.ASSUMED))
+    return found
+
+
+def _memory(account: Account) -> list[Charge]:
+    inside, result, seconds = account.residents, account.result, account.replica_s
+    used = result.kv_token_s * account.tables.kv_bytes_per_token * account.deployment.tensor_parallel
+    plain = _evidence(account)
+    guessed = _evidence(account, "memory.activation_bytes_per_element")
+    held = [(c, inside.weights * share * seconds, plain) for c, share in _weight_shares(account.tables).items()]
+    held += [
+        (Component.ATTENTION, used, plain),
+        (Component.OTHER, inside.workspace * seconds, guessed),
+        (Component.IDLE, (inside.kv + inside.unused) * seconds - used, guessed),
+        (Component.STORAGE, host_byte_s(account), plain),
+    ]
+    if inside.encoder:
+        held.append((Component.ENCODER, inside.encoder * seconds, _evidence(account, "memory.encoder_activation_bytes")))
+    if account.pool:
+        encoder = account.tables.encoder_weight_bytes + account.settings.values.memory.encoder_activation_bytes
+        known = _evidence(account, "memory.encoder_activation_bytes")
+        held.append((Component.ENCODER, encoder * account.pool_s, known))
+        held.append((Component.IDLE, (account.platform.memory_bytes - encoder) * account.pool_s, known))
+    return [Charge(c, Resource.MEMORY_BYTE_S, amount, evidence) for c, amount, evidence in held]
+
+
+def host_byte_s(account: Account) -> float:
+    """Provisioned host memory over time [byte s]: what a pool saves is not provisioned."""
+    memory = account.deployment.memory
+    replicas = account.result.span_s * account.deployment.replicas * memory.host_bytes_per_replica
+    encoders = account.pool_s * account.settings.values.prices.host_bytes_in_price
+    return replicas * (1 - memory.pooled_share * memory.pool_saving) + encoders
+
+
+def _bytes(account: Account) -> list[Charge]:
+    span_s, deployment = account.result.span_s, account.deployment
+    inline = account.tables.encoder_weight_bytes if account.residents.encoder else 0.0
+    replica = (account.tables.weight_bytes + inline) * deployment.tensor_parallel * deployment.replicas
+    pool = account.tables.encoder_weight_bytes * deployment.encoder.pool_size if account.pool else 0.0
+    loaded = (replica + pool) * span_s / account.settings.values.traffic.reload_period_s
+    return [Charge(Component.STORAGE, Resource.IO_BYTE, loaded, _evidence(account, "traffic.reload_period_s"))]
+
+
+def _money(account: Account, found: list[Charge]) -> list[Charge]:
+    prices, packaging = account.settings.values.prices, account.deployment.packaging
+    capital = 1 + prices.silicon_share * (packaging.capital_factor - 1)
+    rate = (prices.accelerator_usd_per_s - prices.host_bytes_in_price * prices.host_memory_usd_per_byte_s) * capital
+    knows = ("prices.accelerator_usd_per_s",) + (("prices.silicon_share",) if capital != 1 else ())
+    charged = [
+        Charge(c.component, Resource.COST_USD, c.amount * rate, _evidence(account, *knows))
+        for c in found
+        if c.resource is Resource.TIME_S
+    ]
+    host = host_byte_s(account) * prices.host_memory_usd_per_byte_s
+    known = _evidence(account, "prices.host_memory_usd_per_byte_s")
+    return [*charged, Charge(Component.STORAGE, Resource.COST_USD, host, known)]
+
+
+def _carbon(account: Account, found: list[Charge]) -> list[Charge]:
+    carbon = account.settings.values.carbon
+    rates = {
+        Resource.ENERGY_J: (carbon.pue * carbon.grid_g_per_j, ("carbon.pue", "carbon.grid_g_per_j")),
+        Resource.TIME_S: (carbon.embodied_g_per_accelerator / carbon.lifetime_s, ("carbon.embodied_g_per_accelerator",)),
+    }
+    return [
+        Charge(c.component, Resource.CARBON_G, c.amount * rate, weakest([c.evidence, _evidence(account, *knows)]))
+        for c in found
+        for resource, (rate, knows) in rates.items()
+        if c.resource is resource
+    ]
+
+
+def _weight_shares(tables: OperatorTables) -> dict[Component, float]:
+    """Shares of the weights by component: of one token's matrix products, which take as long as their weights are large."""
+    read_s = tables.linear_gemm_s[:, 0].copy()
+    read_s[LINEAR_COMPONENTS.index(Component.OTHER)] += tables.logits_s[0]
+    return {c: float(s / read_s.sum()) for c, s in zip(LINEAR_COMPONENTS, read_s, strict=True)}
+
+
+def _evidence(account: Account, *names: str) -> Evidence:
+    """The weakest of the operator times and the named parameters."""
+    roofline = any((codes == Source.ROOFLINE).any() for codes in account.tables.sources.values())
+    known = account.settings.evidence
+    return weakest([Evidence.ASSUMED if roofline else Evidence.SIMULATED, *(known[n] for n in names if n in known)])
