@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
-_WORDS = {"encoder.placement": ("inline", "pool")}
+_WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet.deployment import Memory
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
 
@@ -166,11 +168,16 @@ def _memory(account: Account) -> list[Charge]:
 
 
 def host_byte_s(account: Account) -> float:
-    """Provisioned host memory over time [byte s]: what a pool saves is not provisioned."""
+    """Provisioned host memory over time [byte s]; an encoder's accelerator comes with what its price includes.
+
+    Raises:
+        OutOfValidityError: A pool of memory, for which there is no account.
+    """
     memory = account.deployment.memory
+    if memory != Memory(host_bytes_per_replica=memory.host_bytes_per_replica):
+        raise OutOfValidityError(f"no account of {memory}; there is: memory of each replica's own")
     replicas = account.result.span_s * account.deployment.replicas * memory.host_bytes_per_replica
-    encoders = account.pool_s * account.settings.values.prices.host_bytes_in_price
-    return replicas * (1 - memory.pooled_share * memory.pool_saving) + encoders
+    return replicas + account.pool_s * account.settings.values.prices.host_bytes_in_price
 
 
 def _bytes(account: Account) -> list[Charge]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet.deployment import Schedule
+from deltastack.fleet.deployment import Placement, Schedule
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
@@ -19,6 +19,9 @@ def tables(tables: OperatorTables, deployment: Deployment, platform: Platform) -
     Raises:
         OutOfValidityError: A schedule for which there is no model.
     """
-    if deployment.schedule == Schedule():
+    if deployment.schedule == Schedule() and deployment.placement == Placement():
         return tables
-    raise OutOfValidityError(f"no model of {deployment.schedule} for {tables.model} on {platform.name}; there is: colocated")
+    raise OutOfValidityError(
+        f"no model of {deployment.schedule} with {deployment.placement} for {tables.model} on {platform.name}; "
+        f"there is: colocated on one die"
+    )
