@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import UnknownNameError
-from deltastack.layers.instruction_set import INSTRUCTION_SET
 
 if TYPE_CHECKING:
     from deltastack.model import Layer
 
-LAYERS: dict[str, Layer] = {one.name: one for one in (INSTRUCTION_SET,)}
+LAYERS: dict[str, Layer] = {}
 
 
 def layer(name: str) -> Layer:

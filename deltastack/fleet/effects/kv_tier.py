@@ -1,24 +1,220 @@
-"""Requests whose prefixes or image embeddings are restored from a tier below accelerator memory."""
+"""Prefixes and image embeddings restored from a tier below accelerator memory, where that is quicker than computing them.
+
+A request of s prompt tokens that hits finds n = floor(covered s) tokens, of which those already cached are not restored:
+
+    restore_s = latency_s + first_page_s + bytes / bytes_per_s              bytes = (n - cached) kv_bytes_per_token
+    compute_s = linear_s(n - cached) + prefill_attention_s(n - cached, cached)
+    delay_s += wait + restore_s                                              one queue a replica, first come, first served
+
+A prefix is still there if it comes again within retention_s = capacity_bytes / bytes written a second, so that of the hits
+
+    kept = 1 - exp(-retention_s / reuse_s)
+
+are left (times the share of the writes that a flash drive takes). It restores only if restore_s < compute_s. Images whose
+embeddings hit are weighed against their encoder run in the same way. Hits are spread evenly over the requests in order of
+arrival (golden-ratio sequence), so that the same requests hit in every cell. Requests meet replicas in turn for the queue of
+the tier.
+
+Source: this project. Hit ratios are a property of the traffic: where the workload does not tell them they are assumed.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.errors import OutOfValidityError
+import numpy as np
+
+from deltastack.errors import OutOfValidityError, ParamsError
 from deltastack.fleet.deployment import KvTier
+from deltastack.fleet.effects import flash
+from deltastack.fleet.effects.recompute import compute_s, embedding_bytes, encode_s, kv_bytes
 
 if TYPE_CHECKING:
-    from deltastack.fleet.deployment import Deployment
+    from numpy.typing import NDArray
+
+    from deltastack.fleet.deployment import Deployment, Memory
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.simulator import Requests
 
+MEDIA = ("none", "flash", "host")
+PREFIXES, IMAGES = (5**0.5 - 1) / 2, 2**0.5 - 1
+"""Steps of two sequences that fill 0..1 evenly and independently of each other."""
+
+
+LEAST_REQUESTS = 100
+"""Fewer than so many requests tell no rate, so that their queue is not called endless."""
+
+
+class Tier(NamedTuple):
+    """What the tier does to each of R requests, and in sum."""
+
+    cached_tokens: NDArray[np.int64]
+    cached_images: NDArray[np.int64]
+    restored_bytes: NDArray[np.float64]
+    """(R,)."""
+    written_bytes: float
+    """Over all requests: newly computed keys and values that the tier takes."""
+    delay_s: NDArray[np.float64]
+    """(R,) wait and restore."""
+    bytes_per_s: float
+    utilisation: float
+    """Of the busiest replica's tier."""
+
 
 def requests(requests: Requests, deployment: Deployment, tables: OperatorTables) -> Requests:
-    """``requests`` with what the tier restores (``cached_tokens``, ``cached_images``) and its delay: the identity without a tier.
+    """``requests`` with what the tier restores (``cached_tokens``, ``cached_images``) and its delay: the identity without hits.
 
     Raises:
-        OutOfValidityError: A tier for which there is no model.
+        ParamsError: A medium that nobody knows.
+        OutOfValidityError: A tier without bandwidth, or one whose restores need more than all of its time.
     """
-    if deployment.kv_tier == KvTier():
+    found = tier(requests, deployment, tables)
+    if found is None:
         return requests
-    raise OutOfValidityError(f"no model of {deployment.kv_tier} for {tables.model}; there is: no tier")
+    return replace(
+        requests,
+        cached_tokens=found.cached_tokens,
+        cached_images=found.cached_images,
+        delay_s=requests.delay_s + found.delay_s,
+    )
+
+
+def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> Tier | None:
+    """What is restored and written; None where there is no tier.
+
+    Raises:
+        ParamsError: As ``requests``.
+        OutOfValidityError: As ``requests``.
+    """
+    kept = deployment.kv_tier
+    if kept == KvTier():
+        return None
+    if kept.medium not in MEDIA[1:]:
+        raise ParamsError(f"kv_tier.medium = {kept.medium!r}, must be one of {', '.join(MEDIA[1:])}")
+    wanted = _writes_per_s(requests, deployment, tables)
+    media = _medium(deployment, wanted)
+    cached, fetched = _prefixes(requests, kept, tables, media)
+    images, embedded = _images(requests, kept, tables, media)
+    restored = fetched * kv_bytes(tables) + embedded
+    service_s = np.where(restored > 0, media.latency_s + restored / media.bytes_per_s, 0.0)
+    new = requests.prompt_tokens + requests.output_tokens - cached
+    written = float(new.sum()) * kv_bytes(tables) * kept.write_share * media.written
+    return Tier(
+        cached_tokens=cached,
+        cached_images=images,
+        restored_bytes=restored,
+        written_bytes=written,
+        delay_s=_queued(requests.arrival_s, service_s, deployment.replicas),
+        bytes_per_s=media.bytes_per_s,
+        utilisation=_utilisation(requests.arrival_s, service_s, deployment.replicas),
+    )
+
+
+class _Medium(NamedTuple):
+    latency_s: float
+    bytes_per_s: float
+    written: float
+    """Share of the wanted writes that it takes."""
+    kept: float
+    """Share of the hits for which it still holds what is wanted."""
+
+
+def _medium(deployment: Deployment, write_bytes_per_s: float) -> _Medium:
+    """The tier as restores find it."""
+    kept, storage = deployment.kv_tier, deployment.storage
+    if kept.read_bytes_per_s <= 0:
+        raise OutOfValidityError(f"a tier of keys and values needs a bandwidth above 0, found {kept.read_bytes_per_s} B/s")
+    if kept.medium == "host":
+        rate = _through_pool(kept.read_bytes_per_s, deployment.memory)
+        return _Medium(kept.latency_s, rate, 1.0, _retained(kept, write_bytes_per_s))
+    found = flash.contended(storage, read_bytes_per_s=0.0, write_bytes_per_s=write_bytes_per_s)
+    rate = min(kept.read_bytes_per_s, found.bytes_per_s)
+    retained = _retained(kept, found.write_bytes_per_s) * found.written
+    return _Medium(kept.latency_s + found.first_page_s, rate, found.written, retained)
+
+
+def _through_pool(bytes_per_s: float, memory: Memory) -> float:
+    """Bandwidth [B/s] of host memory of which a share lies on a pool."""
+    if memory.pooled_share == 0:
+        return bytes_per_s
+    slowest = min(bytes_per_s, memory.pool_bytes_per_s)
+    return 1 / ((1 - memory.pooled_share) / bytes_per_s + memory.pooled_share / slowest)
+
+
+def _retained(kept: KvTier, write_bytes_per_s: float) -> float:
+    if kept.reuse_s == 0 or write_bytes_per_s == 0:
+        return 1.0
+    return float(-np.expm1(-kept.capacity_bytes / write_bytes_per_s / kept.reuse_s))
+
+
+def _writes_per_s(requests: Requests, deployment: Deployment, tables: OperatorTables) -> float:
+    """Keys and values [B/s] that one replica would keep."""
+    span_s = float(requests.arrival_s[-1] - requests.arrival_s[0]) if requests.arrival_s.size else 0.0
+    if span_s <= 0:
+        return 0.0
+    new = requests.prompt_tokens + requests.output_tokens - requests.cached_tokens
+    return float(new.sum()) * kv_bytes(tables) * deployment.kv_tier.write_share / span_s / deployment.replicas
+
+
+def _hits(count: int, step: float, share: float) -> NDArray[np.bool_]:
+    """Which of ``count`` requests hit: an even sequence, in order of arrival."""
+    return np.asarray((np.arange(1, count + 1) * step) % 1.0 < share)
+
+
+def _prefixes(
+    requests: Requests, kept: KvTier, tables: OperatorTables, media: _Medium
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cached tokens (R,) after restoring, and how many of them are restored."""
+    before = requests.cached_tokens
+    hit = _hits(before.size, PREFIXES, kept.hit_share * media.kept)
+    reach = np.minimum((kept.covered_share * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
+    more = np.where(hit, np.maximum(reach - before, 0), 0)
+    restore_s = media.latency_s + more * kv_bytes(tables) / media.bytes_per_s
+    pays = (more > 0) & (restore_s < compute_s(tables, more, before))
+    fetched = np.where(pays, more, 0)
+    return before + fetched, fetched
+
+
+def _images(
+    requests: Requests, kept: KvTier, tables: OperatorTables, media: _Medium
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Images (R,) that need no encoder run, and the bytes of the embeddings that are restored for them."""
+    before, count = requests.cached_images, requests.images
+    none = np.zeros(before.size)
+    if not tables.multimodal:
+        return before, none
+    hit = _hits(before.size, IMAGES, kept.image_hit_share * media.kept) & (count > before)
+    share = np.divide(count - before, count, out=np.zeros(before.size), where=count > 0)
+    embedded = requests.image_tokens * share * embedding_bytes(tables)
+    size = np.divide(requests.image_tokens, count, out=np.ones(before.size), where=count > 0)
+    computed_s = encode_s(tables, np.maximum(count - before, 1), size)
+    pays = hit & (media.latency_s + embedded / media.bytes_per_s < computed_s)
+    return np.where(pays, count, before), np.where(pays, embedded, none)
+
+
+def _queued(arrival_s: NDArray[np.float64], service_s: NDArray[np.float64], replicas: int) -> NDArray[np.float64]:
+    """Wait and service (R,) in one queue a replica, requests meeting replicas in turn (Lindley)."""
+    delay = np.zeros(arrival_s.size)
+    for g in range(replicas):
+        s, a = service_s[g::replicas], arrival_s[g::replicas]
+        if s.size:
+            backlog = np.concatenate([[0.0], np.cumsum(s[:-1] - np.diff(a))])
+            delay[g::replicas] = np.where(s > 0, backlog - np.minimum.accumulate(backlog) + s, 0.0)
+    return delay
+
+
+def _utilisation(arrival_s: NDArray[np.float64], service_s: NDArray[np.float64], replicas: int) -> float:
+    """Share of the span that the busiest tier restores; 0 where all arrive at once.
+
+    Raises:
+        OutOfValidityError: It needs more than all of its time, over enough requests to know.
+    """
+    span_s = float(arrival_s[-1] - arrival_s[0]) if arrival_s.size else 0.0
+    busy = max((float(service_s[g::replicas].sum()) for g in range(replicas)), default=0.0)
+    if arrival_s.size >= LEAST_REQUESTS and busy >= span_s > 0:
+        raise OutOfValidityError(
+            f"restores need {busy / span_s:.2f} of a tier's time: its bandwidth is shared by more than it carries; fewer hits or "
+            "a quicker tier"
+        )
+    return busy / span_s if span_s > 0 else 0.0

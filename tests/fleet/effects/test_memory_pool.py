@@ -1,0 +1,76 @@
+"""The pool: by hand, correlation one, the spill guard, limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet import platform
+from deltastack.fleet.deployment import Deployment, Memory
+from deltastack.fleet.effects import memory_pool
+
+H100 = platform.load(Path(__file__).parents[3], "h100_sxm")
+POOL = Memory(host_bytes_per_replica=256e9, pooled_share=0.25, pool_hosts=16, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
+
+
+def deployment(memory: Memory) -> Deployment:
+    """Something that serves, with a pool."""
+    return Deployment(model="fake/8b", platform="h100_sxm", memory=memory)
+
+
+def test_by_hand() -> None:
+    """Two replicas that need 10 in turn and else 2: 40 % of the pooled quarter is saved; overhead 10 % of it is paid."""
+    demand = np.array([[10.0, 2.0] * 50, [2.0, 10.0] * 50])
+    found = memory_pool.observe(demand, deployment(POOL))
+
+    assert found is not None
+    assert found.saving == pytest.approx(0.4)
+    assert found.correlation == pytest.approx(-1.0)
+    assert found.memory_factor == pytest.approx(1 - 0.25 * 0.4)
+    assert found.cost_factor == pytest.approx(1 - 0.25 * 0.4 + 0.25 * 0.1)
+    assert "40.0%" in found.words()
+    assert "-1.00" in found.words()
+
+
+def test_at_correlation_one_the_pool_is_a_loss() -> None:
+    """Demand that rises and falls together saves exactly 0, and the switches are paid all the same: cost factor above 1."""
+    one = np.random.default_rng(0).lognormal(size=300)
+    found = memory_pool.observe(np.vstack([one] * 4), deployment(POOL))
+
+    assert found is not None
+    assert found.saving == pytest.approx(0.0, abs=1e-12)
+    assert found.memory_factor == pytest.approx(1.0, abs=1e-12)
+    assert found.cost_factor == pytest.approx(1.025)
+
+
+def test_more_replicas_than_a_pool_takes_share_several() -> None:
+    """Four replicas in pools of two: (1, 2) take turns and save 40 %, (3, 4) peak together and save nothing: 20 % in all."""
+    a, b = [10.0, 2.0] * 50, [2.0, 10.0] * 50
+    found = memory_pool.observe(np.array([a, b, a, a]), deployment(replace(POOL, pool_hosts=2)))
+
+    assert found is not None
+    assert found.saving == pytest.approx(0.2)
+
+
+def test_without_a_pool_nothing_is_observed() -> None:
+    """A pooled share of 0 is the deployment as it was (negative control)."""
+    assert memory_pool.observe(np.ones((2, 9)), deployment(replace(POOL, pooled_share=0.0))) is None
+
+
+def test_the_spill_guard() -> None:
+    """55 GB/s beside 3.35 TB/s carries 1.6 % of live KV: 1 % wins 1 % of room, 5 % is refused, at any generation up to 6."""
+    assert memory_pool.room(100.0, deployment(replace(POOL, live_share=0.01)), H100) == pytest.approx(100 / 0.99)
+    assert memory_pool.room(100.0, deployment(POOL), H100) == 100.0
+    for bandwidth in (55e9, 110e9):
+        with pytest.raises(OutOfValidityError, match="slows every step"):
+            memory_pool.room(100.0, deployment(replace(POOL, live_share=0.05, pool_bytes_per_s=bandwidth)), H100)
+
+
+def test_one_replica_has_nobody_to_share_with() -> None:
+    """The message says how many there are."""
+    with pytest.raises(OutOfValidityError, match="there are 1"):
+        memory_pool.observe(np.ones((1, 9)), deployment(POOL))
