@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Params)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as DVC reads it (version 1.2): ``on``, ``off``, ``yes`` and ``no`` are words, ``true`` and ``false`` booleans."""
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in ``path``.
 
@@ -26,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ParamsError: No such file, not YAML, or not a mapping.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except FileNotFoundError:
         raise ParamsError(f"no such parameter file: {path}") from None
     except yaml.YAMLError as error:

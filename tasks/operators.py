@@ -30,7 +30,8 @@ def shipped() -> tuple[Known, ...]:
     text = [Known(f"Qwen/Qwen3-{s}", "h100_sxm", "bf16", 1) for s in ("8B", "14B", "32B")]
     text += [Known("Qwen/Qwen3-32B", "h100_sxm", "bf16", 2), Known("meta-llama/Llama-3.1-8B-Instruct", "h100_sxm", "bf16", 1)]
     text += [Known(f"meta-llama/Llama-{v}-70B-Instruct", "h100_sxm", "bf16", 4) for v in ("3.1", "3.3")]
-    return (*vision, *text)
+    pairs = [Known("meta-llama/Llama-3.1-70B-Instruct", BLACKWELL, q, n) for q in ("fp8", "nvfp4") for n in (1, 2, 4, 8)]
+    return (*vision, *text, *pairs)
 
 
 def build(root: Path) -> None:

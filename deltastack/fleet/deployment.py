@@ -97,20 +97,45 @@ class Storage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How attention and feed-forward share accelerators: ``colocated`` or ``disaggregated``."""
+    """How attention and feed-forward share accelerators: ``colocated`` or ``disaggregated``.
+
+    Disaggregated, a replica is one accelerator of the attention pool, and the feed-forward accelerators beside it.
+    """
 
     kind: str = "colocated"
     micro_batches: int = 1
-    attention_per_ffn: float = 1.0
+    """Most micro-batches in the loop; a step with few tokens takes fewer when that is quicker."""
+    ffn_accelerators_per_replica: float = 0.0
+    """Feed-forward accelerators over attention accelerators."""
     hop_s: float = 0.0
+    """Time of one message between the pools, beside its bytes."""
+    link_bytes_per_s: float = 0.0
+    efficiency: float = 1.0
+    """Rate of the loop with noise in the step times over its rate without, when two or more micro-batches circulate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """Factors on operator times by component and class, from precision, sparsity and approximations."""
+    """What is computed otherwise than the operator times were measured: sparse weights, approximated exponentials.
 
-    gemm_time_factor: Mapping[str, float] = field(default_factory=dict)
-    attention_time_factor: float = 1.0
+    Precision is a field of the deployment: operator times are measured for it.
+    """
+
+    kept: int = 1
+    """Of every ``group`` weights; 1 of 1 is dense."""
+    group: int = 1
+    byte_efficiency: float = 1.0
+    """What the sparse kernel reaches of the dense one's bytes a second."""
+    compute_efficiency: float = 1.0
+    """What it reaches of twice (in general M / N times) the dense one's operations a second."""
+    peak_share: float = 0.7
+    """Share of peak operations that a dense kernel reaches; with the next it places the knee."""
+    bandwidth_share: float = 0.8
+    """Share of the memory's bytes a second that a dense kernel reaches."""
+    exponential_saving: float = 0.0
+    """Share of the time of softmax's exponentials that an approximation saves."""
+    exponential_overlap: float = 1.0
+    """Share of that time which kernels already hide behind matrix work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deltastack.errors import BusyError, StageError
+from flows import bridge
+from tasks import entry
 from tasks.outcome import PROGRESS, Done, Outcome
 
 if TYPE_CHECKING:
@@ -82,6 +87,62 @@ def test_a_failed_stage_fails_the_run_by_name(tiny: Path) -> None:
     outcomes = {r["stage"]: r["outcome"] for r in json.loads(artifact("stages"))}
     assert outcomes == {"a": "ran", "c": "ran", "b": "failed", "d": "failed"}
     assert states("flow")[-1][1] == "Failed"
+
+
+def test_an_interrupt_ends_the_run_and_its_stages(tiny: Path) -> None:
+    """Ctrl-C while a stage hangs: the flow ends interrupted, the stage is gone, the next run is not hindered."""
+    from flows.stack import stack
+
+    (tiny / "params.yaml").write_text("n: 1\nhang: a\n")
+    handler = _OnLine("a says hello", lambda: os.kill(os.getpid(), signal.SIGINT))
+    logger = logging.getLogger("prefect.task_runs")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stack("d")
+    finally:
+        logger.removeHandler(handler)
+    with entry.lock(tiny / ".run" / "locks" / "a.lock", "the stage lives on", pytest.fail):
+        pass
+    (tiny / "params.yaml").write_text("n: 1\n")
+
+    assert [d.outcome for d in stack("d")] == [Outcome.RAN] * 4
+
+
+class _OnLine(logging.Handler):
+    """Does something when a line is logged."""
+
+    def __init__(self, line: str, act: Callable[[], object]) -> None:
+        super().__init__(logging.INFO)
+        self._line, self._act = line, act
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._line in record.getMessage():
+            self._act()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_measured_stages_have_the_machine_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B and the measured c may both start after a: whoever is first, the other one is not inside at the same time."""
+    from flows.stack import stack
+
+    inside, seen, both = set[str](), list[frozenset[str]](), threading.Event()
+
+    def bring(_found: object, stage: str, **_more: object) -> Done:
+        inside.add(stage)
+        if {"b", "c"} <= inside:
+            both.set()
+        if stage in "bc":
+            both.wait(0.3)
+        seen.append(frozenset(inside))
+        inside.remove(stage)
+        return Done(stage, Outcome.RAN)
+
+    monkeypatch.setattr(bridge, "bring", bring)
+
+    assert [d.stage for d in stack("d")] == ["a", "b", "c", "d"]
+    assert {frozenset("b"), frozenset("c")} < set(seen)
+    assert not both.is_set()
 
 
 def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

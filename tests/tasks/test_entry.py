@@ -157,7 +157,26 @@ def test_a_stage_whose_parent_is_gone_does_not_start() -> None:
     assert orphan.returncode == -signal.SIGKILL
 
 
-def test_measuring_excludes_across_checkouts() -> None:
-    """The lock for measurements does not depend on the checkout."""
+MEASURE = """
+import sys, tempfile
+tempfile.tempdir = {shared!r}
+from tasks import entry
+entry.main("measure", lambda root: print("measured", flush=True), measured=True)
+"""
+
+
+def test_measuring_excludes_across_checkouts(tmp_path: Path) -> None:
+    """A measurement in another checkout on this machine is waited for; the lock does not lie in either checkout."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "dvc.yaml").write_text("stages: {}\n")
+    shared = str(tmp_path / "shared")
+    with entry.lock(Path(shared) / entry.machine_lock().name, "", pytest.fail):
+        second = python(MEASURE.format(shared=shared), cwd=here, stderr=subprocess.PIPE)
+        assert second.stderr is not None
+        said = second.stderr.readline()
+    out, _ = second.communicate()
+
+    assert "another measurement runs on this machine, waiting (held by process" in said
+    assert (out, second.returncode) == ("measured\n", 0)
     assert entry.machine_lock().is_absolute()
-    assert "deltastack" in entry.machine_lock().name

@@ -96,9 +96,9 @@ def sparse_time_factor(tokens: ArrayLike, knee: float, sparsity: Sparsity) -> ND
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Softmax:
-    """The exponentials of a model on a device: h heads, L layers, R exponentials a second."""
+    """The exponentials of a model on a device: h heads (on it), L layers, R exponentials a second."""
 
-    heads: int
+    heads: float
     layers: int
     exponentials_per_s: float
 
@@ -111,6 +111,18 @@ class Softmax:
         if min(prompt_tokens, self.heads, self.layers, self.exponentials_per_s) <= 0:
             raise OutOfValidityError("tokens, heads, layers and the rate are positive")
         return self.heads * self.layers * prompt_tokens**2 / 2 / self.exponentials_per_s
+
+    def chunk_seconds(self, chunk_tokens: ArrayLike, prefix_tokens: ArrayLike) -> NDArray[np.float64]:
+        """Time [s] of the exponentials of new tokens over a prefix, causal among themselves: h L (c p + c^2 / 2) / R.
+
+        Raises:
+            OutOfValidityError: A figure that is not positive, or a negative prefix.
+        """
+        c, p = np.asarray(chunk_tokens, dtype=np.float64), np.asarray(prefix_tokens, dtype=np.float64)
+        if min(self.heads, self.layers, self.exponentials_per_s) <= 0 or (c <= 0).any() or (p < 0).any():
+            raise OutOfValidityError("tokens, heads, layers and the rate are positive")
+        seconds: NDArray[np.float64] = self.heads * self.layers * (c * p + c * c / 2) / self.exponentials_per_s
+        return seconds
 
     def share(self, prompt_tokens: float, *, prefill_s: float, overlap: float) -> float:
         """Share of a prefill that its exponentials take, ``overlap`` of them hidden behind matrix work.

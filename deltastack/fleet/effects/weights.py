@@ -1,0 +1,38 @@
+"""Bytes of weights by component: what each pool of accelerators holds, and what sparse storage shrinks.
+
+Embedding and output matrix stay in 16 bits whatever the precision of the rest; attention and feed-forward share what is
+left by their numbers of parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from deltastack.fleet.operators.shapes import BF16_BYTES, decoder, shapes
+from deltastack.model import Component
+
+if TYPE_CHECKING:
+    from deltastack.fleet.operators import OperatorTables
+
+ENDS = 2
+"""Embedding and output matrix, counted apart even where the checkpoint ties them: engines keep both."""
+
+
+def by_component(tables: OperatorTables) -> dict[Component, float]:
+    """Bytes on one accelerator of ``attention``, ``ffn`` and ``other``; they add up to ``tables.weight_bytes``.
+
+    Raises:
+        UnknownNameError: Nobody wrote down the shapes of the model.
+    """
+    s = shapes(tables.model)
+    count = {Component.ATTENTION: 0, Component.FFN: 0}
+    for name, shape in decoder(s).items():
+        if ".self_attn." in name:
+            count[Component.ATTENTION] += math.prod(shape)
+        elif ".mlp." in name:
+            count[Component.FFN] += math.prod(shape)
+    ends = ENDS * s.vocabulary * s.hidden_size * BF16_BYTES / tables.tensor_parallel
+    layers = max(tables.weight_bytes - ends, 0.0)
+    found = {c: layers * n / sum(count.values()) for c, n in count.items()}
+    return found | {Component.OTHER: tables.weight_bytes - sum(found.values())}

@@ -1,0 +1,80 @@
+"""Layer instruction_set: what each technique rewrites, its control, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet.deployment import Arithmetic, Deployment
+from deltastack.layers import base, layer
+
+ROOT = Path(__file__).parents[2]
+SERVED = Deployment(model="Qwen/Qwen3-VL-8B-Instruct", platform="h100_sxm")
+LAYER = layer("instruction_set")
+
+
+def test_the_file_meets_the_layer() -> None:
+    """params/layers/instruction_set.yaml has every technique; the one that is on by default is fp8."""
+    found = {c.name: c for c in base.chosen(ROOT, LAYER)}
+
+    assert [n for n, c in found.items() if c.on] == ["low_precision"]
+    assert base.rewritten(SERVED, [found["low_precision"]]).precision == "fp8"
+
+
+def test_every_draw_stays_a_deployment() -> None:
+    """Eight draws of every technique, all on together, in any order of precision and sparsity."""
+    for number in range(8):
+        found = base.chosen(ROOT, LAYER, draw=number, draws=8)
+        one, other = base.rewritten(SERVED, found), base.rewritten(SERVED, reversed(found))
+
+        assert replace(one, notes={}) == replace(other, notes={})
+        assert one.precision == "fp8"
+        assert one.arithmetic.kept == 2
+        assert len(one.notes) == 3
+
+
+def test_controls_change_no_operator_time() -> None:
+    """Served precision, density 1, hidden exponentials: precision stays and the arithmetic is that of the tables."""
+    for one in base.chosen(ROOT, LAYER, draw=3, draws=5):
+        found = base.rewritten(SERVED, [one.control()])
+
+        assert found.precision == SERVED.precision
+        assert found.arithmetic.kept == found.arithmetic.group
+        assert found.arithmetic.exponential_saving * (1 - found.arithmetic.exponential_overlap) == 0.0
+
+
+@pytest.mark.parametrize("precision", ["int8", "nvfp4"])
+def test_unmeasured_precisions_are_refused(precision: str) -> None:
+    """fp4 on Hopper and int8 anywhere have no measured operator times: no row instead of a ratio of peak rates."""
+    low = LAYER.technique("low_precision")
+
+    with pytest.raises(OutOfValidityError, match=rf"no measured operator times of .* in {precision} .* there are: bf16, fp8"):
+        low.rewrite(SERVED, low.params(precision=precision))
+
+
+def test_fp4_where_it_was_measured() -> None:
+    """On B200 the same technique takes the measured nvfp4 times."""
+    low = LAYER.technique("low_precision")
+
+    assert low.rewrite(replace(SERVED, platform="b200_sxm"), low.params(precision="nvfp4")).precision == "nvfp4"
+
+
+def test_an_impossible_pattern_is_refused() -> None:
+    """Five of four weights."""
+    sparse = LAYER.technique("sparse_gemm")
+    values = {"byte_efficiency": 1.0, "compute_efficiency": 1.0, "peak_share": 0.7, "bandwidth_share": 0.8}
+
+    with pytest.raises(OutOfValidityError, match="5 of 4 weights"):
+        sparse.rewrite(SERVED, sparse.params(kept=5, group=4, **values))
+
+
+def test_notes_quote_the_cost_in_quality() -> None:
+    """What was done is said in words, with the published accuracy of 2:4 weights."""
+    notes = base.rewritten(SERVED, base.chosen(ROOT, LAYER)).notes
+
+    assert "MMLU from 0.667 to 0.404" in notes["sparse_gemm"]
+    assert notes["low_precision"].startswith("bf16 to fp8")
+    assert SERVED.arithmetic == Arithmetic()
