@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import claims, compose, doctor, output, report, run, solve, workload
+from cli import claims, compare, compose, doctor, output, report, run, solve, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -25,6 +25,7 @@ app.command()(run.run)
 app.command()(compose.compose)
 app.command()(report.report)
 app.command()(solve.solve)
+app.command()(compare.compare)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(claims.app, name="claims")

@@ -84,6 +84,25 @@ def deliver(root: Path, say: Callable[[str], object] = print) -> list[str]:
     return delivered
 
 
+def download(root: Path, run_id: str, folder: Path) -> Path:
+    """The files of a run, laid out as a checkout has them, in ``folder``.
+
+    Raises:
+        TrackingError: The server does not answer, or has no such run, or it carries no tables.
+    """
+    client = _client(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        client.get_run(run_id)
+        client.download_artifacts(run_id, "", str(folder))
+    except Exception as error:  # MLflow raises whatever its transport raises
+        first = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise TrackingError(f"{address(root)} gave no run {run_id}: {first[:160]}") from error
+    if not (folder / "params" / "stack.yaml").is_file():
+        raise TrackingError(f"run {run_id} of {address(root)} carries no tables of a whole pipeline run (a run of one layer?)")
+    return folder
+
+
 def _away(root: Path, error: Exception, count: int) -> str:
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return (

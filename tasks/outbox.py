@@ -28,6 +28,8 @@ FLOW_RUN = "DELTASTACK_FLOW_RUN"
 METRICS = Path("reports/metrics.json")
 TABLES = ("data/workload.parquet", "data/baseline.parquet", "data/total.parquet")
 PAGES = ("reports/summary.json", "reports/report.html", "reports/figures/*")
+BESIDE = ("data/workload.json", "data/quality/**/*.parquet", "params/*.yaml", "params/layers/*.yaml")
+"""What a comparison needs beside the tables."""
 
 
 def key(root: Path) -> str | None:
@@ -158,7 +160,7 @@ def _copy(root: Path, folder: Path) -> None:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
-    pages = [p for pattern in PAGES for p in sorted(root.glob(pattern)) if p.is_file()]
+    pages = [p for pattern in (*PAGES, *BESIDE) for p in sorted(root.glob(pattern)) if p.is_file()]
     for path in [root / METRICS, *tables(root), *pages]:
         target = part / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -77,6 +77,11 @@ def test_an_entry_holds_numbers_words_and_files(project: Path) -> None:
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
         "data/delta/estimated/idle.parquet",
         "data/total.parquet",
+        "params/cases.yaml",
+        "params/layers/idle.yaml",
+        "params/layers/storage.yaml",
+        "params/stack.yaml",
+        "params/workload.yaml",
         "reports/metrics.json",
         "reports/report.html",
     ]
