@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import UnknownNameError
+from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
 
 if TYPE_CHECKING:
     from deltastack.model import Layer
 
-LAYERS: dict[str, Layer] = {one.name: one for one in (INSTRUCTION_SET,)}
+LAYERS: dict[str, Layer] = {
+    one.name: one
+    for one in (
+        INSTRUCTION_SET,
+        IDLE,
+    )
+}
 
 
 def layer(name: str) -> Layer:

@@ -10,7 +10,7 @@ techniques:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
@@ -20,12 +20,26 @@ from deltastack.model import Evidence, Params, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from deltastack.fleet.deployment import Deployment
     from deltastack.model import Layer, Technique
+    from deltastack.testbed.engine import Engine
 
 FOLDER = "params/layers"
+P = TypeVar("P", bound=Params)
+
+
+class OnFleet(Generic[P]):
+    """A technique that makes no sense on the testbed."""
+
+    __slots__ = ()
+
+    def switch(self, engine: Engine, p: P) -> AbstractContextManager[None] | None:
+        """Nothing to switch: the testbed has no such cell."""
+        del engine, p
+        return None
 
 
 class Choice(Params):

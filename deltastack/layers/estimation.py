@@ -1,0 +1,139 @@
+"""Layers estimated on the fleet: base and switched deployments simulated side by side, for every draw of the parameters.
+
+One draw means the same numbers in every cell, so that cells differ by what is switched and by nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deltastack import host
+from deltastack.errors import CapacityError
+from deltastack.layers.workbench import Cell, Refused
+from deltastack.model import Basis, Bench, Component, Evidence, Resource, Usage, cell_name, weakest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from deltastack.layers.base import Chosen
+    from deltastack.layers.workbench import Workbench
+    from deltastack.model import Layer, Reading
+
+ALL = "all"
+BASE = "base"
+
+
+def valid(bench_of: Workbench, layer: Layer) -> tuple[tuple[str, ...], list[Refused]]:
+    """The techniques of a layer that hold alone with their central values, and those that do not."""
+    techniques = bench_of.chosen(layer)
+    found = bench_of.usages([(0, Cell(t.name, (t,))) for t in techniques])
+    refused = [Refused(layer.name, t.name, u) for t, u in zip(techniques, found, strict=True) if isinstance(u, str)]
+    return tuple(t.name for t in techniques if t.name not in {r.technique for r in refused}), refused
+
+
+def delta_rows(
+    bench_of: Workbench, layer: Layer, names: Sequence[str] | None = None, override: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[list[tuple[object, ...]], list[Refused]]:
+    """Rows of DELTA for every technique of a layer alone and for ``all`` that are on, and the techniques that do not hold.
+
+    Args:
+        bench_of: Where cells run.
+        layer: Whose techniques are switched.
+        names: Only these techniques; all of them and ``all`` by default.
+        override: By technique, values that replace the file's.
+    """
+    jobs: list[tuple[int, Cell]] = []
+    for draw in range(bench_of.draws):
+        techniques = bench_of.chosen(layer, draw, override)
+        wanted = [t for t in techniques if names is None or t.name in names]
+        jobs += [(draw, Cell(BASE, ())), *((draw, Cell(t.name, (t,))) for t in wanted)]
+    found = dict(zip([(d, c.name) for d, c in jobs], bench_of.usages(jobs), strict=True))
+    refused = _refused(layer, jobs, found)
+    bad = {r.technique for r in refused}
+    if names is None:
+        together = [(draw, Cell(ALL, _on(bench_of.chosen(layer, draw, override), bad))) for draw in range(bench_of.draws)]
+        found |= dict(zip([(d, c.name) for d, c in together], bench_of.usages(together), strict=True))
+        jobs += together
+    rows = [
+        (layer.name, cell.name, Bench.FLEET, *row, host.SIMULATED, bench_of.canonical)
+        for draw, cell in jobs
+        if cell.name not in {BASE, *bad}
+        for row in _pairs(draw, cell, found[draw, BASE], found[draw, cell.name])
+    ]
+    return rows, refused
+
+
+def joint_rows(bench_of: Workbench, layers: Sequence[Layer]) -> tuple[list[tuple[object, ...]], list[Refused]]:
+    """Rows of JOINT for every set of layers and every draw, and the techniques that do not hold and are in none of them."""
+    refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
+    jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused)]
+    found = bench_of.usages(jobs)
+    base = {draw: u for (draw, cell), u in zip(jobs, found, strict=True) if cell.name == BASE}
+    rows: list[tuple[object, ...]] = []
+    for at, ((draw, cell), usage) in enumerate(zip(jobs, found, strict=True)):
+        position = at % (1 << len(layers))
+        for basis, was, now, evidence in _matched(cell, base[draw], usage):
+            rows.append(
+                (
+                    *(cell.name, Bench.FLEET, basis, 0, position, draw, was.component, was.resource),
+                    *(now.amount, evidence, now.reason, host.SIMULATED, bench_of.canonical),
+                )
+            )
+    return rows, refused
+
+
+def _cells(bench_of: Workbench, layers: Sequence[Layer], draw: int, refused: Sequence[Refused]) -> Iterator[Cell]:
+    on = {x.name: _on(bench_of.chosen(x, draw), {r.technique for r in refused if r.layer == x.name}) for x in layers}
+    for mask in range(1 << len(layers)):
+        names = [x.name for i, x in enumerate(layers) if mask >> i & 1]
+        yield Cell(cell_name(names), tuple(t for n in names for t in on[n]))
+
+
+def _on(techniques: Iterable[Chosen], bad: set[str]) -> tuple[Chosen, ...]:
+    return tuple(t for t in techniques if t.on and t.name not in bad)
+
+
+def _refused(layer: Layer, jobs: Sequence[tuple[int, Cell]], found: Mapping[tuple[int, str], object]) -> list[Refused]:
+    """Techniques that do not hold in some draw, each with its first reason."""
+    reasons: dict[str, str] = {}
+    for draw, cell in jobs:
+        usage = found[draw, cell.name]
+        if cell.name != BASE and isinstance(usage, str):
+            reasons.setdefault(cell.name, usage)
+    return [Refused(layer.name, name, reason) for name, reason in reasons.items()]
+
+
+def _pairs(
+    draw: int, cell: Cell, base: dict[Basis, Usage] | str, usage: dict[Basis, Usage] | str
+) -> Iterator[tuple[object, ...]]:
+    for basis, was, now, evidence in _matched(cell, base, usage):
+        reason = was.reason or now.reason
+        yield (basis, draw, was.component, was.resource, was.amount, now.amount, evidence, reason)
+
+
+def _matched(
+    cell: Cell, base: dict[Basis, Usage] | str, usage: dict[Basis, Usage] | str
+) -> Iterator[tuple[Basis, Reading, Reading, Evidence]]:
+    """Readings of base and cell side by side; what one of them lacks is 0 there: a simulation knows that it spent nothing.
+
+    Raises:
+        CapacityError: The base itself does not hold.
+    """
+    if isinstance(base, str):
+        raise CapacityError(base)
+    for basis in base:
+        before = {(r.component, r.resource): r for r in base[basis]}
+        after = (
+            {(r.component, r.resource): r for r in usage[basis]}
+            if not isinstance(usage, str)
+            else {k: r._replace(amount=None, reason=usage) for k, r in before.items()}
+        )
+        for key in sorted(before | after, key=_place):
+            was = before.get(key) or after[key]._replace(amount=0.0, reason=None)
+            now = after.get(key) or before[key]._replace(amount=0.0, reason=None)
+            changed = was.amount != now.amount
+            yield basis, was, now, weakest([was.evidence, now.evidence, *([cell.evidence] if changed else [])])
+
+
+def _place(key: tuple[Component, Resource]) -> tuple[int, int]:
+    return list(Resource).index(key[1]), list(Component).index(key[0])

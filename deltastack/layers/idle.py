@@ -1,0 +1,84 @@
+"""Idle: accelerators that nobody needs for a while draw less.
+
+``encoder_sleep`` lets encoders with accelerators of their own sleep between images. With its context kept, an accelerator wakes
+in a fraction of a second and saves next to nothing: its clocks decide what it draws, not what is in its memory. With its
+context torn down it saves tens of watts and has to be loaded again.
+
+    kept         P_saved = kept_saved_w       t_w = wake_s        E_w = wake_w wake_s
+    torn_down    P_saved = torn_saved_w       t_w = reload_s      E_w = wake_w reload_s
+    timeout T = E_w / P_saved                 (never, where nothing is saved)
+
+Source: Model Parking Tax, arXiv 2605.23918 (power of a context, 26-66 W; memory in use, below 0.02 W a GB); vLLM's sleep mode
+(blog, 2025-10-26) for wake times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from deltastack.fleet.effects.sleep import break_even_s
+from deltastack.layers.base import OnFleet
+from deltastack.model import Layer, Params
+
+if TYPE_CHECKING:
+    from deltastack.fleet.deployment import Deployment
+
+Policy = Literal["always_on", "timeout", "randomised", "oracle"]
+
+
+class EncoderSleepParams(Params):
+    """params/layers/idle.yaml, ``encoder_sleep``."""
+
+    policy: Policy
+    context: Literal["kept", "torn_down"]
+    dedicated: int = Field(ge=0, description="move an inline encoder to so many accelerators of its own; 0 leaves it where it is")
+    wake_s: float = Field(ge=0)
+    reload_s: float = Field(ge=0)
+    wake_w: float = Field(ge=0, description="power while waking")
+    kept_saved_w: float = Field(ge=0)
+    torn_saved_w: float = Field(ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSleep(OnFleet[EncoderSleepParams]):
+    """Encoders sleep between images."""
+
+    name: str = "encoder_sleep"
+    params: type[EncoderSleepParams] = EncoderSleepParams
+
+    def rewrite(self, deployment: Deployment, p: EncoderSleepParams) -> Deployment:
+        """Give the encoder its policy; one on the language model's accelerators has nothing to switch off, and that is noted."""
+        encoder = deployment.encoder
+        if p.dedicated and encoder.placement == "inline":
+            encoder = replace(encoder, placement="pool", pool_size=p.dedicated)
+        kept = p.context == "kept"
+        wake_s = p.wake_s if kept else p.reload_s
+        saved_w = p.kept_saved_w if kept else p.torn_saved_w
+        timeout_s = break_even_s(wake_j=p.wake_w * wake_s, saved_w=saved_w)
+        encoder = replace(
+            encoder,
+            sleep_policy=p.policy if saved_w > 0 else "always_on",
+            timeout_s=timeout_s,
+            wake_s=wake_s,
+            wake_j=p.wake_w * wake_s,
+            sleep_saved_w=saved_w,
+        )
+        return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p, saved_w, timeout_s))
+
+    def control(self, p: EncoderSleepParams) -> EncoderSleepParams:
+        """An encoder that never sleeps."""
+        return p.model_copy(update={"policy": "always_on", "dedicated": 0})
+
+
+def _words(placement: str, p: EncoderSleepParams, saved_w: float, timeout_s: float) -> str:
+    if placement == "inline":
+        return "the encoder runs on the language model's accelerators: it has no power of its own to save"
+    if saved_w <= 0 or p.policy == "always_on":
+        return "encoders never sleep: sleeping would save no power"
+    return f"encoders sleep by {p.policy}, context {p.context}: {saved_w:.0f} W saved, break-even {timeout_s:.0f} s"
+
+
+IDLE = Layer(name="idle", techniques=(EncoderSleep(),))

@@ -1,0 +1,95 @@
+"""Where cells of layers run on the fleet: a workload, and one draw of every parameter at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deltastack.errors import CapacityError, OutOfValidityError
+from deltastack.fleet import bench, platform, settings
+from deltastack.layers.base import Chosen, chosen, rewritten
+from deltastack.model import Basis, Evidence, Usage, weakest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.settings import Settings
+    from deltastack.fleet.simulator import Requests
+    from deltastack.model import Layer
+
+THREADS = 2
+
+
+class Refused(NamedTuple):
+    """A technique outside the domain in which its physics holds, here."""
+
+    layer: str
+    technique: str
+    reason: str
+
+
+class Cell(NamedTuple):
+    """A deployment to simulate: what is switched on in it, and how well that is known."""
+
+    name: str
+    techniques: tuple[Chosen, ...]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The weakest of what is switched."""
+        return weakest([Evidence.SIMULATED, *(t.evidence for t in self.techniques)])
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A workload and the parameters of a checkout, ready to run cells."""
+
+    root: Path
+    requests: Requests
+    draws: int
+    canonical: bool
+
+    @cached_property
+    def _settings(self) -> tuple[Settings, ...]:
+        return tuple(settings.load(self.root, draw=n, draws=self.draws) for n in range(self.draws))
+
+    def chosen(self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Chosen, ...]:
+        """A layer's techniques with one draw of their values."""
+        return chosen(self.root, layer, draw=draw, draws=self.draws, override=override)
+
+    def deployment(self, draw: int, techniques: Iterable[Chosen]) -> Deployment:
+        """The base deployment with techniques on.
+
+        Raises:
+            OutOfValidityError: The physics of one does not hold here.
+        """
+        return rewritten(self._settings[draw].values.deployment.deployment(), techniques)
+
+    def usage(self, draw: int, techniques: Iterable[Chosen]) -> dict[Basis, Usage]:
+        """Usage per request of the base deployment with techniques on.
+
+        Raises:
+            DeltastackError: As ``bench.run``.
+        """
+        deployment = self.deployment(draw, techniques)
+        return bench.run(deployment, self.requests, platform.load(self.root, deployment.platform), self._settings[draw])
+
+    def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[Basis, Usage] | str]:
+        """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
+
+        Raises:
+            DeltastackError: Anything but a technique out of validity or a workload that does not fit.
+        """
+
+        def one(job: tuple[int, Cell]) -> dict[Basis, Usage] | str:
+            try:
+                return self.usage(job[0], job[1].techniques)
+            except (OutOfValidityError, CapacityError) as error:
+                return str(error)
+
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            return list(pool.map(one, cells))

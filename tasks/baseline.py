@@ -1,0 +1,29 @@
+"""Stage ``baseline``: usage with nothing switched, on both bases and for every draw, as data/baseline.parquet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltastack import host
+from deltastack.contracts import USAGE
+from deltastack.model import Bench
+from tasks import entry, fleet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(root: Path) -> None:
+    """Write the baseline of the fleet bench."""
+    at = fleet.workbench(root)
+    rows = [
+        (Bench.FLEET, basis, draw, r.component, r.resource, r.amount, r.evidence, r.reason, host.SIMULATED, at.canonical)
+        for draw in range(at.draws)
+        for basis, usage in at.usage(draw, ()).items()
+        for r in usage
+    ]
+    USAGE.write(USAGE.frame(rows), root / "data" / "baseline.parquet")
+
+
+if __name__ == "__main__":
+    entry.main("baseline", run)

@@ -1,0 +1,33 @@
+"""Stage ``estimate``: one layer on the fleet bench, each technique alone and all together, as data/delta/estimated/LAYER.parquet.
+
+Beside it LAYER.json says in words what each technique did, and which did not hold here and has no row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltastack import layers
+from deltastack.contracts import DELTA
+from deltastack.layers import estimation
+from tasks import entry, fleet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(root: Path, layer: str) -> None:
+    """Write the Δ table of ``layer``."""
+    which = layers.layer(layer)
+    at = fleet.workbench(root)
+    rows, refused = estimation.delta_rows(at, which)
+    folder = root / "data" / "delta" / "estimated"
+    DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
+    bad = {one.technique for one in refused}
+    held = [t for t in at.chosen(which) if t.name not in bad]
+    words = {t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes)} for t in held}
+    fleet.tell(folder / f"{layer}.json", {"layer": layer, "techniques": words}, refused)
+
+
+if __name__ == "__main__":
+    entry.main("estimate", run)

@@ -1,0 +1,50 @@
+"""What the stages of the fleet bench share: the workbench of this checkout, and the account of what did not hold."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from deltastack import params
+from deltastack.contracts import WORKLOAD, atomic
+from deltastack.fleet.requests import requests
+from deltastack.layers.workbench import Workbench
+from deltastack.report import Stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltastack.layers.workbench import Refused
+
+log = logging.getLogger("deltastack.tasks")
+
+
+def stack(root: Path) -> Stack:
+    """params/stack.yaml.
+
+    Raises:
+        ParamsError: It does not hold.
+    """
+    return params.load(root / "params" / "stack.yaml", Stack)
+
+
+def workbench(root: Path) -> Workbench:
+    """The workload of this checkout with its draws; a quick run has the central one only.
+
+    Raises:
+        ContractError: No workload, or a broken one.
+    """
+    chosen = stack(root)
+    frame = WORKLOAD.read(root / "data" / "workload.parquet")
+    draws = chosen.layer_draws if chosen.canonical else 1
+    return Workbench(root=root, requests=requests(frame), draws=draws, canonical=chosen.canonical)
+
+
+def tell(path: Path, facts: dict[str, Any], refused: list[Refused]) -> None:
+    """Write ``facts`` and what did not hold beside a table, and say the latter."""
+    for one in refused:
+        log.warning("%s/%s does not hold here and has no row: %s", one.layer, one.technique, one.reason)
+    with atomic(path) as part:
+        words = facts | {"refused": [one._asdict() for one in refused]}
+        part.write_text(json.dumps(words, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
