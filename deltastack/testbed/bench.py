@@ -1,0 +1,116 @@
+"""The testbed as a bench: cells in, metered runs out.
+
+A cell is a name and the switches that are on in it. ``opened`` is what a process start of an experiment opens: it builds
+the engine once, and then runs slots. What a run reports: the meter's readings of the whole session, and amounts by
+component as the engine timed them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltastack.errors import OutOfValidityError
+from deltastack.model import Component, Resource
+from deltastack.testbed import models, requests
+from deltastack.testbed.ledger import Entry
+from deltastack.testbed.meter import Meter, Quantity
+from deltastack.testbed.plan import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.experiment import CellRunner
+    from deltastack.testbed.host import Batch
+    from deltastack.testbed.plan import Slot
+    from deltastack.testbed.session import Outcome
+    from deltastack.testbed.settings import Testbed
+
+Switch = Callable[["Engine"], AbstractContextManager[None] | None]
+"""Puts one technique on; None where the technique has no meaning on the testbed. Picklable."""
+Cells = Mapping[str, tuple[Switch, ...]]
+"""Cell name to what is on in it, in the order of entering."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a process start needs: picklable."""
+
+    root: Path
+    settings: Testbed
+    text_share: float
+    cells: Cells
+
+
+@contextlib.contextmanager
+def entered(engine: Engine, switches: tuple[Switch, ...]) -> Iterator[None]:
+    """All of ``switches`` on.
+
+    Raises:
+        OutOfValidityError: One has no meaning here, or cannot be combined.
+    """
+    with contextlib.ExitStack() as stack:
+        for switch in switches:
+            on = switch(engine)
+            if on is None:
+                raise OutOfValidityError("the technique has no meaning on the testbed")
+            stack.enter_context(on)
+        yield
+
+
+def possible(engine: Engine, cells: Cells) -> tuple[Cells, dict[str, str]]:
+    """The cells that can be entered here, and why the others cannot."""
+    good, reasons = {}, {}
+    for name, switches in cells.items():
+        try:
+            with entered(engine, switches):
+                good[name] = switches
+        except OutOfValidityError as error:
+            reasons[name] = str(error)
+    return good, reasons
+
+
+@contextlib.contextmanager
+def opened(start: int, setup: Setup) -> Iterator[CellRunner]:
+    """The runner of one process start."""
+    del start  # every start serves the same requests: what differs between starts is the process
+    engine = models.engine(setup.root, setup.settings)
+    trained = setup.settings.profile == "trained"
+    session = requests.batches(engine.host, setup.settings.session, text_share=setup.text_share, trained=trained)
+    meter = Meter(synchronise=engine.device.synchronise if engine.device.waits else None)
+
+    def run(slot: Slot) -> Entry:
+        with entered(engine, setup.cells[plain(slot.cell)]):
+            return observe(engine, session, meter, slot)
+
+    yield run
+
+
+def observe(engine: Engine, session: tuple[Batch, ...], meter: Meter, slot: Slot) -> Entry:
+    """One metered session of what is switched on now; files are stored before the window opens."""
+    engine.stored()
+    with meter.window(slot.key) as window:
+        outcome = engine.run(session)
+    components = {str(c): {str(r): float(x) for r, x in v.items()} for c, v in outcome.amounts.items()}
+    read = window.readings[Quantity.IO_READ_BYTE].value
+    if read is not None and outcome.cached_byte_before == 0:
+        components[Component.STORAGE][Resource.IO_BYTE] = read
+    return Entry(slot=slot, readings=window.readings, components=components, quality=_figures(outcome, session))
+
+
+def _figures(outcome: Outcome, session: tuple[Batch, ...]) -> dict[str, float]:
+    """What the run itself can say: how well the components add up, and how many answers were right."""
+    figures = {
+        "component_share": outcome.total(Resource.TIME_S) / outcome.wall_s,
+        "asked_byte": float(outcome.asked_byte),
+        "cached_byte_before": float(outcome.cached_byte_before),
+        "requests": float(sum(len(b.prompts) for b in session)),
+    }
+    pairs = [(s.tokens, b.answers) for s, b in zip(outcome.served, session, strict=True) if b.answers is not None]
+    if pairs:
+        figures["right"] = float(sum(int((t[:, -1].cpu() == a[:, -1]).sum()) for t, a in pairs))
+    return figures

@@ -1,0 +1,111 @@
+"""params/testbed.yaml as types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from deltastack import params
+from deltastack.model import Params
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Family = Literal["llava", "qwen3_vl", "smolvlm"]
+
+
+class Shape(Params):
+    """Widths and depths of a host; the feed-forward width is three times the hidden one, as in the Qwen3 family."""
+
+    hidden: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    vocabulary: int = Field(ge=56)
+    vision_hidden: int = Field(gt=0)
+    vision_layers: int = Field(gt=0)
+    vision_heads: int = Field(gt=0)
+    image: int = Field(128, gt=0, description="side [pixel]")
+    patch: int = Field(16, gt=0, description="side [pixel]")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Shape:
+        if self.hidden % self.heads or self.vision_hidden % self.vision_heads or self.image % self.patch:
+            raise ValueError("hidden by heads, vision_hidden by vision_heads and image by patch must divide")
+        return self
+
+
+class SessionParams(Params):
+    """One session."""
+
+    batches: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    text_tokens: int = Field(gt=0)
+    new_tokens: int = Field(gt=0)
+    mean_gap_s: float = Field(ge=0)
+    seed: int
+
+
+class VisionStage(Params):
+    """Training of the encoder: ``grids`` images a step."""
+
+    steps: int = Field(gt=0)
+    grids: int = Field(gt=0)
+    rate: float = Field(gt=0)
+
+
+class LanguageStage(VisionStage):
+    """Training of the decoder: ``grids`` images and as many texts a step, ``questions`` about each."""
+
+    questions: int = Field(gt=0)
+
+
+class Trained(Params):
+    """The default model and how it is trained."""
+
+    shape: Shape
+    vision: VisionStage
+    language: LanguageStage
+    seed: int
+    held_out: int = Field(ge=64)
+    least_accuracy: float = Field(ge=0, le=1)
+
+
+class Limits(Params):
+    """What is refused, and what is not admissible."""
+
+    memory_bytes: float = Field(gt=0)
+    quality: float = Field(le=0)
+
+
+class Testbed(Params):
+    """The whole file."""
+
+    profile: Literal["sized", "trained", "checkpoint"]
+    checkpoint: str | None
+    device: Literal["cpu", "cuda"]
+    dtype: Literal["float32", "bfloat16"]
+    threads: int = Field(gt=0)
+    family: Family
+    size: str
+    session: SessionParams
+    hosts: dict[str, Shape]
+    trained: Trained
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _known(self) -> Testbed:
+        if self.size not in self.hosts:
+            raise ValueError(f"size: no '{self.size}' in hosts; there are: {', '.join(self.hosts)}")
+        if self.profile == "checkpoint" and not self.checkpoint:
+            raise ValueError("profile: checkpoint needs `checkpoint: PATH`, a local folder")
+        return self
+
+
+def load(root: Path) -> Testbed:
+    """The testbed's values.
+
+    Raises:
+        ParamsError: Values that do not hold; all are named.
+    """
+    return params.load(root / "params" / "testbed.yaml", Testbed)

@@ -1,0 +1,78 @@
+"""The bench: cells are entered, sessions metered, and what cannot be entered is left out with its reason."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deltastack.errors import OutOfValidityError
+from deltastack.model import Component, Resource
+from deltastack.testbed import bench
+from deltastack.testbed.bench import Setup
+from deltastack.testbed.meter import Quantity
+from deltastack.testbed.plan import Kind, Slot
+from tests.testbed import tiny
+from tests.testbed.test_models import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deltastack.testbed.engine import Engine
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@contextlib.contextmanager
+def blank_images(engine: Engine) -> Iterator[None]:
+    """A switch: the encoder runs for text as well."""
+    with engine.holding("encode_text", value=True, by="blank_images"):
+        yield
+
+
+@contextlib.contextmanager
+def refused(engine: Engine) -> Iterator[None]:
+    """A switch that does not apply to any host."""
+    raise OutOfValidityError(f"not applicable: {engine.host.family} has no such part")
+    yield
+
+
+def absent(engine: Engine) -> None:
+    """A switch of a technique without a meaning on the testbed."""
+    del engine
+
+
+def slot(cell: str) -> Slot:
+    """The first run of ``cell``."""
+    return Slot(start=0, block=0, position=0, cell=cell, kind=Kind.RUN)
+
+
+def test_a_run_reports_meter_and_components(tmp_path: Path) -> None:
+    """Components add up within 2 %, the file was cold, the bytes read are those of the file, A/A names share a cell."""
+    cells = {"base": (), "fixed": (blank_images,)}
+    setup = Setup(root=tmp_path, settings=chosen(), text_share=0.5, cells=cells)
+
+    with bench.opened(0, setup) as run:
+        base, again, fixed = run(slot("base")), run(slot("base#2")), run(slot("fixed"))
+
+    for entry in (base, again, fixed):
+        assert entry.quality["component_share"] == pytest.approx(1, abs=0.02)
+        assert entry.quality["cached_byte_before"] == 0
+        assert entry.components[Component.STORAGE][Resource.IO_BYTE] >= entry.quality["asked_byte"]
+        assert entry.readings[Quantity.CPU_S].value is not None
+    assert base.quality["requests"] == 6
+
+
+def test_cells_that_cannot_be_entered_are_left_out(tmp_path: Path) -> None:
+    """Each with its reason; the others stay, and nothing stays switched on."""
+    engine = tiny.engine("llava", tmp_path)
+    cells = {"base": (), "fixed": (blank_images,), "both": (blank_images, refused), "none": (absent,)}
+
+    good, reasons = bench.possible(engine, cells)
+
+    assert list(good) == ["base", "fixed"]
+    assert reasons["both"] == "not applicable: llava has no such part"
+    assert reasons["none"] == "the technique has no meaning on the testbed"
+    assert engine.serving.encode_text is False
