@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import claims, compare, compose, doctor, output, report, run, solve, workload
+from cli import claims, compare, compose, doctor, imports, output, report, run, solve, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -26,6 +26,7 @@ app.command()(compose.compose)
 app.command()(report.report)
 app.command()(solve.solve)
 app.command()(compare.compare)
+app.command("import")(imports.import_)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(claims.app, name="claims")

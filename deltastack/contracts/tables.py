@@ -150,6 +150,29 @@ QUALITY = Contract(
 """What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
 with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""
 
+IMPORTED = Contract(
+    name="imported",
+    version=1,
+    columns=(
+        _text("layer"),
+        _text("tool"),
+        _text("quantity"),
+        _REPLICATE,
+        _amount("base"),
+        _amount("optimized"),
+        Column(name="paired", dtype="bool", unit="flag"),
+        _EVIDENCE,
+        _REASON,
+        _text("conditions"),
+        _text("source"),
+    ),
+    key=("layer", "quantity", "replicate"),
+    relations=(_missing("base", "optimized"),),
+    remedy="deltastack import --before A.json --after B.json --layer NAME",
+)
+"""One layer as somebody else's tool measured it somewhere else; the suffix of ``quantity`` is its unit. ``paired``: the
+replicates ran side by side."""
+
 TOTAL = Contract(
     name="total",
     version=1,

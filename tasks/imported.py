@@ -1,0 +1,45 @@
+"""Layers that were measured elsewhere: data/imported/LAYER.parquet."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from deltastack.contracts import IMPORTED
+from deltastack.errors import InputError
+from deltastack.report import elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from deltastack.report.elsewhere import Saved
+
+FOLDER = "data/imported"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def write(  # noqa: PLR0913 - one keyword a flag
+    root: Path, layer: str, before: Sequence[Path], after: Sequence[Path], *, paired: bool = False, point: int | None = None
+) -> Path:
+    """Read both sides and write the layer's table; an older one of that name is replaced.
+
+    Raises:
+        InputError: A name that is none, or files that do not hold.
+    """
+    if not _NAME.fullmatch(layer):
+        raise InputError(f"layer '{layer}': wanted small letters, digits and underscores, such as fp8_weights")
+    sides = [[run for path in side for run in elsewhere.read(path, point=point)] for side in (before, after)]
+    path = root / FOLDER / f"{layer}.parquet"
+    IMPORTED.write(elsewhere.table(layer, *sides, paired=paired), path)
+    return path
+
+
+def savings(root: Path, confidence: float) -> list[Saved]:
+    """What every imported layer says.
+
+    Raises:
+        ContractError: A table that breaks its contract.
+    """
+    tables = [IMPORTED.read(p) for p in sorted((root / FOLDER).glob("*.parquet"))]
+    return [s for t in tables for s in elsewhere.savings(t, confidence)]
