@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.errors import CapacityError, ParamsError
+from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
-from deltastack.fleet.effects import arithmetic, charges, kv_tier, schedule, sleep
+from deltastack.fleet.effects import arithmetic, charges, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
+DEMAND_BINS = 288
+"""Instants at which a pool sees the demand of its replicas: five minutes of a day."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """Everything that one simulation needs, effects applied."""
+    """Everything that one simulation needs, effects applied; a tier's, which depend on the rate, when it is served."""
 
     deployment: Deployment
     platform: Platform
@@ -51,6 +53,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     _known_words(deployment)
     tables = load_tables(deployment.model, deployment.platform, deployment.precision, deployment.tensor_parallel)
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
+    tables = placement.tables(tables, deployment)
     inside = memory.residents(tables, platform, deployment, values.memory)
     batching, encoder = deployment.batching, deployment.encoder
     config = Config(
@@ -60,16 +63,17 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         max_sequences=batching.max_sequences,
         policy=batching.policy,
         kv_policy=batching.kv_policy,
-        kv_capacity_tokens=int(inside.kv // tables.kv_bytes_per_token),
+        kv_capacity_tokens=int(memory_pool.room(inside.kv, deployment, platform) // tables.kv_bytes_per_token),
         host_step_s=deployment.host_step_s,
         host_sequence_s=deployment.host_sequence_s,
         encoder_pool=encoder.pool_size if encoder.placement == "pool" else 0,
+        kv_bins=DEMAND_BINS if deployment.memory.pooled_share else 0,
     )
     return Prepared(
         deployment=deployment,
         platform=platform,
         tables=tables,
-        requests=kv_tier.requests(requests, deployment, tables),
+        requests=requests,
         config=config,
         residents=inside,
     )
@@ -115,22 +119,30 @@ def run(deployment: Deployment, requests: Requests, platform: Platform, settings
         DeltastackError: As ``prepare``; requests that never fit; a technique outside its validity.
     """
     ready = prepare(deployment, requests, platform, settings.values)
-    found = {Basis.AT_TRACE: observe(ready, ready.requests, settings).usage}
+    first = observe(ready, ready.requests, settings)
+    found = {Basis.AT_TRACE: first.usage}
     try:
-        found[Basis.AT_CAPACITY] = at_capacity(ready, settings).usage
+        found[Basis.AT_CAPACITY] = at_capacity(ready, settings, first.account.memory_pool).usage
     except CapacityError as error:
         found[Basis.AT_CAPACITY] = _unknown(found[Basis.AT_TRACE], str(error))
     return found
 
 
-def observe(ready: Prepared, requests: Requests, settings: Settings) -> Run:
+def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
     """Serve ``requests`` and charge what it takes, per request.
+
+    Args:
+        ready: What serves.
+        requests: The requests.
+        settings: One draw of params/fleet.yaml.
+        pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
 
     Raises:
         CapacityError: Requests that never fit.
-        OutOfValidityError: Sleeping encoders in a closed loop.
+        OutOfValidityError: Sleeping encoders in a closed loop; a tier or a pool outside its validity.
     """
-    result, pool = _serve(ready, requests)
+    tier = kv_tier.tier(requests, ready.deployment, ready.tables)
+    result, pool = _serve(ready, kv_tier.restored(requests, tier))
     account = charges.Account(
         deployment=ready.deployment,
         platform=ready.platform,
@@ -138,8 +150,9 @@ def observe(ready: Prepared, requests: Requests, settings: Settings) -> Run:
         residents=ready.residents,
         result=result,
         pool=pool,
-        tokens=float(requests.prompt_tokens.sum() + requests.output_tokens.sum()),
         settings=settings,
+        tier=tier,
+        memory_pool=pooled or memory_pool.observe(result.kv_bins_tokens, ready.deployment),
     )
     return Run(
         usage=charges.usage(account, requests.arrival_s.size),
@@ -149,21 +162,28 @@ def observe(ready: Prepared, requests: Requests, settings: Settings) -> Run:
     )
 
 
-def at_capacity(ready: Prepared, settings: Settings) -> Run:
-    """The run at the largest rate that meets the goals.
+def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
+    """The run at the largest rate that meets the goals; what memory pools save is that of ``pooled``, at the trace's arrivals.
+
+    Poisson arrivals have no day: replicas would look independent of each other, and a pool would look better than it is.
 
     Raises:
         CapacityError: No rate meets them.
     """
     values = settings.values
     drawn = capacity.sample(ready.requests, values.capacity)
+    searched = replace(ready, config=replace(ready.config, kv_bins=0))
 
     def missed(rate_per_s: float) -> list[str]:
         seen = capacity.at(drawn, rate_per_s)
-        return capacity.misses(_serve(ready, seen)[0], seen, values.goals)
+        try:
+            served = kv_tier.requests(seen, ready.deployment, ready.tables)
+        except OutOfValidityError as error:
+            return [str(error)]
+        return capacity.misses(_serve(searched, served)[0], seen, values.goals)
 
     rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
-    return observe(ready, capacity.at(drawn, rate_per_s), settings)
+    return observe(ready, capacity.at(drawn, rate_per_s), settings, pooled)
 
 
 def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:

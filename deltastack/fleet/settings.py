@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import Field
 
 from deltastack import params
-from deltastack.fleet.deployment import Batching, Deployment, Memory
+from deltastack.fleet.deployment import Batching, Deployment, Memory, Storage
 from deltastack.fleet.power import PowerModel
 from deltastack.model import Evidence, Params
 
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "params/fleet.yaml"
+
+
+class Drives(Params):
+    """The flash drive of a replica with nothing switched."""
+
+    drive_bytes: float = Field(ge=0)
+    read_bytes_per_s: float = Field(gt=0)
+    spare_share: float = Field(ge=0)
+    write_amplification: float = Field(ge=1)
+    scheduler: str
+    dies: int = Field(ge=1)
+    page_read_s: float = Field(gt=0)
+    program_s: float = Field(gt=0)
+    erase_s: float = Field(gt=0)
+    block_bytes: int = Field(ge=1)
+    copy_bytes_per_s: float = Field(gt=0)
 
 
 class Served(Params):
@@ -32,6 +48,7 @@ class Served(Params):
     max_sequences: int = Field(ge=1)
     memory_fraction: float = Field(gt=0, le=1)
     host_bytes_per_replica: float = Field(ge=0)
+    storage: Drives
 
     def deployment(self) -> Deployment:
         """The same as techniques see it."""
@@ -48,6 +65,7 @@ class Served(Params):
                 token_budget=self.token_budget, max_sequences=self.max_sequences, memory_fraction=self.memory_fraction
             ),
             memory=Memory(host_bytes_per_replica=self.host_bytes_per_replica),
+            storage=Storage(**self.storage.model_dump()),
         )
 
 
@@ -80,6 +98,10 @@ class Prices(Params):
     silicon_share: float = Field(ge=0, le=1, description="of that price, paid for the packaged processor")
     host_memory_usd_per_byte_s: float = Field(ge=0)
     host_bytes_in_price: float = Field(ge=0, description="host memory that the accelerator's price includes")
+    drive_usd_per_byte_s: float = Field(ge=0, description="of flash, spare capacity included")
+    flash_bytes_in_price: float = Field(ge=0, description="flash that the accelerator's price includes")
+    drive_life_s: float = Field(gt=0)
+    flash_cycles: float = Field(gt=0, description="times that a byte of flash can be programmed")
 
 
 class Carbon(Params):
@@ -92,10 +114,9 @@ class Carbon(Params):
 
 
 class Traffic(Params):
-    """Bytes that move although no request asks for them, and energy by where bytes live."""
+    """Bytes that move although no request asks for them."""
 
     reload_period_s: float = Field(gt=0, description="between two loads of the weights from storage: rollouts, restarts")
-    dram_energy_share: float = Field(ge=0, le=1, description="of busy power, spent on accelerator memory")
 
 
 class FleetParams(Params):

@@ -2,12 +2,13 @@
 
     energy_j        = sum over lines of (accelerator_w + node_w) time_s
     memory_byte_s   = provisioned bytes x time: weights by who reads them, keys in use under attention, unused under idle
-    io_byte         = weights loaded once every reload period and at cold starts
-    cost_usd        = accelerator rate x time_s + host memory price x host byte-seconds
+    io_byte         = weights loaded once every reload period, and what a tier moves (``stores``)
+    cost_usd        = accelerator rate x time_s + host memory and drives (``stores``)
     carbon_g        = energy x PUE x grid + embodied / lifetime x time_s
 
-Host memory is part of an accelerator's price; its part is taken out there and charged under storage, so that the two add up to
-the price as long as nothing is changed. All amounts are of the whole run; ``bench`` divides by its requests.
+Bits of memory and between dies take energy beside the lines' where the package is not the one that is sold (``packaging``).
+Host memory and drives are part of an accelerator's price; their part is taken out there and charged under storage, so that all
+add up to the price as long as nothing is changed. All amounts are of the whole run; ``bench`` divides by its requests.
 
 Source: this project, decision 0004. Assumes: the node's power is drawn whether its accelerators work or not.
 """
@@ -17,13 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.errors import OutOfValidityError
-from deltastack.fleet.deployment import Memory
+from deltastack.fleet.effects import packaging, stores
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.effects import memory_pool
+    from deltastack.fleet.effects.kv_tier import Tier
     from deltastack.fleet.effects.sleep import Pool
     from deltastack.fleet.memory import Residents
     from deltastack.fleet.operators import OperatorTables
@@ -43,9 +45,11 @@ class Account:
     result: Result
     pool: Pool | None
     """What encoders of their own did; None where the encoder is inline."""
-    tokens: float
-    """Prompt and output tokens of the run."""
     settings: Settings
+    tier: Tier | None = None
+    """What a tier of keys and values restored and took."""
+    memory_pool: memory_pool.Pool | None = None
+    """What a pool makes of the replicas' host memory."""
 
     @property
     def replica_s(self) -> float:
@@ -84,7 +88,7 @@ def usage(account: Account, requests: int) -> Usage:
         account: The run.
         requests: How many it served.
     """
-    found = [*_time_and_energy(account), *_memory(account), *_bytes(account)]
+    found = [*_time_and_energy(account), *_memory(account), *_bytes(account), *_stores(account)]
     found += [*_money(account, found), *_carbon(account, found)]
     readings = []
     for resource in Resource:
@@ -97,14 +101,12 @@ def usage(account: Account, requests: int) -> Usage:
 
 
 def lines(account: Account) -> list[Line]:
-    """Every state that accelerators were in; their times sum to ``replica_s + pool_s``."""
+    """Every state that accelerators were in while they served; their times sum to ``replica_s + pool_s``."""
     values, result, pool = account.settings.values, account.result, account.pool
     power, board_w, wide = values.power, account.platform.board_w, account.deployment.tensor_parallel
     batch = result.sequence_steps / result.steps if result.steps else 1.0
-    packaging = account.deployment.packaging
-    dram = 1 + values.traffic.dram_energy_share * (packaging.dram_energy_factor - 1)
-    busy_w = power.busy_w(concurrency=batch, board_w=board_w) * dram
-    knows = ("power.single_w", "power.doubling_w") + (("traffic.dram_energy_share",) if dram != 1 else ())
+    busy_w = power.busy_w(concurrency=batch, board_w=board_w)
+    knows = ("power.single_w", "power.doubling_w")
     parts = {
         Component.ENCODER: 0.0 if pool else result.encoder_s,
         Component.ATTENTION: result.attention_s,
@@ -135,14 +137,15 @@ def _pool_lines(account: Account, pool: Pool) -> list[Line]:
 def _time_and_energy(account: Account) -> list[Charge]:
     node_w = account.settings.values.power.node_w
     found = []
-    for line in lines(account):
+    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.settings.values.power.idle_w, ("power.idle_w",))
+    for line in [*lines(account), waiting]:
+        if line is waiting and not waiting.time_s:
+            continue
         found.append(Charge(line.component, Resource.TIME_S, line.time_s, _evidence(account)))
         joules = (line.accelerator_w + node_w) * line.time_s
         found.append(Charge(line.component, Resource.ENERGY_J, joules, _evidence(account, *line.knows, "power.node_w")))
-    link_j = account.deployment.packaging.link_energy_j_per_token * account.tokens
-    if link_j:
-        found.append(Charge(Component.OTHER, Resource.ENERGY_J, link_j, Evidence.ASSUMED))
-    return found
+    moved = packaging.energy_j(account.result, account.tables, account.deployment)
+    return found + [Charge(c, Resource.ENERGY_J, joules, Evidence.ASSUMED) for c, joules in moved.items() if joules]
 
 
 def _memory(account: Account) -> list[Charge]:
@@ -155,7 +158,6 @@ def _memory(account: Account) -> list[Charge]:
         (Component.ATTENTION, used, plain),
         (Component.OTHER, inside.workspace * seconds, guessed),
         (Component.IDLE, (inside.kv + inside.unused) * seconds - used, guessed),
-        (Component.STORAGE, host_byte_s(account), plain),
     ]
     if inside.encoder:
         held.append((Component.ENCODER, inside.encoder * seconds, _evidence(account, "memory.encoder_activation_bytes")))
@@ -167,41 +169,34 @@ def _memory(account: Account) -> list[Charge]:
     return [Charge(c, Resource.MEMORY_BYTE_S, amount, evidence) for c, amount, evidence in held]
 
 
-def host_byte_s(account: Account) -> float:
-    """Provisioned host memory over time [byte s]; an encoder's accelerator comes with what its price includes.
-
-    Raises:
-        OutOfValidityError: A pool of memory, for which there is no account.
-    """
-    memory = account.deployment.memory
-    if memory != Memory(host_bytes_per_replica=memory.host_bytes_per_replica):
-        raise OutOfValidityError(f"no account of {memory}; there is: memory of each replica's own")
-    replicas = account.result.span_s * account.deployment.replicas * memory.host_bytes_per_replica
-    return replicas + account.pool_s * account.settings.values.prices.host_bytes_in_price
-
-
 def _bytes(account: Account) -> list[Charge]:
-    span_s, deployment = account.result.span_s, account.deployment
+    read = _loads(account).read_bytes
+    return [Charge(Component.STORAGE, Resource.IO_BYTE, read, _evidence(account, "traffic.reload_period_s"))]
+
+
+def _loads(account: Account) -> stores.Loads:
+    """Loads of the weights on every accelerator."""
+    deployment = account.deployment
     inline = account.tables.encoder_weight_bytes if account.residents.encoder else 0.0
     replica = (account.tables.weight_bytes + inline) * deployment.tensor_parallel * deployment.replicas
     pool = account.tables.encoder_weight_bytes * deployment.encoder.pool_size if account.pool else 0.0
-    loaded = (replica + pool) * span_s / account.settings.values.traffic.reload_period_s
-    return [Charge(Component.STORAGE, Resource.IO_BYTE, loaded, _evidence(account, "traffic.reload_period_s"))]
+    return stores.loads(account, replica + pool)
+
+
+def _stores(account: Account) -> list[Charge]:
+    return [Charge(a.component, a.resource, a.amount, _evidence(account, *a.knows)) for a in stores.amounts(account)]
 
 
 def _money(account: Account, found: list[Charge]) -> list[Charge]:
-    prices, packaging = account.settings.values.prices, account.deployment.packaging
-    capital = 1 + prices.silicon_share * (packaging.capital_factor - 1)
-    rate = (prices.accelerator_usd_per_s - prices.host_bytes_in_price * prices.host_memory_usd_per_byte_s) * capital
+    prices = account.settings.values.prices
+    capital = 1 + prices.silicon_share * (account.deployment.packaging.capital_factor - 1)
+    rate = (prices.accelerator_usd_per_s - stores.in_price_usd_per_s(prices)) * capital
     knows = ("prices.accelerator_usd_per_s",) + (("prices.silicon_share",) if capital != 1 else ())
-    charged = [
+    return [
         Charge(c.component, Resource.COST_USD, c.amount * rate, _evidence(account, *knows))
         for c in found
         if c.resource is Resource.TIME_S
     ]
-    host = host_byte_s(account) * prices.host_memory_usd_per_byte_s
-    known = _evidence(account, "prices.host_memory_usd_per_byte_s")
-    return [*charged, Charge(Component.STORAGE, Resource.COST_USD, host, known)]
 
 
 def _carbon(account: Account, found: list[Charge]) -> list[Charge]:

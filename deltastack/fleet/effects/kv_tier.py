@@ -69,7 +69,11 @@ def requests(requests: Requests, deployment: Deployment, tables: OperatorTables)
         ParamsError: A medium that nobody knows.
         OutOfValidityError: A tier without bandwidth, or one whose restores need more than all of its time.
     """
-    found = tier(requests, deployment, tables)
+    return restored(requests, tier(requests, deployment, tables))
+
+
+def restored(requests: Requests, found: Tier | None) -> Requests:
+    """``requests`` as a tier leaves them."""
     if found is None:
         return requests
     return replace(
@@ -96,14 +100,14 @@ def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> 
     media = _medium(deployment, wanted)
     cached, fetched = _prefixes(requests, kept, tables, media)
     images, embedded = _images(requests, kept, tables, media)
-    restored = fetched * kv_bytes(tables) + embedded
-    service_s = np.where(restored > 0, media.latency_s + restored / media.bytes_per_s, 0.0)
+    moved = fetched * kv_bytes(tables) + embedded
+    service_s = np.where(moved > 0, media.latency_s + moved / media.bytes_per_s, 0.0)
     new = requests.prompt_tokens + requests.output_tokens - cached
     written = float(new.sum()) * kv_bytes(tables) * kept.write_share * media.written
     return Tier(
         cached_tokens=cached,
         cached_images=images,
-        restored_bytes=restored,
+        restored_bytes=moved,
         written_bytes=written,
         delay_s=_queued(requests.arrival_s, service_s, deployment.replicas),
         bytes_per_s=media.bytes_per_s,

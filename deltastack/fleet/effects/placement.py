@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet.deployment import Placement
+from deltastack.fleet.deployment import Placement, Schedule
 from deltastack.fleet.operators.shapes import BF16_BYTES
 
 if TYPE_CHECKING:
@@ -50,11 +50,15 @@ def tables(tables: OperatorTables, deployment: Deployment) -> OperatorTables:
     """``tables`` with the layers placed on several dies: the identity on one.
 
     Raises:
-        OutOfValidityError: Fewer than one die or micro-batch, more dies than layers, or dies without a link.
+        OutOfValidityError: Fewer than one die or micro-batch, more dies than layers, dies without a link, or another schedule.
     """
     placed = deployment.placement
     if placed == Placement():
         return tables
+    if deployment.schedule != Schedule():
+        raise OutOfValidityError(
+            "no model of layers on several dies beside attention and feed-forward on accelerators of their own"
+        )
     _check(placed, tables)
     m, turns = placed.micro_batches, placed.micro_batches + placed.dies - 1
     linear = turns * _at(tables.token_n, tables.linear_s, m)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet.deployment import Deployment, Placement
+from deltastack.fleet.deployment import Deployment, Placement, Schedule
 from deltastack.fleet.effects import placement
 from deltastack.fleet.operators import load_tables
 from tests.fakes import fake_tables
@@ -66,7 +66,7 @@ def test_arithmetic_waits_for_the_bubble_and_weights_are_read_again() -> None:
 
 
 def test_refusals() -> None:
-    """No die, more dies than layers, dies without a link."""
+    """No die, more dies than layers, dies without a link, attention and feed-forward apart."""
     for placed, words in (
         (Placement(dies=0), "at least one die"),
         (Placement(dies=37, link_bytes_per_s=1.0), "37 dies for 36 layers"),
@@ -74,3 +74,6 @@ def test_refusals() -> None:
     ):
         with pytest.raises(OutOfValidityError, match=words):
             placement.tables(QWEN, deployment(placed))
+    apart = replace(deployment(Placement(dies=2, link_bytes_per_s=1.0)), schedule=Schedule(kind="disaggregated"))
+    with pytest.raises(OutOfValidityError, match="of their own"):
+        placement.tables(QWEN, apart)

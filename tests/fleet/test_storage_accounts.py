@@ -1,0 +1,154 @@
+"""Storage on the bench: by hand, what a price includes is paid once, tiers, pools and packages reach the accounts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet import bench, platform, settings
+from deltastack.fleet.deployment import KvTier, Packaging, Placement
+from deltastack.model import Basis, Component, Resource
+from tests.fakes import fake_trace
+
+if TYPE_CHECKING:
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.model import Usage
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = settings.load(ROOT)
+SERVED = SETTINGS.values.deployment.deployment()
+H100 = platform.load(ROOT, SERVED.platform)
+TRACE = fake_trace(400, 3.0)
+VALUES = SETTINGS.values
+
+
+def observed(deployment: Deployment) -> bench.Run:
+    """One run at the trace's own arrivals."""
+    return bench.observe(bench.prepare(deployment, TRACE, H100, VALUES), TRACE, SETTINGS)
+
+
+def amount(usage: Usage, component: Component, resource: Resource) -> float:
+    """One reading."""
+    return next(r.amount or 0.0 for r in usage if (r.component, r.resource) == (component, resource))
+
+
+BASE = observed(SERVED)
+
+
+def test_the_price_of_accelerators_is_paid_once() -> None:
+    """Storage taken out of the price and charged apart adds up: dollars = accelerator price x accelerator seconds in all.
+
+    Only the loading of weights (0.02 ‰ here) waits on top of the replicas' time.
+    """
+    span_s = BASE.result.span_s * SERVED.replicas
+    loading_s = amount(BASE.usage, Component.STORAGE, Resource.TIME_S) * 400
+    rate = VALUES.prices.accelerator_usd_per_s
+
+    assert BASE.usage.total(Resource.COST_USD) == pytest.approx(rate * span_s / 400, rel=1e-4)
+    assert 0 < loading_s < 1e-3 * span_s
+
+
+def test_loading_by_hand() -> None:
+    """Two replicas load 17.5 GB once a day at 12 GB/s and copy nearly all of it at 10 GB/s: 3.2 s x 2 x span / day."""
+    times = BASE.result.span_s / 86400 * 2
+    files = (BASE.account.tables.weight_bytes + BASE.account.tables.encoder_weight_bytes) / 17_534_247_392
+
+    assert amount(BASE.usage, Component.STORAGE, Resource.TIME_S) * 400 == pytest.approx(
+        (17_537_249_280 / 12e9 + 17_355_839_552 / 10e9) * files * times
+    )
+    assert amount(BASE.usage, Component.STORAGE, Resource.IO_BYTE) * 400 == pytest.approx(17_537_249_280 * files * times)
+
+
+def test_drives_and_host_memory_by_hand() -> None:
+    """256 GB of host memory and 3.84 TB with 7 % spare a replica, over the span, at their prices."""
+    expected = 256e9 * VALUES.prices.host_memory_usd_per_byte_s + 3.84e12 * 1.07 * VALUES.prices.drive_usd_per_byte_s
+    found = amount(BASE.usage, Component.STORAGE, Resource.COST_USD)
+    waited = amount(BASE.usage, Component.STORAGE, Resource.TIME_S) * VALUES.prices.accelerator_usd_per_s
+
+    assert found == pytest.approx(expected * BASE.result.span_s * 2 / 400 + waited, rel=1e-3)
+
+
+def test_a_tier_on_flash_wears_it_out() -> None:
+    """What is written is amplified, moves as bytes, and is paid by the cycle: 190 dollars a TB over 5,000 cycles."""
+    kept = KvTier(medium="flash", hit_share=0.5, covered_share=0.5, read_bytes_per_s=12e9, write_share=0.3)
+    run = observed(replace(SERVED, kv_tier=kept))
+    tier = run.account.tier
+
+    assert tier is not None
+    programmed = tier.written_bytes * SERVED.storage.write_amplification
+    moved = amount(run.usage, Component.STORAGE, Resource.IO_BYTE) - amount(BASE.usage, Component.STORAGE, Resource.IO_BYTE)
+    assert moved * 400 == pytest.approx(programmed + tier.restored_bytes.sum(), rel=1e-3)
+    wear = programmed * VALUES.prices.drive_usd_per_byte_s * VALUES.prices.drive_life_s / VALUES.prices.flash_cycles
+    without = replace(run.account, tier=None)
+    spared = bench.charges.usage(without, 400)
+    assert run.usage.total(Resource.COST_USD) - spared.total(Resource.COST_USD) == pytest.approx(wear / 400)  # type: ignore[operator]
+
+
+def test_a_tier_saves_computing() -> None:
+    """Half of the prompts restored for half of their tokens: less prefill, so less accelerator time in attention and FFN."""
+    kept = KvTier(medium="host", hit_share=0.5, covered_share=0.5, read_bytes_per_s=50e9)
+    run = observed(replace(SERVED, kv_tier=kept))
+
+    assert run.result.prefill_tokens < 0.8 * BASE.result.prefill_tokens
+    for component in (Component.ATTENTION, Component.FFN):
+        assert amount(run.usage, component, Resource.TIME_S) < amount(BASE.usage, component, Resource.TIME_S)
+
+
+def test_a_pool_changes_money_and_host_memory_only() -> None:
+    """The accounts follow the observed pool; time, energy and bytes stay as they are."""
+    memory = replace(SERVED.memory, pooled_share=0.25, pool_hosts=8, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
+    run = observed(replace(SERVED, memory=memory))
+    pool = run.account.memory_pool
+
+    assert pool is not None
+    host = amount(BASE.usage, Component.STORAGE, Resource.MEMORY_BYTE_S)
+    assert amount(run.usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(host * pool.memory_factor)
+    saved = BASE.usage.total(Resource.COST_USD) - run.usage.total(Resource.COST_USD)  # type: ignore[operator]
+    assert saved == pytest.approx(host * VALUES.prices.host_memory_usd_per_byte_s * (1 - pool.cost_factor))
+    for resource in (Resource.TIME_S, Resource.ENERGY_J, Resource.IO_BYTE):
+        assert run.usage.total(resource) == pytest.approx(BASE.usage.total(resource), rel=1e-12)
+
+
+def test_at_capacity_a_pool_is_that_of_the_trace() -> None:
+    """Poisson replicas would look independent: host memory at capacity shrinks by the factor seen at the trace's arrivals."""
+    memory = replace(SERVED.memory, pooled_share=0.25, pool_hosts=8, pool_bytes_per_s=55e9)
+    base, pooled = bench.run(SERVED, TRACE, H100, SETTINGS), bench.run(replace(SERVED, memory=memory), TRACE, H100, SETTINGS)
+    factors = [
+        amount(pooled[b], Component.STORAGE, Resource.MEMORY_BYTE_S) / amount(base[b], Component.STORAGE, Resource.MEMORY_BYTE_S)
+        for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)
+    ]
+
+    assert factors[0] == pytest.approx(factors[1])
+    assert factors[0] < 1
+
+
+def test_a_package_changes_energy_and_price() -> None:
+    """A capital factor of 0.7 saves 30 % of the processor's share of the price; cheaper bits save energy where bytes move."""
+    package = Packaging(capital_factor=0.7, dram_j_per_bit=3.9e-12, dram_energy_factor=0.75)
+    run = observed(replace(SERVED, packaging=package))
+    rates = [amount(r.usage, Component.FFN, Resource.COST_USD) for r in (run, BASE)]
+
+    assert rates[0] / rates[1] == pytest.approx(1 - 0.3 * VALUES.prices.silicon_share)
+    moved = bench.charges.packaging.dram_bytes(BASE.result, BASE.account.tables)
+    for component, moved_bytes in moved.items():
+        saved = amount(BASE.usage, component, Resource.ENERGY_J) - amount(run.usage, component, Resource.ENERGY_J)
+        assert saved * 400 == pytest.approx(8 * moved_bytes * 3.9e-12 * 0.25)
+
+
+def test_placed_layers_reach_the_simulator() -> None:
+    """Four dies without micro-batches take four times as long for the same step: each step's feed-forward at least doubles."""
+    run = observed(replace(SERVED, placement=Placement(dies=4, micro_batches=1, link_bytes_per_s=1e12)))
+
+    assert run.result.ffn_s / run.result.steps > 2 * BASE.result.ffn_s / BASE.result.steps
+
+
+def test_live_keys_on_a_slow_pool_are_refused() -> None:
+    """The spill guard speaks before anything is simulated."""
+    memory = replace(SERVED.memory, live_share=0.1, pool_bytes_per_s=55e9)
+
+    with pytest.raises(OutOfValidityError, match="may spill"):
+        bench.prepare(replace(SERVED, memory=memory), TRACE, H100, VALUES)
