@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import claims, compare, compose, doctor, imports, output, report, run, solve, workload
+from cli import claims, compare, compose, doctor, fleet, imports, output, report, run, solve, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(compose.compose)
 app.command()(report.report)
+app.command()(fleet.simulate)
+app.command()(fleet.capacity)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)

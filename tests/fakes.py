@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deltastack.fleet.operators.tables import OperatorTables
-from deltastack.fleet.simulator import Requests
+from deltastack.fleet.simulator import Requests, Result
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Quantity, Reading
 from deltastack.testbed.plan import Slot, plain
@@ -121,3 +122,13 @@ def fake_trace(count: int, rate: float, seed: int = 0) -> Requests:
         cached_images=none,
         delay_s=np.zeros(count),
     )
+
+
+def fake_result(**given: object) -> Result:
+    """A result in which nothing happened, but for what is given."""
+    kinds = {f.name: str(f.type) for f in fields(Result)}
+    empty = {
+        name: np.zeros(0) if "NDArray" in kind else () if "tuple" in kind else 0 if kind == "int" else 0.0
+        for name, kind in kinds.items()
+    }
+    return Result(**(empty | given))

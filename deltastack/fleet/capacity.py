@@ -27,11 +27,12 @@ WIDEN = 1.5
 
 
 def sample(requests: Requests, how: Capacity) -> Requests:
-    """Requests of the workload, drawn with replacement, arriving at one a second on average; the first at its own gap."""
+    """Requests of the workload, drawn with replacement, arriving at exactly one a second on average."""
     random = np.random.default_rng(how.seed)
     rows = random.integers(0, requests.arrival_s.size, how.requests)
     drawn = {f.name: getattr(requests, f.name)[rows] for f in fields(requests)}
-    return replace(requests, **(drawn | {"arrival_s": np.cumsum(random.exponential(1.0, how.requests))}))
+    arrival_s = np.cumsum(random.exponential(1.0, how.requests))
+    return replace(requests, **(drawn | {"arrival_s": arrival_s * how.requests / arrival_s[-1]}))
 
 
 def at(requests: Requests, rate_per_s: float) -> Requests:

@@ -1,0 +1,123 @@
+"""What a run is charged: by hand, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from deltastack.fleet import memory, platform, settings
+from deltastack.fleet.deployment import Storage
+from deltastack.fleet.effects import charges, sleep
+from deltastack.fleet.simulator import Config, simulate
+from deltastack.model import Component, Evidence, Resource, Usage
+from tests.fakes import fake_result, fake_tables, fake_trace
+
+ROOT = Path(__file__).parents[3]
+H100 = platform.load(ROOT, "h100_sxm")
+SETTINGS = settings.load(ROOT)
+VALUES = SETTINGS.values
+BASE = replace(VALUES.deployment.deployment(), replicas=1, storage=Storage())
+TABLES = fake_tables()
+DRIVES = VALUES.prices.flash_bytes_in_price * VALUES.prices.drive_usd_per_byte_s
+"""Of an accelerator's price: the base here has no drive, so its part stays out."""
+INSIDE = memory.residents(TABLES, H100, BASE, VALUES.memory)
+
+
+def account(**given: object) -> charges.Account:
+    """An account of the base deployment, of a run in which nothing happened but for what is given."""
+    plain = {
+        "deployment": BASE,
+        "platform": H100,
+        "tables": TABLES,
+        "residents": INSIDE,
+        "result": fake_result(),
+        "pool": None,
+        "settings": SETTINGS,
+    }
+    return charges.Account(**(plain | given))
+
+
+def amount(usage: Usage, component: Component, resource: Resource) -> float:
+    """One amount of a usage."""
+    return next(r.amount for r in usage if (r.component, r.resource) == (component, resource))
+
+
+def test_by_hand() -> None:
+    """100 s of one idle accelerator, two requests: 50 s, and 50 (idle + node) J each; money adds up to the price."""
+    usage = charges.usage(account(result=fake_result(span_s=100.0, idle_s=100.0)), 2)
+
+    assert amount(usage, Component.IDLE, Resource.TIME_S) == 50
+    assert usage.total(Resource.ENERGY_J) == pytest.approx(50 * (VALUES.power.idle_w + VALUES.power.node_w))
+    assert usage.total(Resource.COST_USD) == pytest.approx(50 * (VALUES.prices.accelerator_usd_per_s - DRIVES))
+    assert usage.total(Resource.MEMORY_BYTE_S) == pytest.approx(50 * (H100.memory_bytes + 256e9))
+    grams = VALUES.carbon.embodied_g_per_accelerator / VALUES.carbon.lifetime_s
+    joules = 50 * (VALUES.power.idle_w + VALUES.power.node_w)
+    assert usage.total(Resource.CARBON_G) == pytest.approx(joules * VALUES.carbon.pue * VALUES.carbon.grid_g_per_j + 50 * grams)
+
+
+def test_a_tensor_parallel_replica_is_charged_for_all_its_accelerators() -> None:
+    """Two accelerators that are busy for the same second are two accelerator-seconds."""
+    usage = charges.usage(account(deployment=replace(BASE, tensor_parallel=2), result=fake_result(span_s=1.0, ffn_s=1.0)), 1)
+
+    assert amount(usage, Component.FFN, Resource.TIME_S) == 2
+
+
+def test_keys_in_use_are_attention_s_and_the_rest_is_idle() -> None:
+    """Of the room for keys and values what is resident counts under attention; provisioned memory stays the same."""
+    empty, half = (charges.usage(account(result=fake_result(span_s=10.0, idle_s=10.0, kv_token_s=t)), 1) for t in (0.0, 1000.0))
+    moved = 1000 * TABLES.kv_bytes_per_token
+
+    assert amount(half, Component.ATTENTION, Resource.MEMORY_BYTE_S) == pytest.approx(
+        amount(empty, Component.ATTENTION, Resource.MEMORY_BYTE_S) + moved
+    )
+    assert half.total(Resource.MEMORY_BYTE_S) == pytest.approx(empty.total(Resource.MEMORY_BYTE_S), rel=1e-12)
+
+
+def test_waking_takes_time_and_its_own_energy() -> None:
+    """An encoder that was awake 10 s, asleep 50 s and woke once in 40 s for 8000 J: 100 s, and each part at its own power."""
+    encoder = replace(
+        BASE.encoder, placement="pool", pool_size=1, sleep_policy="timeout", wake_s=40.0, wake_j=8000.0, sleep_saved_w=45.0
+    )
+    pool = sleep.Pool(0.0, 10.0, 50.0, 1, np.zeros(1))
+    run = account(deployment=replace(BASE, encoder=encoder), pool=pool, result=fake_result(span_s=100.0, idle_s=100.0))
+    idle_w, node_w = VALUES.power.idle_w, VALUES.power.node_w
+    usage = charges.usage(run, 1)
+
+    assert usage.total(Resource.TIME_S) == pytest.approx(200)
+    assert usage.total(Resource.ENERGY_J) == pytest.approx(110 * idle_w + 50 * (idle_w - 45) + 8000 + 200 * node_w)
+
+
+@hypothesis_settings(deadline=None, max_examples=25)
+@given(st.integers(1, 3), st.integers(0, 2), st.sampled_from([0.3, 3.0, 30.0]), st.integers(0, 99))
+def test_nothing_is_lost(replicas: int, encoders: int, rate: float, seed: int) -> None:
+    """Accelerator time is all the time of all accelerators, to 1e-9; energy is power x time; nothing is negative."""
+    requests = fake_trace(60, rate, seed)
+    config = Config(replicas=replicas, kv_capacity_tokens=400_000, encoder_pool=encoders, host_step_s=1e-3)
+    result = simulate(TABLES, requests, config)
+    pool = sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0)) if encoders else None
+    encoder = replace(BASE.encoder, placement="pool" if encoders else "inline", pool_size=encoders)
+    run = account(deployment=replace(BASE, replicas=replicas, encoder=encoder), result=result, pool=pool)
+    usage = charges.usage(run, 60)
+
+    assert 60 * usage.total(Resource.TIME_S) == pytest.approx((replicas + encoders) * result.span_s, rel=1e-9)
+    power = sum((line.accelerator_w + VALUES.power.node_w) * line.time_s for line in charges.lines(run))
+    assert 60 * usage.total(Resource.ENERGY_J) == pytest.approx(power, rel=1e-9)
+    assert 60 * usage.total(Resource.MEMORY_BYTE_S) == pytest.approx(
+        ((replicas + encoders) * (H100.memory_bytes + 256e9)) * result.span_s, rel=1e-9
+    )
+    assert all(r.amount >= 0 for r in usage)
+
+
+def test_evidence_is_the_weakest_behind_an_amount() -> None:
+    """Time is simulated; energy rests on a published idle power; host memory's price is assumed."""
+    usage = charges.usage(account(result=fake_result(span_s=1.0, idle_s=1.0)), 1)
+
+    assert usage.evidence(Resource.TIME_S) is Evidence.SIMULATED
+    assert usage.evidence(Resource.ENERGY_J) is Evidence.PUBLISHED
+    assert usage.evidence(Resource.COST_USD) is Evidence.ASSUMED
