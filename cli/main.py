@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import claims, compare, compose, doctor, fleet, imports, output, report, run, solve, workload
+from cli import calibrate, claims, compare, compose, doctor, fleet, imports, output, report, run, solve, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -29,6 +29,7 @@ app.command()(fleet.capacity)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)
+app.command()(calibrate.calibrate)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(claims.app, name="claims")

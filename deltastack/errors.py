@@ -4,6 +4,7 @@
   x InputError                what a person handed in is wrong (exit 2)
     - WorkloadError           a trace with bad rows, a wrong header, no rows
     - ParamsError             a parameter file or flag that does not hold
+    - MeasurementError        a file of measured rows with bad rows, a wrong header, no rows
     - FormulaError            weights, savings or ratios outside their domain
     - UnknownNameError        a layer, technique, model or platform nobody has
   x ContractError             a table that breaks its contract; names every breach
@@ -38,6 +39,10 @@ class WorkloadError(InputError):
 
 class ParamsError(InputError):
     """A parameter file, key or flag that does not hold."""
+
+
+class MeasurementError(InputError):
+    """A file of measured rows that cannot be used to calibrate."""
 
 
 class FormulaError(InputError):

@@ -31,17 +31,41 @@ def edit(path: Path, values: dict[str, Any]) -> None:
     Raises:
         ParamsError: The file is absent.
     """
+    yaml, content = _opened(path)
+    if all(content.get(k) == v for k, v in values.items()):
+        return
+    content.update(values)
+    _written(path, yaml, content)
+
+
+def edit_ranges(path: Path, group: str, ranges: dict[str, dict[str, Any]]) -> None:
+    """Set the parts of ranges (``value``, ``low``, ...) below a top-level group, whole or not at all, comments kept.
+
+    Raises:
+        ParamsError: The file, the group or one of its ranges is absent.
+    """
+    yaml, content = _opened(path)
+    missing = [name for name in ranges if not isinstance((content.get(group) or {}).get(name), dict)]
+    if missing:
+        raise ParamsError(f"{path.name}: no range {', '.join(f'{group}.{name}' for name in missing)} to set")
+    for name, parts in ranges.items():
+        content[group][name].update(parts)
+    _written(path, yaml, content)
+
+
+def _opened(path: Path) -> tuple[Any, Any]:
+    """The YAML reader that keeps comments, and the content."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.preserve_quotes = True
-    yaml.width = 130
+    yaml.width = 4096  # one range a line, as in the files
     if not path.is_file():
         raise ParamsError(f"no such parameter file: {path}")
-    content = yaml.load(path.read_text())
-    if all(content.get(k) == v for k, v in values.items()):
-        return
-    content.update(values)
+    return yaml, yaml.load(path.read_text())
+
+
+def _written(path: Path, yaml: Any, content: Any) -> None:
     text = io.StringIO()
     yaml.dump(content, text)
     entry.write(path, text.getvalue())

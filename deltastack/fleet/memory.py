@@ -1,7 +1,7 @@
 """What lies in the memory of one accelerator: weights, workspace, and the room left for keys and values.
 
     kv_bytes = memory_fraction memory_bytes - weight_bytes - workspace_bytes [- encoder_weight_bytes - encoder_activation_bytes]
-    workspace_bytes = activation_bytes_per_element token_budget hidden_size
+    workspace_bytes = activation_bytes_per_element token_budget hidden_size / tensor_parallel
 
 The part in brackets only where the encoder runs on the language model's accelerators.
 Source: this project; engines leave out the encoder in their own estimate and then run out of memory on the first large image.
@@ -41,7 +41,9 @@ def residents(tables: OperatorTables, platform: Platform, deployment: Deployment
     """
     inline = tables.multimodal and deployment.encoder.placement == "inline"
     encoder = tables.encoder_weight_bytes + use.encoder_activation_bytes if inline else 0.0
-    workspace = use.activation_bytes_per_element * deployment.batching.token_budget * tables.hidden_size
+    workspace = (
+        use.activation_bytes_per_element * deployment.batching.token_budget * tables.hidden_size / deployment.tensor_parallel
+    )
     usable = deployment.batching.memory_fraction * platform.memory_bytes
     kv = usable - tables.weight_bytes - encoder - workspace
     if kv < tables.kv_bytes_per_token:

@@ -1,37 +1,50 @@
-"""What one accelerator draws: busy by how many sequences it serves at once, idle by itself.
+"""What one accelerator draws: busy by how hard it works, idle by itself.
 
-    busy_w = min(board_w, single_w + doubling_w log2(max(concurrency, 1)))
+    busy_w = board_w min(1, busy_base + busy_decode_attention d + busy_compute c)
 
-Source: fitted on the text rows that ML.ENERGY v3 measured on H100 under vLLM (382 + 28.9 log2 c W, mean error 7 %).
-Assumes: host gaps inside a busy period are drawn at the same power, as the measured means contain them.
+with the load (d, c) of ``fleet.load``: the share of busy time in the attention core of decoding, which streams keys and values at
+memory bandwidth, and the share of the dense peak that was achieved.
+
+Source: fitted by ``deltastack calibrate`` on the text rows that ML.ENERGY v3 measured on H100 under vLLM; decision 0006 has the
+forms that were tried and their errors. Assumes: host gaps inside a busy period draw ``busy_base``, as the measured means contain
+them; shares of the board limit carry over to other accelerators.
 """
 
 from __future__ import annotations
 
-import math
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from deltastack.model import Params
 
+if TYPE_CHECKING:
+    from deltastack.fleet.load import Load
+
 
 class PowerModel(Params):
     """params/fleet.yaml, ``power``."""
 
-    single_w: float = Field(gt=0, description="busy with one sequence")
-    doubling_w: float = Field(ge=0, description="more for every doubling of the sequences served together")
+    busy_base: float = Field(gt=0, le=1, description="of the board limit, busy with next to nothing")
+    busy_decode_attention: float = Field(ge=0, description="of the board limit, more if all time went to decode attention")
+    busy_compute: float = Field(ge=0, description="of the board limit, more at the dense peak")
     idle_w: float = Field(ge=0, description="nothing to do, context and weights resident")
     encoder_share: float = Field(gt=0, le=1, description="of the board limit, drawn by an accelerator that only encodes images")
     node_w: float = Field(ge=0, description="of the node around it, an accelerator's share, busy or not")
 
-    def busy_w(self, *, concurrency: float, board_w: float) -> float:
-        """Power [W] of one accelerator that serves ``concurrency`` sequences at once, at most its board limit.
+    def busy_w(self, load: Load, *, board_w: float) -> float:
+        """Power [W] of one busy accelerator, at most its board limit.
 
-        >>> model = PowerModel(single_w=380, doubling_w=30, idle_w=75, encoder_share=0.9, node_w=150)
-        >>> model.busy_w(concurrency=8, board_w=700), model.busy_w(concurrency=8, board_w=400)
-        (470.0, 400.0)
+        >>> from deltastack.fleet.load import Load
+        >>> shares = dict(busy_base=0.6, busy_decode_attention=0.4, busy_compute=0.8)
+        >>> model = PowerModel(**shares, idle_w=75, encoder_share=0.8, node_w=250)
+        >>> round(model.busy_w(Load(decode_attention=0.25, compute=0.125), board_w=700), 6)
+        560.0
+        >>> model.busy_w(Load(decode_attention=0.25, compute=0.9), board_w=350)
+        350.0
         """
-        return min(board_w, self.single_w + self.doubling_w * math.log2(max(concurrency, 1.0)))
+        asked = self.busy_base + self.busy_decode_attention * load.decode_attention + self.busy_compute * load.compute
+        return board_w * min(1.0, asked)
 
     def encoder_w(self, *, board_w: float) -> float:
         """Power [W] of one accelerator that encodes images and does nothing else."""

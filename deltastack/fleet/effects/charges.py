@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.fleet.effects import packaging, stores
+from deltastack.fleet.load import load_of
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from deltastack.fleet.platform import Platform
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Result
+
+BUSY = ("power.busy_base", "power.busy_decode_attention", "power.busy_compute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,9 +107,9 @@ def lines(account: Account) -> list[Line]:
     """Every state that accelerators were in while they served; their times sum to ``replica_s + pool_s``."""
     values, result, pool = account.settings.values, account.result, account.pool
     power, board_w, wide = values.power, account.platform.board_w, account.deployment.tensor_parallel
-    batch = result.sequence_steps / result.steps if result.steps else 1.0
-    busy_w = power.busy_w(concurrency=batch, board_w=board_w)
-    knows = ("power.single_w", "power.doubling_w")
+    peak = account.platform.peak(account.deployment.precision)
+    load = load_of(result, account.tables, peak_flop_per_s=peak, inline=pool is None)
+    busy_w, knows = power.busy_w(load, board_w=board_w), BUSY
     parts = {
         Component.ENCODER: 0.0 if pool else result.encoder_s,
         Component.ATTENTION: result.attention_s,

@@ -1,0 +1,136 @@
+"""Two constants of the engine's host, fitted to measured throughput by simulating the same closed loops.
+
+The time per output token of a run is, to first order in the constants h0 (a step) and h1 (a sequence and step),
+
+    1 / tokens_per_s = accelerator_s + h0 steps + h1 sequence_steps             each per output token
+
+``accelerator_s``, ``steps`` and ``sequence_steps`` are read off a run at the constants of the last round (more overhead
+also changes the schedule, a little), and h0, h1 >= 0 minimise the sum over rows of squared relative errors; three such rounds.
+
+By hand: 10 ms a token of which 8 ms are the accelerator's, in 1 step of 1 sequence: h0 + h1 = 2 ms.
+
+Source: this project. Assumes: steady rows, equal prompts, output lengths of the stated quantiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from deltastack.fleet import bench, closed_loop
+from deltastack.fleet.load import Load, load_of
+from deltastack.fleet.simulator import simulate_each
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from deltastack.fleet.bench import Prepared
+    from deltastack.fleet.calibration.rows import Row
+    from deltastack.fleet.platform import Platform
+    from deltastack.fleet.settings import FleetParams
+    from deltastack.fleet.simulator import Result
+
+ROUNDS = 4
+START = (8e-4, 4e-5)
+
+
+class Host(NamedTuple):
+    """Seconds of the host: for each step, and for each sequence in it."""
+
+    step_s: float
+    sequence_s: float
+
+
+class Run(NamedTuple):
+    """What one simulated row gave."""
+
+    tokens_per_s: float
+    steps: float
+    """Per output token, as the next."""
+    sequence_steps: float
+    load: Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What a row does not say: the engine's memory and batching, and the accelerators."""
+
+    values: FleetParams
+    """Of params/fleet.yaml; batching and memory are read, its host constants are not."""
+    platforms: Mapping[str, Platform]
+
+    def prepare(self, row: Row, host: Host) -> Prepared:
+        """One replica that serves the row's closed loop.
+
+        Raises:
+            CapacityError: The model does not fit.
+        """
+        base = self.values.deployment.deployment()
+        budget = max(base.batching.token_budget, row.concurrency)
+        deployment = replace(
+            base,
+            model=row.model,
+            platform=row.platform,
+            precision=row.precision,
+            tensor_parallel=row.tensor_parallel,
+            replicas=1,
+            host_step_s=host.step_s,
+            host_sequence_s=host.sequence_s,
+            batching=replace(base.batching, max_sequences=row.concurrency, token_budget=budget),
+        )
+        outputs = closed_loop.lengths(row.mean_output_tokens, row.quantiles, closed_loop.count(row.concurrency))
+        served = closed_loop.requests(outputs, prompt_tokens=row.prompt_tokens, image_tokens=row.image_tokens)
+        made = bench.prepare(deployment, served, self.platforms[row.platform], self.values)
+        return replace(made, config=replace(made.config, clients=row.concurrency))
+
+
+def simulate_rows(rows: Sequence[Row], host: Host, house: House, *, threads: int = 2) -> list[Run]:
+    """Every row's closed loop with these constants.
+
+    Raises:
+        CapacityError: A row whose model or requests do not fit.
+    """
+    made = [house.prepare(row, host) for row in rows]
+    results = simulate_each([(m.tables, m.requests, m.config) for m in made], lambda result: result, threads=threads)
+    return [_run(m, result) for m, result in zip(made, results, strict=True)]
+
+
+def _run(made: Prepared, result: Result) -> Run:
+    tokens = float(made.requests.output_tokens.sum())
+    return Run(
+        tokens_per_s=closed_loop.steady_tokens_per_s(result, made.requests, made.config.clients),
+        steps=result.steps / tokens,
+        sequence_steps=result.sequence_steps / tokens,
+        load=load_of(result, made.tables, peak_flop_per_s=made.platform.peak(made.deployment.precision)),
+    )
+
+
+def solve(rows: Sequence[Row], runs: Sequence[Run], host: Host) -> Host:
+    """The constants that the linear form above asks for, given runs at ``host``."""
+    measured_s = np.array([1 / r.output_tokens_per_s for r in rows])
+    counts = np.array([(r.steps, r.sequence_steps) for r in runs])
+    accelerator_s = np.array([1 / r.tokens_per_s for r in runs]) - counts @ np.array(host)
+    found, _ = nnls(counts / measured_s[:, None], 1 - accelerator_s / measured_s)
+    return Host(float(found[0]), float(found[1]))
+
+
+def fit(rows: Sequence[Row], house: House, first: Sequence[Run] | None = None) -> tuple[Host, list[Run]]:
+    """The constants, and the rows' runs with them.
+
+    Args:
+        rows: Steady ones.
+        house: What the rows do not say.
+        first: Runs of the same rows at ``START``, where they are at hand.
+
+    Raises:
+        CapacityError: As ``simulate_rows``.
+    """
+    host = Host(*START)
+    runs = simulate_rows(rows, host, house) if first is None else list(first)
+    for _ in range(ROUNDS - 1):
+        host = solve(rows, runs, host)
+        runs = simulate_rows(rows, host, house)
+    return host, runs

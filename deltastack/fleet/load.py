@@ -1,0 +1,57 @@
+"""How hard a replica's accelerators worked in a run: what their power follows.
+
+    decode_attention = decode_attention_s / busy_s                            reads keys and values, near memory bandwidth
+    compute          = (2 W tokens / peak + M encoder_s) / busy_s             share of the dense peak that was achieved
+
+with W the weights on one accelerator, ``tokens`` all tokens through them, M the share of peak at which a visual encoder runs.
+By hand: 1e9 weights, 1e6 tokens in 10 s on 1e15 FLOP/s: 2e15 / 1e15 / 10 = 0.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from deltastack.fleet.operators import OperatorTables
+    from deltastack.fleet.simulator import Result
+
+WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+"""Of one weight; nvfp4 carries an 8-bit scale for 16 values."""
+ENCODER_COMPUTE = 0.43
+"""Share of the bf16 peak of a Qwen3-VL encoder on H100. Source: silicon tables, 640 x 480 to 1080p give 0.40 to 0.47."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Means over the busy time of a run, both in 0 .. 1."""
+
+    decode_attention: float
+    """Share of busy time in the attention core of decoding."""
+    compute: float
+    """Share of the dense peak that was achieved."""
+
+
+def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, inline: bool = True) -> Load:
+    """The load of a run on its replicas' accelerators.
+
+    Args:
+        result: Times of the run.
+        tables: Those it ran with; weights and precision are read.
+        peak_flop_per_s: Dense peak of one accelerator in that precision.
+        inline: Whether images were encoded on the same accelerators.
+
+    Raises:
+        UnknownNameError: A precision whose weights have no stated size.
+    """
+    if tables.precision not in WEIGHT_BYTES:
+        raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
+    encoder_s = result.encoder_s if inline else 0.0
+    busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s + encoder_s
+    tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))
+    linear_s = 2.0 * tables.weight_bytes / WEIGHT_BYTES[tables.precision] * tokens / peak_flop_per_s
+    return Load(decode_attention=result.decode_attention_s / busy_s, compute=(linear_s + ENCODER_COMPUTE * encoder_s) / busy_s)

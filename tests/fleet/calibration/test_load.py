@@ -1,0 +1,65 @@
+"""The load of a run: how hard its accelerators worked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from deltastack.errors import UnknownNameError
+from deltastack.fleet import closed_loop
+from deltastack.fleet.load import ENCODER_COMPUTE, load_of
+from deltastack.fleet.simulator import Config, Requests, simulate
+from tests import strategies
+from tests.fakes import fake_tables
+
+PEAK = 1e15
+RUN = simulate(fake_tables(), closed_loop.requests(np.array([5]), prompt_tokens=5), Config(kv_capacity_tokens=100))
+
+
+def test_by_hand() -> None:
+    """8e9 weights in bf16, 1e6 tokens and 10 s busy on 1e15 FLOP/s: 1.6; of the 10 s, 2 s in decode attention: 0.2."""
+    steps = np.zeros(1001, np.int64)
+    steps[1000] = 1000
+    run = replace(
+        RUN, attention_s=4.0, ffn_s=3.0, other_s=2.0, host_s=1.0, encoder_s=0.0, decode_attention_s=2.0, steps_by_tokens=steps
+    )
+
+    load = load_of(run, fake_tables(), peak_flop_per_s=PEAK)
+    assert load.compute == pytest.approx(2 * 8e9 * 1e6 / PEAK / 10.0)
+    assert load.decode_attention == pytest.approx(0.2)
+    fp8 = load_of(run, replace(fake_tables(), precision="fp8"), peak_flop_per_s=2 * PEAK)
+    assert fp8.compute == pytest.approx(load.compute)
+
+
+def test_an_inline_encoder_adds_its_time_and_its_work() -> None:
+    """10 s of encoding beside 10 s of nothing else measured: 0.43 of peak over half of the time; a pool's does not count."""
+    steps = np.zeros(2, np.int64)
+    run = replace(
+        RUN, attention_s=10.0, ffn_s=0.0, other_s=0.0, host_s=0.0, encoder_s=10.0, decode_attention_s=5.0, steps_by_tokens=steps
+    )
+
+    inline = load_of(run, fake_tables(), peak_flop_per_s=PEAK)
+    pool = load_of(run, fake_tables(), peak_flop_per_s=PEAK, inline=False)
+    assert (inline.compute, inline.decode_attention) == (pytest.approx(ENCODER_COMPUTE / 2), pytest.approx(0.25))
+    assert (pool.compute, pool.decode_attention) == (0.0, pytest.approx(0.5))
+
+
+@settings(max_examples=30, deadline=None)
+@given(strategies.serving_cases())
+def test_shares_are_shares(case: tuple[Requests, Config, int]) -> None:
+    """Decode attention is within 0..1, compute never negative, on any small run."""
+    requests, config, seed = case
+    tables = fake_tables(seed=seed)
+    load = load_of(simulate(tables, requests, config), tables, peak_flop_per_s=PEAK)
+
+    assert 0.0 <= load.decode_attention <= 1.0
+    assert load.compute >= 0.0
+
+
+def test_a_precision_without_a_size_is_refused() -> None:
+    """The message names those that have one."""
+    with pytest.raises(UnknownNameError, match="no weight size for precision 'int3'; there are: bf16, fp8, nvfp4"):
+        load_of(RUN, replace(fake_tables(), precision="int3"), peak_flop_per_s=PEAK)
