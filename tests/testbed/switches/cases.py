@@ -1,0 +1,29 @@
+"""Every switch with values at which it does something, and with its control's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltastack.testbed.switches import settings as s
+
+if TYPE_CHECKING:
+    from deltastack.model import Params
+
+ON: dict[str, Params] = {
+    "encoder_skip": s.Nothing(),
+    "encoder_unload": s.EncoderUnload(timeout_s=0.25),
+    "low_precision": s.LowPrecision(number="int8"),
+    "sparse_gemm": s.SparseGemm(density=0.5),
+    "softmax_approx": s.SoftmaxApprox(degree=3),
+    "layer_placement": s.Lanes(lanes=2, micro_batches=2),
+    "attention_ffn": s.Lanes(lanes=2, micro_batches=2),
+}
+CONTROL: dict[str, Params] = {
+    "encoder_skip": s.Nothing(),
+    "encoder_unload": s.EncoderUnload(timeout_s=s.NEVER_S),
+    "low_precision": s.LowPrecision(number="as_served"),
+    "sparse_gemm": s.SparseGemm(density=1),
+    "softmax_approx": s.SoftmaxApprox(degree=None),
+    "layer_placement": s.Lanes(lanes=1, micro_batches=2),
+    "attention_ffn": s.Lanes(lanes=2, micro_batches=1),
+}

@@ -1,0 +1,102 @@
+"""What every switch promises, on every family of hosts: its exactness, its control, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from deltastack.errors import UnknownNameError
+from deltastack.testbed import switches
+from deltastack.testbed.switches.declared import DECLARED, Exactness, declared
+from tests.testbed import tiny
+from tests.testbed.switches.cases import CONTROL, ON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from deltastack.testbed.session import Outcome, Served
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def same(first: Outcome, second: Outcome) -> bool:
+    """Whether all logits and tokens are equal, bit for bit."""
+    return all(
+        torch.equal(a.logits, b.logits) and torch.equal(a.tokens, b.tokens)
+        for a, b in zip(first.served, second.served, strict=True)
+    )
+
+
+def tokens(served: Sequence[Served]) -> list[list[list[int]]]:
+    """The decoded tokens."""
+    return [x.tokens.tolist() for x in served]
+
+
+def test_all_have_their_words() -> None:
+    """Every switch is declared, has values and a control here; one that nobody has is named with those there are."""
+    assert set(DECLARED) == set(ON) == set(CONTROL)
+    assert all(d.fair and d.carries_over for d in DECLARED.values())
+    with pytest.raises(UnknownNameError, match="no switch 'zns' on the testbed; there are: encoder_skip"):
+        declared("zns")
+    with pytest.raises(UnknownNameError, match="no switch 'zns'"):
+        switches.on("zns", None, ON["encoder_skip"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_exactness_control_and_revert(family: str, tmp_path: Path) -> None:
+    """Each switch keeps its exactness class; at its control and after its exit the outputs are the base's, bit for bit."""
+    engine = tiny.engine(family, tmp_path)
+    batches = tiny.session(engine)
+    base = engine.run(batches)
+
+    for name, p in ON.items():
+        with switches.on(name, engine, p):
+            on = engine.run(batches)
+        with switches.on(name, engine, CONTROL[name]):
+            control = engine.run(batches)
+        after = engine.run(batches)
+
+        exactness = declared(name).exactness
+        assert same(base, control), name
+        assert same(base, after), name
+        if exactness is Exactness.BITWISE:
+            assert same(base, on), name
+        elif exactness is Exactness.TOKEN:
+            assert tokens(base.served) == tokens(on.served), name
+            torch.testing.assert_close(base.served[0].logits, on.served[0].logits, atol=1e-4, rtol=1e-4)
+        else:
+            assert not same(base, on), name
+
+
+def test_baselines_exist_and_revert(tmp_path: Path) -> None:
+    """Every other baseline that is declared can be switched on, and leaves nothing behind."""
+    engine = tiny.engine("llava", tmp_path)
+    batches = tiny.session(engine)
+    base = engine.run(batches)
+
+    for name in {n for d in DECLARED.values() for n in d.against}:
+        with switches.baseline(name, engine):
+            engine.run(batches)
+        assert same(base, engine.run(batches)), name
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(sorted(ON), 2)), ids="+".join)
+def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
+    """Two switches give the same outputs in either order of entering, and leave nothing behind."""
+    engine = tiny.engine("llava", tmp_path)
+    batches = tiny.session(engine, new_tokens=2)
+    base = engine.run(batches)
+    outcomes = []
+    for names in (pair, pair[::-1]):
+        with contextlib.ExitStack() as stack:
+            for name in names:
+                stack.enter_context(switches.on(name, engine, ON[name]))
+            outcomes.append(engine.run(batches))
+
+    assert same(*outcomes)
+    assert same(base, engine.run(batches))
