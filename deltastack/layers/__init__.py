@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import UnknownNameError
+from deltastack.layers.chiplet import CHIPLET
 from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
+from deltastack.layers.storage import STORAGE
 
 if TYPE_CHECKING:
     from deltastack.model import Layer
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 LAYERS: dict[str, Layer] = {
     one.name: one
     for one in (
+        STORAGE,
+        CHIPLET,
         INSTRUCTION_SET,
         IDLE,
     )

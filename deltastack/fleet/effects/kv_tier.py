@@ -131,7 +131,8 @@ def _medium(deployment: Deployment, write_bytes_per_s: float) -> _Medium:
         raise OutOfValidityError(f"a tier of keys and values needs a bandwidth above 0, found {kept.read_bytes_per_s} B/s")
     if kept.medium == "host":
         rate = _through_pool(kept.read_bytes_per_s, deployment.memory)
-        return _Medium(kept.latency_s, rate, 1.0, _retained(kept, write_bytes_per_s))
+        latency_s = kept.latency_s + deployment.memory.pooled_share * deployment.memory.pool_latency_s
+        return _Medium(latency_s, rate, 1.0, _retained(kept, write_bytes_per_s))
     found = flash.contended(storage, read_bytes_per_s=0.0, write_bytes_per_s=write_bytes_per_s)
     rate = min(kept.read_bytes_per_s, found.bytes_per_s)
     retained = _retained(kept, found.write_bytes_per_s) * found.written

@@ -8,12 +8,17 @@
     interposer (2.5D)            C = (sum KGD + bumps) / (y_b^k y_os) + interposer / (y_i y_b^k y_os) + substrate / y_os
     hybrid bonding (3D)          C = (sum KGD) / (y_b^(k-1) y_os) + substrate / y_os
 
-with k dies, y_os the yield of bonding on the substrate, y_b of one die on the interposer, y_i of the interposer, and
+memory beside logic, on the interposer      C = (KGD + bumps + interposer / y_i + n stack) / (y_b^(1+n) y_os) + substrate / y_os
+memory on logic, stacked                    C = (KGD + bumps + n stack) / (y_b^n y_os) + substrate / y_os
+
+with n memory stacks at the price ``stack``,
+k dies, y_os the yield of bonding on the substrate, y_b of one die on the interposer, y_i of the interposer, and
 f the further routing layers of a substrate that carries several dies (1 for one die).
 
 Source: the equations of Chiplet Actuary (Feng & Ma, DAC 2022, arXiv 2203.12268), derived again from its paper; bump cost
 is counted on every die (the published program counts it once). Yield models: Stapper (1973), Murphy (1964), Seeds (1967).
-Assumes: list prices of logic only. HBM, test and margin are not in it, so Δ of a whole accelerator is smaller.
+Assumes: list prices of logic only. HBM (but for the last two), test and margin are not in it, so Δ of an accelerator is smaller.
+A stack that fails to bond takes the logic and its fellows with it.
 """
 
 from __future__ import annotations
@@ -153,11 +158,31 @@ def cost_factor(logic_mm2: float, chiplets: int, bonding: Bonding, process: Proc
     return package_usd(logic_mm2, chiplets, bonding, process) / package_usd(logic_mm2, 1, baseline, process)
 
 
-def _on_interposer(dies_usd: float, area_mm2: float, chiplets: int, substrate_usd: float, process: Process) -> float:
+def with_memory_usd(logic_mm2: float, stacks: int, stack_usd: float, process: Process, *, stacked: bool) -> float:
+    """Price of one die of logic with its ``stacks`` of memory: on top of it, or beside it on an interposer.
+
+    Raises:
+        OutOfValidityError: No stack, a negative price, or a die that does not fit.
+    """
+    if stacks < 1 or stack_usd < 0:
+        raise OutOfValidityError(f"memory is at least one stack at a price, found {stacks} at {stack_usd} USD")
+    substrate = logic_mm2 * process.substrate_area_factor * process.substrate_usd_per_mm2 / process.substrate_bond_yield
+    die = known_good_die_usd(logic_mm2, process)
+    if stacked:
+        parts = die + logic_mm2 * process.bump_usd_per_mm2 + stacks * stack_usd
+        return parts / (process.bond_yield**stacks * process.substrate_bond_yield) + substrate
+    parts = die + logic_mm2 * process.micro_bump_usd_per_mm2 + stacks * stack_usd + _good_interposer_usd(logic_mm2, process)
+    return parts / (process.bond_yield ** (1 + stacks) * process.substrate_bond_yield) + substrate
+
+
+def _good_interposer_usd(area_mm2: float, process: Process) -> float:
     interposer_mm2 = area_mm2 * process.interposer_area_factor
     count = dies_per_wafer(interposer_mm2, scribe_mm=process.scribe_mm, edge_mm=process.edge_mm)
     good = die_yield(interposer_mm2, process.interposer_defects_per_mm2, process.interposer_cluster, process.model)
-    interposer = process.interposer_wafer_usd / count + interposer_mm2 * process.bump_usd_per_mm2
+    return (process.interposer_wafer_usd / count + interposer_mm2 * process.bump_usd_per_mm2) / good
+
+
+def _on_interposer(dies_usd: float, area_mm2: float, chiplets: int, substrate_usd: float, process: Process) -> float:
     bonded = process.bond_yield**chiplets * process.substrate_bond_yield
     dies = dies_usd + area_mm2 * process.micro_bump_usd_per_mm2
-    return dies / bonded + interposer / (good * bonded) + substrate_usd / process.substrate_bond_yield
+    return (dies + _good_interposer_usd(area_mm2, process)) / bonded + substrate_usd / process.substrate_bond_yield

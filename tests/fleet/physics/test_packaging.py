@@ -106,8 +106,25 @@ def test_stacking_needs_less_substrate_than_side_by_side() -> None:
     assert packaging.package_usd(800.0, 2, Bonding.HYBRID, FIVE_NM) == pytest.approx(by_hand)
 
 
+def test_memory_on_logic_by_hand() -> None:
+    """Five stacks of 200 dollars on 800 mm2: all of it lost when one of five bonds fails; beside it six bonds, an interposer.
+
+    At a bonding yield of 1 stacking is cheaper by the interposer and dearer bumps; at 0.95 each bond saved is 5 %.
+    """
+    die = packaging.known_good_die_usd(800.0, FIVE_NM)
+    stacked = (die + 800 * 0.005 + 5 * 200) / (0.95**5 * 0.99) + 800 * 4 * 0.005 / 0.99
+    found = [packaging.with_memory_usd(800.0, 5, 200.0, FIVE_NM, stacked=s) for s in (True, False)]
+
+    assert found[0] == pytest.approx(stacked)
+    interposer = packaging._good_interposer_usd(800.0, FIVE_NM)
+    assert found[1] == pytest.approx((die + 8 + 1000 + interposer) / (0.95**6 * 0.99) + 16 / 0.99)
+    assert found[0] < found[1]
+
+
 def test_refusals() -> None:
-    """No die, a die larger than the wafer, a negative density."""
+    """No die, a die larger than the wafer, a negative density, memory of no stacks."""
+    with pytest.raises(OutOfValidityError, match="at least one stack"):
+        packaging.with_memory_usd(800.0, 0, 200.0, FIVE_NM, stacked=True)
     with pytest.raises(OutOfValidityError):
         packaging.package_usd(800.0, 0, Bonding.ORGANIC, FIVE_NM)
     with pytest.raises(OutOfValidityError):

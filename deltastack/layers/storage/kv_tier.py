@@ -1,0 +1,89 @@
+"""A tier below accelerator memory: prefixes and image embeddings that come again are restored instead of computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet.deployment import KvTier
+from deltastack.fleet.effects import recompute
+from deltastack.fleet.operators import load_tables
+from deltastack.model import Params
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.testbed.engine import Engine
+
+PREFIX_TOKENS = 1024
+"""Length of prefix whose break-even bandwidth the note says."""
+
+
+class KvTierParams(Params):
+    """What comes again, and where it is kept."""
+
+    medium: Literal["host", "flash"]
+    hit_share: float = Field(ge=0, le=1, description="of requests, beyond what the workload says is cached")
+    covered_share: float = Field(ge=0, le=1, description="of such a request's prompt")
+    image_hit_share: float = Field(ge=0, le=1, description="of requests with images")
+    host_bytes_per_s: float = Field(gt=0)
+    latency_s: float = Field(ge=0)
+    write_share: float = Field(ge=0, le=1, description="of newly computed keys and values")
+    capacity_share: float = Field(ge=0, le=1, description="of the medium")
+    reuse_s: float = Field(ge=0, description="mean time until a prefix comes again")
+
+
+class KeyValueTier:
+    """Keys and values written down as they are computed, and read back where that is quicker than computing them."""
+
+    name = "kv_tier"
+    params = KvTierParams
+
+    def rewrite(self, deployment: Deployment, p: KvTierParams) -> Deployment:
+        """The deployment with a tier.
+
+        Raises:
+            OutOfValidityError: The medium is not there.
+            UnknownNameError: No operator times of the model, which say what computing takes.
+        """
+        on_flash = p.medium == "flash"
+        size = deployment.storage.drive_bytes if on_flash else deployment.memory.host_bytes_per_replica
+        if not size:
+            raise OutOfValidityError(f"a tier on {p.medium} needs it: its bytes are 0 in params/fleet.yaml")
+        bandwidth = deployment.storage.read_bytes_per_s if on_flash else p.host_bytes_per_s
+        kept = KvTier(
+            medium=p.medium,
+            hit_share=p.hit_share,
+            covered_share=p.covered_share,
+            image_hit_share=p.image_hit_share,
+            read_bytes_per_s=bandwidth,
+            latency_s=p.latency_s,
+            write_share=p.write_share,
+            capacity_bytes=p.capacity_share * size,
+            reuse_s=p.reuse_s,
+        )
+        return replace(deployment, kv_tier=kept).noted(self.name, _words(deployment, p, bandwidth))
+
+    def switch(self, engine: Engine, p: KvTierParams) -> AbstractContextManager[None] | None:
+        """Not on the testbed: its questions share no prefix."""
+        del engine, p
+        return None
+
+    def control(self, p: KvTierParams) -> KvTierParams:
+        """Nothing comes again, so nothing is kept."""
+        return p.model_copy(update={"hit_share": 0.0, "image_hit_share": 0.0, "write_share": 0.0})
+
+
+def _words(deployment: Deployment, p: KvTierParams, bandwidth: float) -> str:
+    tables = load_tables(deployment.model, deployment.platform, deployment.precision, deployment.tensor_parallel)
+    least = recompute.break_even_bytes_per_s(tables, PREFIX_TOKENS)
+    pays = "pays" if bandwidth > least else "does not pay"
+    return (
+        f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; restoring {PREFIX_TOKENS} tokens is quicker than computing them "
+        f"above {least / 1e9:.1f} GB/s, so it {pays}; {p.hit_share:.0%} of requests find {p.covered_share:.0%} of their prompt "
+        f"(assumed)"
+    )

@@ -1,0 +1,57 @@
+"""Zoned drives (ZNS, or placement hints): the host deletes whole zones, so the drive cleans nothing and needs no spare flash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from deltastack.errors import OutOfValidityError
+from deltastack.model import Params
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from deltastack.fleet.deployment import Deployment
+    from deltastack.testbed.engine import Engine
+
+
+class ZnsParams(Params):
+    """What is left of cleaning and of spare flash."""
+
+    cleaning_left: float = Field(ge=0, le=1, description="share of the write amplification above 1")
+    spare_left: float = Field(ge=0, le=1, description="share of the spare flash")
+
+
+class Zns:
+    """The same drive in zones: less write amplification, less spare flash."""
+
+    name = "zns"
+    params = ZnsParams
+
+    def rewrite(self, deployment: Deployment, p: ZnsParams) -> Deployment:
+        """The deployment on zoned drives.
+
+        Raises:
+            OutOfValidityError: It has no drive.
+        """
+        drive = deployment.storage
+        if not drive.drive_bytes:
+            raise OutOfValidityError("zones need a drive: deployment.storage.drive_bytes is 0 in params/fleet.yaml")
+        amplification = 1 + (drive.write_amplification - 1) * p.cleaning_left
+        zoned = replace(drive, write_amplification=amplification, spare_share=drive.spare_share * p.spare_left)
+        words = (
+            f"write amplification {drive.write_amplification:.2f} to {amplification:.2f}, spare flash {drive.spare_share:.0%} to "
+            f"{zoned.spare_share:.0%}; weights are read only: requests change only where a tier writes to the drive"
+        )
+        return replace(deployment, storage=zoned).noted(self.name, words)
+
+    def switch(self, engine: Engine, p: ZnsParams) -> AbstractContextManager[None] | None:
+        """Not on the testbed: this machine has no zoned drive."""
+        del engine, p
+        return None
+
+    def control(self, p: ZnsParams) -> ZnsParams:
+        """All of the cleaning and all of the spare flash are left."""
+        return p.model_copy(update={"cleaning_left": 1.0, "spare_left": 1.0})

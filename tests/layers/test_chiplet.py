@@ -1,0 +1,147 @@
+"""Layer chiplet: what each technique rewrites, its control through the bench, what it is held against, what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deltastack.errors import OutOfValidityError
+from deltastack.fleet import bench, platform, settings
+from deltastack.fleet.physics.packaging import Bonding
+from deltastack.layers import base, layer
+from deltastack.model import Basis, Resource
+from tests.fakes import fake_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from deltastack.layers.base import Chosen
+    from deltastack.model import Usage
+
+ROOT = Path(__file__).parents[2]
+LAYER = layer("chiplet")
+SETTINGS = settings.load(ROOT)
+SERVED = SETTINGS.values.deployment.deployment()
+H100 = platform.load(ROOT, SERVED.platform)
+TRACE = fake_trace(300, 2.0)
+QUICK = SETTINGS._replace(
+    values=SETTINGS.values.model_copy(update={"capacity": SETTINGS.values.capacity.model_copy(update={"requests": 300})})
+)
+NAMES = ["packaging", "layer_placement", "memory_on_logic"]
+
+
+def used(techniques: Iterable[Chosen]) -> dict[Basis, Usage]:
+    """The bench with techniques on."""
+    return bench.run(base.rewritten(SERVED, techniques), TRACE, H100, QUICK)
+
+
+def technique(name: str, **values: object) -> Chosen:
+    """One technique with its central values, some of them replaced."""
+    return next(c for c in base.chosen(ROOT, LAYER, override={name: values}) if c.name == name)
+
+
+def saved(before: Usage, after: Usage, resource: Resource) -> float:
+    """Δ of one resource."""
+    was, now = before.total(resource), after.total(resource)
+    assert was is not None
+    assert now is not None
+    return (was - now) / was
+
+
+BASE = used([])
+
+
+def test_the_file_meets_the_layer() -> None:
+    """params/layers/chiplet.yaml has every technique; on is what is sold today, and layer placement, a loss, is not."""
+    found = base.chosen(ROOT, LAYER)
+
+    assert [c.name for c in found] == NAMES
+    assert [c.name for c in found if c.on] == ["packaging"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("draw", [0, 3])
+def test_controls_change_nothing(name: str, draw: int) -> None:
+    """One chiplet, one die and one micro-batch, no stack on the logic: |Δ| <= 1e-12 in every reading on both bases."""
+    control = next(c for c in base.chosen(ROOT, LAYER, draw=draw, draws=5) if c.name == name).control()
+    found = used([control])
+
+    for basis, usage in found.items():
+        for was, now in zip(BASE[basis], usage, strict=True):
+            assert (was.component, was.resource) == (now.component, now.resource)
+            assert now.amount == pytest.approx(was.amount, rel=1e-12, abs=0.0)
+
+
+def test_any_order_is_the_same_deployment() -> None:
+    """Techniques together in any order, up to rounding of two factors."""
+    every = base.chosen(ROOT, LAYER, draw=1, draws=3)
+    found = [base.rewritten(SERVED, order).packaging for order in permutations(every)]
+
+    assert all(p.capital_factor == pytest.approx(found[0].capital_factor, rel=1e-14) for p in found)
+    assert len({replace(p, capital_factor=1.0) for p in found}) == 1
+
+
+def test_packaging_by_hand() -> None:
+    """Four dies of 814 mm2 on an interposer at 68 % of one: 32 % of the processor's 15 % of an accelerator's price.
+
+    Half of all memory bytes cross dies at 0.25 pJ/bit: energy is a loss of some tenths of a percent.
+    """
+    found = used([technique("packaging")])[Basis.AT_TRACE]
+
+    assert saved(BASE[Basis.AT_TRACE], found, Resource.COST_USD) == pytest.approx(0.32 * 0.15, rel=0.05)
+    assert -0.01 < saved(BASE[Basis.AT_TRACE], found, Resource.ENERGY_J) < 0
+    assert found.total(Resource.TIME_S) == BASE[Basis.AT_TRACE].total(Resource.TIME_S)
+
+
+@pytest.mark.parametrize(("bonding", "low", "high"), [(Bonding.ORGANIC, 0.26, 0.48), (Bonding.INTERPOSER, 0.08, 0.20)])
+def test_packaging_against_chiplet_actuary(bonding: Bonding, low: float, high: float) -> None:
+    """Feng & Ma, DAC 2022: 2 to 8 dies of 800 mm2 at 5 nm, organic monolith: organic saves 26-48 %, an interposer 8-20 %."""
+    for chiplets in (2, 4, 8):
+        one = technique("packaging", chiplets=chiplets, bonding=bonding, baseline=Bonding.ORGANIC)
+        found = 1 - base.rewritten(SERVED, [one]).packaging.capital_factor
+
+        assert low - 0.02 <= found <= high + 0.02
+
+
+def test_layer_placement_is_a_loss() -> None:
+    """Every step takes longer, so energy a request is lost at the trace and capacity falls or no rate meets the goals."""
+    found = used([technique("layer_placement")])
+    at_capacity = found[Basis.AT_CAPACITY].total(Resource.TIME_S)
+
+    assert saved(BASE[Basis.AT_TRACE], found[Basis.AT_TRACE], Resource.ENERGY_J) < -0.05
+    assert at_capacity is None or at_capacity > BASE[Basis.AT_CAPACITY].total(Resource.TIME_S)  # type: ignore[operator]
+
+
+def test_more_micro_batches_shrink_the_bubble_of_the_note() -> None:
+    """The note says (p - 1) / (m + p - 1): 43 % for four and four, 16 % for sixteen."""
+    words = [base.rewritten(SERVED, [technique("layer_placement", micro_batches=m)]).notes["layer_placement"] for m in (4, 16)]
+
+    assert "a bubble of 43%" in words[0]
+    assert "a bubble of 16%" in words[1]
+
+
+@pytest.mark.parametrize(("interface", "share"), [(0.5e-12, 0.13), (1.0e-12, 0.26), (1.5e-12, 0.38)])
+def test_memory_on_logic_saves_the_interface(interface: float, share: float) -> None:
+    """0.5, 1 and 1.5 of 3.9 pJ/bit are 13, 26 and 38 % of memory energy, which is 5 to 15 % of a request's here."""
+    one = technique("memory_on_logic", interface_j_per_bit=interface)
+    found = used([one])[Basis.AT_TRACE]
+
+    assert 1 - base.rewritten(SERVED, [one]).packaging.dram_energy_factor == pytest.approx(share, abs=0.005)
+    assert 0.05 * share < saved(BASE[Basis.AT_TRACE], found, Resource.ENERGY_J) < 0.15 * share
+
+
+def test_refusals() -> None:
+    """A platform that is two dies already, one without memory in stacks, an interface larger than its bit."""
+    with pytest.raises(OutOfValidityError, match="sold as two"):
+        base.rewritten(replace(SERVED, platform="b200_sxm"), [technique("packaging")])
+    with pytest.raises(OutOfValidityError, match="no memory in stacks"):
+        base.rewritten(replace(SERVED, platform="l40s"), [technique("memory_on_logic")])
+    with pytest.raises(OutOfValidityError, match="part of the whole"):
+        base.rewritten(SERVED, [technique("memory_on_logic", interface_j_per_bit=5e-12)])
+    one = technique("layer_placement")
+    with pytest.raises(OutOfValidityError, match="at least one die"):
+        one.technique.rewrite(SERVED, one.params.model_copy(update={"dies": 0}))
