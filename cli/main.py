@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from cli import calibrate, claims, compare, compose, doctor, fleet, imports, output, report, run, solve, workload
+from cli import calibrate, claims, compare, compose, doctor, fleet, imports, measure, output, report, run, solve, workload
 
 app = typer.Typer(
     name="deltastack",
@@ -26,6 +26,7 @@ app.command()(compose.compose)
 app.command()(report.report)
 app.command()(fleet.simulate)
 app.command()(fleet.capacity)
+app.command()(measure.measure)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from deltastack import layers
-from deltastack.contracts import JOINT
+from deltastack.contracts import JOINT, USAGE
 from deltastack.errors import UnknownNameError
-from deltastack.layers import estimation
+from deltastack.layers import estimation, observation
 from deltastack.model import Bench
-from tasks import entry, fleet
+from tasks import entry, fleet, testbed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger("deltastack.tasks")
 
 
 def run(root: Path, bench: str) -> None:
@@ -21,13 +24,38 @@ def run(root: Path, bench: str) -> None:
     Raises:
         UnknownNameError: No such bench.
     """
-    if bench != Bench.FLEET:
-        raise UnknownNameError(f"no factorial on bench '{bench}'; there is: {Bench.FLEET}")
+    if bench not in list(Bench):
+        raise UnknownNameError(f"no factorial on bench '{bench}'; there are: {', '.join(Bench)}")
+    {Bench.FLEET: _fleet, Bench.TESTBED: _testbed}[Bench(bench)](root, root / "data" / "joint" / f"{bench}.parquet")
+
+
+def _fleet(root: Path, path: Path) -> None:
+    """Simulate every set of layers."""
     stack = fleet.stack(root)
     rows, refused = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers])
-    folder = root / "data" / "joint"
-    JOINT.write(JOINT.frame(rows), folder / f"{bench}.parquet")
-    fleet.tell(folder / f"{bench}.json", {"layers": list(stack.layers)}, refused)
+    JOINT.write(JOINT.frame(rows), path)
+    fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, refused)
+
+
+def _testbed(root: Path, path: Path) -> None:
+    """Measure every set of layers that has something to switch on here; goes on where it was cut."""
+    testbed.one_thread()
+    from deltastack.testbed import settings, tables
+    from deltastack.testbed.measuring import measure
+
+    stack, p = testbed.stack(root), settings.load(root)
+    techniques = testbed.chosen(root, [layers.layer(name) for name in stack.layers])
+    cells = observation.of_stack(techniques, testbed.switches(root, p, techniques, entered=True))
+    at = testbed.setup(root, p, cells)
+    measured = measure(at, testbed.effort(p, stack.profile, joint=True), log.info, cells=tuple(cells))
+    quality = root / "data" / "quality" / "joint" / "testbed.parquet"
+    subject = {c: c for c in cells if c != "base"}
+    testbed.write_quality(quality, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
+    usage = tables.usage_rows(measured.entries, host=measured.host, canonical=stack.canonical)
+    USAGE.write(USAGE.frame(usage), root / "data" / "baseline_testbed.parquet")
+    JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
+    testbed.tell(path.with_suffix(".json"), measured, {"layers": list(stack.layers)})
+    measured.finish()
 
 
 if __name__ == "__main__":

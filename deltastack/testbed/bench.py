@@ -34,6 +34,7 @@ Switch = Callable[["Engine"], AbstractContextManager[None] | None]
 """Puts one technique on; None where the technique has no meaning on the testbed. Picklable."""
 Cells = Mapping[str, tuple[Switch, ...]]
 """Cell name to what is on in it, in the order of entering."""
+Opened = AbstractContextManager["CellRunner"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from deltastack import params
+from deltastack.errors import ParamsError
 from deltastack.model import Params
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class VisionStage(Params):
 
     steps: int = Field(gt=0)
     grids: int = Field(gt=0)
-    rate: float = Field(gt=0)
+    rate: float = Field(gt=0, description="peak learning rate")
+    decay: float = Field(ge=0, description="weight decay")
 
 
 class LanguageStage(VisionStage):
@@ -78,6 +80,24 @@ class Limits(Params):
     quality: float = Field(le=0)
 
 
+class Budget(Params):
+    """How much time measuring may take."""
+
+    starts: int = Field(gt=0, description="process starts")
+    layer_s: float = Field(gt=0, description="one layer's experiment")
+    joint_s: float = Field(gt=0, description="the factorial")
+    joint_questions: int = Field(ge=32, description="held-out questions of each kind a cell of the factorial answers")
+
+
+class Measuring(Params):
+    """The experiment plan."""
+
+    seed: int
+    block_pairs: int = Field(gt=0)
+    half_width: float = Field(gt=0, lt=1)
+    budgets: dict[Literal["quick", "default", "long"], Budget]
+
+
 class Testbed(Params):
     """The whole file."""
 
@@ -92,6 +112,19 @@ class Testbed(Params):
     hosts: dict[str, Shape]
     trained: Trained
     limits: Limits
+    measuring: Measuring
+
+    def budget(self, profile: str) -> Budget:
+        """What a profile of params/stack.yaml may spend.
+
+        Raises:
+            ParamsError: No budget of that name.
+        """
+        for name, budget in self.measuring.budgets.items():
+            if name == profile:
+                return budget
+        there = ", ".join(self.measuring.budgets)
+        raise ParamsError(f"measuring.budgets in params/testbed.yaml has no '{profile}'; it has: {there}")
 
     @model_validator(mode="after")
     def _known(self) -> Testbed:

@@ -87,7 +87,7 @@ def _vision(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Poin
 
     def loss() -> Tensor:
         rows = chance.integers(0, len(source.labels), (p.vision.grids, len(digits.CELLS)))
-        images = torch.from_numpy(digits.grids(source, rows))
+        images = _grids(source, rows, chance)
         features = torch.stack(tuple(model.get_image_features(pixel_values=scaled(images, p.shape.image)).pooler_output))
         means = torch.stack([features[:, cell == c].mean(1) for c in range(len(digits.CELLS))], 1)
         labels = torch.from_numpy(source.labels[rows])
@@ -101,7 +101,6 @@ def _vision(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Poin
 
 
 def _language(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Point]:
-    import torch
 
     chance, source = np.random.default_rng([p.seed, 2]), digits.scans(held_out=False)
     tokens = (p.shape.image // p.shape.patch) ** 2
@@ -111,13 +110,21 @@ def _language(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Po
     def loss() -> Tensor:
         rows = chance.integers(0, len(source.labels), (p.language.grids, len(digits.CELLS)))
         shown = source.labels[rows]
-        images = scaled(torch.from_numpy(digits.grids(source, rows)), p.shape.image)
+        images = scaled(_grids(source, rows, chance), p.shape.image)
         seen = _packed_loss(model, pack(chance, shown, p.language.questions, tokens), {"pixel_values": images})
         told = _packed_loss(model, pack(chance, shown, p.language.questions, None), {})
         return (seen + told) / 2
 
     parameters = [w for w in model.parameters() if w.requires_grad]
     return _steps("language", p.language, parameters, loss, say)
+
+
+def _grids(source: digits.Scans, rows: NDArray[np.int64], chance: np.random.Generator) -> Tensor:
+    """Grids (n, 16, 16) of jittered scans: 1,437 scans alone would be learned by heart."""
+    import torch
+
+    moved = digits.jittered(source, rows, chance)
+    return torch.from_numpy(digits.grids(moved, np.arange(rows.size).reshape(rows.shape)))
 
 
 def _packed_loss(model: Any, packed: Packed, pixels: dict[str, Tensor]) -> Tensor:
@@ -161,7 +168,7 @@ def _steps(
     """AdamW with warm-up and cosine decay."""
     import torch
 
-    optimizer = torch.optim.AdamW(parameters, lr=p.rate, weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(parameters, lr=p.rate, weight_decay=p.decay, betas=(0.9, 0.98))
     total = 0.0
     for step in range(1, p.steps + 1):
         for group in optimizer.param_groups:

@@ -1,0 +1,70 @@
+"""Layers as cells of the testbed: which switches are on in each.
+
+In one layer's experiment: ``base``, every technique that has a switch, and ``all`` (those that params switch on). In the
+factorial: every set of layers, each with its ``all``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from deltastack.errors import OutOfValidityError
+from deltastack.model import cell_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from deltastack.layers.base import Chosen
+    from deltastack.model import Params, Technique
+    from deltastack.testbed.bench import Cells, Switch
+    from deltastack.testbed.engine import Engine
+
+ALL = "all"
+
+
+def switched(engine: Engine, technique: Technique[Any], params: Params) -> AbstractContextManager[None] | None:
+    """The technique's switch on ``engine``."""
+    return technique.switch(engine, params)
+
+
+def switch(one: Chosen) -> Switch:
+    """A technique with its values as a picklable switch."""
+    return partial(switched, technique=one.technique, params=one.params)
+
+
+def of_layer(chosen: Sequence[Chosen], with_switch: frozenset[str]) -> Cells:
+    """Cells of one layer's experiment; ``with_switch`` are the techniques that have a meaning on the testbed."""
+    here = [one for one in chosen if one.name in with_switch]
+    cells: dict[str, tuple[Switch, ...]] = {"base": ()} | {one.name: (switch(one),) for one in here}
+    together = tuple(switch(one) for one in here if one.on)
+    return cells | ({ALL: together} if together else {})
+
+
+def of_stack(chosen: Mapping[str, Sequence[Chosen]], with_switch: Mapping[str, frozenset[str]]) -> Cells:
+    """Cells of the factorial: every set of the layers of ``chosen`` that have something to switch on here."""
+    on = {
+        name: tuple(switch(one) for one in techniques if one.on and one.name in with_switch[name])
+        for name, techniques in chosen.items()
+    }
+    layers = [name for name, switches in on.items() if switches]
+    sets = [s for size in range(len(layers) + 1) for s in combinations(layers, size)]
+    return {cell_name(s): tuple(x for name in s for x in on[name]) for s in sets}
+
+
+def with_switch(engine: Engine, chosen: Sequence[Chosen], *, entered: bool) -> frozenset[str]:
+    """Techniques whose switch is not None on ``engine``; with ``entered``, only those that can also be entered."""
+    return frozenset(one.name for one in chosen if _has_switch(engine, one, entered=entered))
+
+
+def _has_switch(engine: Engine, one: Chosen, *, entered: bool) -> bool:
+    try:
+        on = one.technique.switch(engine, one.params)
+        if on is not None and entered:
+            with on:
+                return True
+    except OutOfValidityError:
+        return not entered
+    return on is not None

@@ -1,0 +1,113 @@
+"""Finished runs as rows of the contracts: amounts by component and resource, a null with its reason where none was read.
+
+Time, processor time and memory are the engine's own, by component; bytes read belong to storage; joules, where the machine
+has a counter, are split by the components' time. Instructions are counted for the whole session and charged to ``other``.
+Controls and warm-ups are no rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.testbed.meter import Quantity
+from deltastack.testbed.plan import Kind, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from deltastack.testbed.ledger import Entry
+
+Row = tuple[object, ...]
+Key = tuple[Component, Resource]
+AGAIN = "base@again"
+"""The technique that is none: a second base cell, so that every table carries its A/A result."""
+_BY_COMPONENT = (Resource.TIME_S, Resource.CPU_S, Resource.MEMORY_BYTE_S)
+
+
+class Amount(NamedTuple):
+    """An amount, or why there is none."""
+
+    value: float | None
+    reason: str | None = None
+
+
+def amounts(entry: Entry) -> dict[Key, Amount]:
+    """What one run spent, by component and resource."""
+    found = {(Component(c), r): Amount(v[r]) for c, v in entry.components.items() for r in _BY_COMPONENT if r in v}
+    read = entry.components.get(Component.STORAGE, {}).get(Resource.IO_BYTE)
+    still = entry.quality.get("cached_byte_before", 0.0)
+    why = entry.readings[Quantity.IO_READ_BYTE].reason if Quantity.IO_READ_BYTE in entry.readings else "not metered"
+    cached = f"{still:.0f} bytes of the stored file were cached before the start: it was not cold"
+    found[Component.STORAGE, Resource.IO_BYTE] = Amount(read, None if read is not None else why or cached)
+    return found | _energy(entry) | _instructions(entry)
+
+
+def _energy(entry: Entry) -> dict[Key, Amount]:
+    times = {Component(c): v[Resource.TIME_S] for c, v in entry.components.items() if Resource.TIME_S in v}
+    joules, _, reason = entry.readings[Quantity.ENERGY_J]
+    whole = sum(times.values())
+    if joules is None:
+        return {(c, Resource.ENERGY_J): Amount(None, reason) for c in times}
+    return {(c, Resource.ENERGY_J): Amount(joules * t / whole) for c, t in times.items()}
+
+
+def _instructions(entry: Entry) -> dict[Key, Amount]:
+    reading = entry.readings.get(Quantity.INSTRUCTIONS)
+    if reading is None:
+        return {}
+    return {(Component.OTHER, Resource.INSTRUCTIONS): Amount(reading.value, reading.reason)}
+
+
+def delta_rows(entries: Iterable[Entry], layer: str, *, host: str, canonical: bool) -> list[Row]:
+    """Rows of DELTA: each cell against the base run of its own block; ``replicate`` numbers blocks over all starts.
+
+    A component that one of the two never entered spent nothing there: its amount is 0, which was observed.
+    """
+    runs = [e for e in entries if e.slot.kind is Kind.RUN]
+    blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
+    number = {b: n for n, b in enumerate(blocks)}
+    base = {(e.slot.start, e.slot.block): amounts(e) for e in runs if e.slot.cell == "base"}
+    rows: list[Row] = []
+    for e in runs:
+        block = (e.slot.start, e.slot.block)
+        if e.slot.cell == "base" or block not in base:
+            continue
+        technique = AGAIN if plain(e.slot.cell) == "base" else e.slot.cell
+        head = (layer, technique, Bench.TESTBED, Basis.PER_SESSION, number[block])
+        rows += [
+            (*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical)
+            for c, r, pair, reason in _paired(base[block], amounts(e))
+        ]
+    return rows
+
+
+def _paired(
+    base: dict[Key, Amount], other: dict[Key, Amount]
+) -> list[tuple[Component, Resource, tuple[float | None, ...], str | None]]:
+    found = []
+    for c, r in dict.fromkeys((*base, *other)):
+        pair = (base.get((c, r), Amount(0.0)), other.get((c, r), Amount(0.0)))
+        reason = next((a.reason for a in pair if a.reason is not None), None)
+        values = tuple(None if reason is not None else a.value for a in pair)
+        found.append((c, r, values, reason))
+    return found
+
+
+def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[Row]:
+    """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start."""
+    rows: list[Row] = []
+    for e in (e for e in entries if e.slot.kind is Kind.RUN):
+        head = (e.slot.cell, Bench.TESTBED, Basis.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
+        rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
+    return rows
+
+
+def usage_rows(entries: Sequence[Entry], *, host: str, canonical: bool) -> list[Row]:
+    """Rows of USAGE from the base cell's runs; ``replicate`` numbers them in the order they ran."""
+    runs = [e for e in entries if e.slot.kind is Kind.RUN and e.slot.cell == "base"]
+    return [
+        (Bench.TESTBED, Basis.PER_SESSION, n, c, r, a.value, Evidence.MEASURED, a.reason, host, canonical)
+        for n, e in enumerate(runs)
+        for (c, r), a in amounts(e).items()
+    ]

@@ -1,0 +1,45 @@
+"""Stage ``measure``: one layer on the testbed, each technique alone and all together, as data/delta/measured/LAYER.parquet.
+
+Beside it LAYER.json (how the experiment went), and data/quality/measured/LAYER.parquet (what each does to the answers).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from deltastack import layers
+from deltastack.contracts import DELTA
+from deltastack.layers import observation
+from tasks import entry, testbed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger("deltastack.tasks")
+
+
+def run(root: Path, layer: str) -> None:
+    """Write the Δ table of ``layer``, as measured here."""
+    testbed.one_thread()
+    from deltastack.testbed import settings, tables
+    from deltastack.testbed.measuring import measure
+
+    stack, p = testbed.stack(root), settings.load(root)
+    techniques = testbed.chosen(root, [layers.layer(layer)])
+    here = testbed.switches(root, p, techniques, entered=False)
+    cells = observation.of_layer(techniques[layer], here[layer])
+    at = testbed.setup(root, p, cells)
+    measured = measure(at, testbed.effort(p, stack.profile, joint=False), log.info)
+    rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical)
+    folder = root / "data" / "delta" / "measured"
+    subject = {c: f"{layer}/{c}" for c in cells if c != "base"}
+    path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
+    testbed.write_quality(path, at, measured, subject=subject, questions=p.trained.held_out)
+    DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
+    testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
+    measured.finish()
+
+
+if __name__ == "__main__":
+    entry.main("measure", run, measured=True)

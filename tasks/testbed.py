@@ -1,0 +1,115 @@
+"""What the measured stages share: the setup of this checkout, the effort that the profile allows, words beside a table."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from deltastack import params
+from deltastack.contracts import QUALITY, WORKLOAD, atomic
+from deltastack.layers import base, observation
+from deltastack.report import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from deltastack.layers.base import Chosen
+    from deltastack.model import Layer
+    from deltastack.testbed.bench import Cells, Setup
+    from deltastack.testbed.measuring import Effort, Measured
+    from deltastack.testbed.settings import Testbed
+
+log = logging.getLogger("deltastack.tasks")
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def one_thread() -> None:
+    """Before torch is imported, here or in a process start: no ambient threads."""
+    for name in ONE_THREAD:
+        os.environ[name] = "1"
+
+
+def stack(root: Path) -> Stack:
+    """params/stack.yaml.
+
+    Raises:
+        ParamsError: It does not hold.
+    """
+    return params.load(root / "params" / "stack.yaml", Stack)
+
+
+def setup(root: Path, settings: Testbed, cells: Cells) -> Setup:
+    """The bench of this checkout; the share of text requests is the workload's.
+
+    Raises:
+        ContractError: No workload, or a broken one.
+    """
+    from deltastack.testbed.bench import Setup
+
+    frame = WORKLOAD.read(root / "data" / "workload.parquet")
+    return Setup(root=root, settings=settings, text_share=float((frame["images"] == 0).mean()), cells=cells)
+
+
+def chosen(root: Path, layers: list[Layer]) -> dict[str, tuple[Chosen, ...]]:
+    """Central values of every technique of ``layers``."""
+    return {layer.name: base.chosen(root, layer) for layer in layers}
+
+
+def switches(
+    root: Path, settings: Testbed, techniques: Mapping[str, tuple[Chosen, ...]], *, entered: bool
+) -> dict[str, frozenset[str]]:
+    """By layer, the techniques that have a switch on the testbed; with ``entered``, only those that this host takes."""
+    from deltastack.testbed import models
+
+    engine = models.engine(root, settings)
+    return {name: observation.with_switch(engine, some, entered=entered) for name, some in techniques.items()}
+
+
+def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
+    """What the profile allows to spend."""
+    from deltastack.testbed.measuring import Effort
+
+    plan, budget = settings.measuring, settings.budget(profile)
+    return Effort(
+        starts=budget.starts,
+        budget_s=budget.joint_s if joint else budget.layer_s,
+        block_pairs=plan.block_pairs,
+        half_width=plan.half_width,
+        seed=plan.seed,
+    )
+
+
+def write_quality(path: Path, at: Setup, measured: Measured, *, subject: Mapping[str, str], questions: int) -> None:
+    """Write what every cell of ``subject`` does to the answers, beside the base."""
+    from deltastack.testbed import bench, digits, models, requests
+    from deltastack.testbed.assess import Assessor
+
+    p = at.settings
+    engine = models.engine(at.root, p)
+    possible, _ = bench.possible(engine, at.cells)
+    session = requests.batches(engine.host, p.session, text_share=at.text_share, trained=p.profile == "trained")
+    assessor = Assessor(
+        trained=models.engine(at.root, p, "trained"),
+        questions=digits.examples(questions, p.trained.seed, held_out=True),
+        measured=engine,
+        session=session,
+        host=measured.host,
+        canonical=stack(at.root).canonical,
+    )
+    rows = assessor.rows(possible, {c: s for c, s in subject.items() if c in possible})
+    QUALITY.write(QUALITY.frame(rows), path)
+
+
+def tell(path: Path, measured: Measured, facts: dict[str, Any]) -> None:
+    """Write beside a table how the experiment went, and say what has no row."""
+    words = facts | {
+        "stopped": measured.stopped,
+        "runs": len(measured.entries),
+        "refused": [{"technique": name, "reason": reason} for name, reason in measured.refused.items()],
+    }
+    with atomic(path) as part:
+        part.write_text(json.dumps(words, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    log.info("%d runs: %s", len(measured.entries), measured.stopped)
