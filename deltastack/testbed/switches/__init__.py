@@ -26,11 +26,14 @@ _ROOMS = {
     "softmax_approx": "softmax_approx",
     "layer_placement": "placement",
     "attention_ffn": "placement",
+    "block_alignment": "storage",
+    "shared_weights": "storage",
 }
 _BASELINES = {
     "fixed_graph": ("idle", "fixed_graph"),
     "same_path": ("softmax_approx", "same_path"),
     "bfloat16": ("low_precision", "bfloat16"),
+    "buffered": ("storage", "buffered"),
     "two_threads": ("placement", "two_threads"),
     "free_lanes": ("placement", "free_lanes"),
 }

@@ -72,6 +72,18 @@ DECLARED: Mapping[str, Declared] = {
         against={"same_path": "separate steps with the exact exponential: what the exponential alone costs"},
         carries_over="fused kernels hide exponentials behind matrix products there; the share is small in both places",
     ),
+    "block_alignment": Declared(
+        exactness=Exactness.BITWISE,
+        fair="safetensors mapped and read from front to back, cold",
+        against={"buffered": "the same safetensors read through the page cache into private memory"},
+        carries_over="bytes and copies carry over; latencies of this virtual disk do not; no zoned device was measured",
+    ),
+    "shared_weights": Declared(
+        exactness=Exactness.BITWISE,
+        fair="safetensors mapped: workers of one machine share its pages already, nothing is left to save",
+        against={"buffered": "every worker reads the weights into private memory"},
+        carries_over="a single-machine analogue of a memory pool: copies saved carry over, a pool's latency is not here",
+    ),
     "layer_placement": Declared(
         exactness=Exactness.TOKEN,
         fair="one core, whole batches: what the lanes must pay for with a second core",

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from deltastack.model import Params
 
 ON: dict[str, Params] = {
+    "block_alignment": s.BlockAlignment(alignment_byte=4096),
+    "shared_weights": s.SharedWeights(workers=2),
     "encoder_skip": s.Nothing(),
     "encoder_unload": s.EncoderUnload(timeout_s=0.25),
     "low_precision": s.LowPrecision(number="int8"),
@@ -19,6 +21,8 @@ ON: dict[str, Params] = {
     "attention_ffn": s.Lanes(lanes=2, micro_batches=2),
 }
 CONTROL: dict[str, Params] = {
+    "block_alignment": s.BlockAlignment(alignment_byte=None),
+    "shared_weights": s.SharedWeights(workers=1),
     "encoder_skip": s.Nothing(),
     "encoder_unload": s.EncoderUnload(timeout_s=s.NEVER_S),
     "low_precision": s.LowPrecision(number="as_served"),

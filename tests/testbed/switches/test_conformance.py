@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from deltastack.errors import UnknownNameError
+from deltastack.errors import OutOfValidityError, UnknownNameError
 from deltastack.testbed import switches
 from deltastack.testbed.switches.declared import DECLARED, Exactness, declared
 from tests.testbed import tiny
@@ -85,7 +85,11 @@ def test_baselines_exist_and_revert(tmp_path: Path) -> None:
         assert same(base, engine.run(batches)), name
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(sorted(ON), 2)), ids="+".join)
+RIVALS = {("block_alignment", "shared_weights")}
+"""Both say how the file is read: one at a time."""
+
+
+@pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if p not in RIVALS], ids="+".join)
 def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
     """Two switches give the same outputs in either order of entering, and leave nothing behind."""
     engine = tiny.engine("llava", tmp_path)
@@ -100,3 +104,14 @@ def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
 
     assert same(*outcomes)
     assert same(base, engine.run(batches))
+
+
+def test_two_layouts_are_refused_together(tmp_path: Path) -> None:
+    """A file is read in one way: the second technique that says how is refused by name."""
+    engine = tiny.engine("llava", tmp_path)
+
+    with (
+        switches.on("block_alignment", engine, ON["block_alignment"]),
+        pytest.raises(OutOfValidityError, match="'shared_weights' and 'block_alignment' both want 'layout'"),
+    ):
+        switches.on("shared_weights", engine, ON["shared_weights"]).__enter__()

@@ -1,0 +1,172 @@
+"""Weights whose tensors begin on blocks, read straight from the disk into their place: aligned, whole, past the page cache.
+
+The file is a header (its length in 8 bytes, then JSON: name to dtype, shape, place, bytes) and the tensors in the order of
+their names, each beginning at a multiple of the alignment, the end padded to whole blocks. Reading asks for runs of
+neighbouring tensors in pieces, with O_DIRECT, into fresh page-aligned memory; the tensors are views of it, nothing is copied.
+
+A run never mixes the encoder with the decoder, so that the encoder's memory can be given back alone. Memory is fresh at
+every load: kept buffers would hide a cold start's page faults, and would hold what a sleeping encoder gives back.
+
+Source: open(2), O_DIRECT: file offset, length and memory address must be multiples of the block size.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from deltastack.errors import EvidenceError
+from deltastack.testbed.serving import Loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from deltastack.testbed.serving import Tensors
+
+BLOCK_BYTE = 4096
+"""What O_DIRECT needs on every disk of today."""
+_LENGTH_BYTE = 8
+
+
+class Entry(NamedTuple):
+    """One tensor in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    byte: int
+
+    @property
+    def root(self) -> str:
+        """The part of the model that it belongs to: tensors of different parts are never read together."""
+        return ".".join(self.name.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Tensors on multiples of ``alignment_byte``, read in pieces of at most ``read_byte``."""
+
+    alignment_byte: int
+    read_byte: int
+
+    @property
+    def name(self) -> str:
+        """Says the alignment; how much is read at once does not change the file."""
+        return f"aligned_{self.alignment_byte}"
+
+    def write(self, tensors: Tensors, path: Path) -> None:
+        """Write header, tensors and padding."""
+        entries = _laid_out(tensors, self.alignment_byte)
+        header = json.dumps([list(e) for e in entries], separators=(",", ":")).encode()
+        with path.open("wb") as f:
+            f.write(len(header).to_bytes(_LENGTH_BYTE, "little") + header)
+            for e in entries:
+                f.seek(e.offset)
+                f.write(_raw(tensors[e.name]))
+            f.truncate(_up(f.tell(), BLOCK_BYTE))
+
+    def load(self, path: Path) -> Loaded:
+        """Everything."""
+        return self.load_some(path, ("",))
+
+    def load_some(self, path: Path, roots: tuple[str, ...]) -> Loaded:
+        """Tensors whose names begin with one of ``roots``.
+
+        Raises:
+            EvidenceError: The file ends early.
+        """
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        try:
+            entries, asked_byte = header(handle)
+            tensors: Tensors = {}
+            for _, run in groupby((e for e in entries if e.name.startswith(roots)), key=lambda e: e.root):
+                asked_byte += self._run(handle, list(run), tensors)
+        finally:
+            os.close(handle)
+        return Loaded(tensors, asked_byte, _nothing)
+
+    def _run(self, handle: int, run: list[Entry], tensors: Tensors) -> int:
+        """Read one run of neighbours into one piece of memory; the bytes asked for."""
+        first = run[0].offset - run[0].offset % BLOCK_BYTE
+        length = _up(run[-1].offset + run[-1].byte, BLOCK_BYTE) - first
+        memory = mmap.mmap(-1, max(length, BLOCK_BYTE))
+        if length:
+            read(handle, memory, first, self.read_byte)
+        tensors.update((e.name, _view(e, memory, e.offset - first)) for e in run)
+        return length
+
+
+def header(handle: int) -> tuple[list[Entry], int]:
+    """The entries of an open file and the bytes asked for to read them."""
+    memory = mmap.mmap(-1, BLOCK_BYTE)
+    read(handle, memory, 0, BLOCK_BYTE)
+    length = int.from_bytes(memory[:_LENGTH_BYTE], "little") + _LENGTH_BYTE
+    whole = _up(length, BLOCK_BYTE)
+    if whole > BLOCK_BYTE:
+        memory = mmap.mmap(-1, whole)
+        read(handle, memory, 0, whole)
+    listed = json.loads(memory[_LENGTH_BYTE:length])
+    return [Entry(n, d, tuple(s), o, b) for n, d, s, o, b in listed], whole if whole == BLOCK_BYTE else whole + BLOCK_BYTE
+
+
+def read(handle: int, memory: mmap.mmap, offset: int, piece_byte: int) -> None:
+    """Fill ``memory`` from ``offset`` of the file, at most ``piece_byte`` at once, everything block-aligned.
+
+    Raises:
+        EvidenceError: The file ends early.
+    """
+    view = memoryview(memory)
+    done = 0
+    while done < len(view):
+        got = os.preadv(handle, [view[done : done + piece_byte]], offset + done)
+        if got == 0:
+            raise EvidenceError(
+                f"an aligned file of weights ends after {offset + done} bytes, wanted {offset + len(view)}: it is cut off"
+            )
+        done += got
+
+
+def _laid_out(tensors: Tensors, alignment_byte: int) -> list[Entry]:
+    """Entries whose places leave room for their own header: it is measured with places no shorter than the real ones."""
+    bare = [
+        (k, str(t.dtype).removeprefix("torch."), tuple(t.shape), t.numel() * t.element_size()) for k, t in sorted(tensors.items())
+    ]
+    widest = 10**15
+    longest = len(json.dumps([[n, d, s, widest, b] for n, d, s, b in bare]))
+    entries, place = [], _up(_LENGTH_BYTE + longest, alignment_byte)
+    for n, d, s, b in bare:
+        entries.append(Entry(n, d, s, place, b))
+        place = _up(place + b, alignment_byte)
+    return entries
+
+
+def _view(e: Entry, memory: mmap.mmap, offset: int) -> Tensor:
+    import torch
+
+    dtype = getattr(torch, e.dtype)
+    if not e.byte:
+        return torch.empty(e.shape, dtype=dtype)
+    count = e.byte // dtype.itemsize
+    return torch.frombuffer(memory, dtype=dtype, count=count, offset=offset).view(e.shape)
+
+
+def _raw(tensor: Tensor) -> bytes:
+    import torch
+
+    flat = tensor.contiguous().view(-1)
+    return bytes(flat.view(torch.uint8).numpy()) if flat.numel() else b""
+
+
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def _nothing() -> None:
+    """The memory goes with the last tensor on it."""

@@ -1,0 +1,104 @@
+"""Layer ``storage`` on the testbed: how weights lie in their file, and who shares their pages.
+
+``block_alignment`` reads an aligned file past the page cache; the fair baseline maps safetensors, ``buffered`` reads them
+through the page cache into private memory. ``shared_weights`` is the mapping itself, which the fair baseline has already:
+against ``buffered`` it keeps one copy for all workers. No zoned device was measured: this disk is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltastack.errors import OutOfValidityError
+from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.serving import Loaded
+from deltastack.testbed.switches.aligned import Aligned
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.switches.settings import BlockAlignment, SharedWeights
+
+
+def block_alignment(engine: Engine, p: BlockAlignment) -> AbstractContextManager[None]:
+    """Serve from an aligned file.
+
+    Raises:
+        OutOfValidityError: The engine's folder is on a file system without O_DIRECT.
+    """
+    if p.alignment_byte is None:
+        return contextlib.nullcontext()
+    _refuse_without_direct(engine.base)
+    layout = Aligned(alignment_byte=p.alignment_byte, read_byte=p.read_byte)
+    return engine.holding("layout", layout, by="block_alignment")
+
+
+def shared_weights(engine: Engine, p: SharedWeights) -> AbstractContextManager[None]:
+    """Serve from a mapping whose pages all workers share; one worker shares with nobody."""
+    if p.workers == 1:
+        return contextlib.nullcontext()
+    return engine.holding("layout", Mapped(), by="shared_weights")
+
+
+def buffered(engine: Engine) -> AbstractContextManager[None]:
+    """The other baseline: the same safetensors read through the page cache into private memory."""
+    return engine.holding("layout", Buffered(), by="buffered")
+
+
+_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "I8": "int8", "U8": "uint8", "I32": "int32", "I64": "int64"}
+"""Words of the safetensors format and of torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffered:
+    """Safetensors read whole by ``read``, as ``torch.load`` without mapping does: a copy out of the page cache."""
+
+    name: str = "mapped"
+    """The same bytes as the mapped file."""
+
+    def write(self, tensors: Tensors, path: Path) -> None:
+        """As the mapped layout."""
+        Mapped().write(tensors, path)
+
+    def load(self, path: Path) -> Loaded:
+        """Everything."""
+        return self.load_some(path, ("",))
+
+    def load_some(self, path: Path, roots: tuple[str, ...]) -> Loaded:
+        """Tensors whose names begin with one of ``roots``, each in memory of its own."""
+        import torch
+
+        tensors: Tensors = {}
+        with path.open("rb", buffering=0) as f:
+            length = int.from_bytes(f.read(8), "little")
+            listed = json.loads(f.read(length))
+            for name, one in sorted(listed.items(), key=lambda item: item[1].get("data_offsets", [0])[0]):
+                if name == "__metadata__" or not name.startswith(roots):
+                    continue
+                begin, end = one["data_offsets"]
+                memory = bytearray(end - begin)
+                f.seek(8 + length + begin)
+                f.readinto(memory)
+                dtype = getattr(torch, _DTYPES[one["dtype"]])
+                tensors[name] = torch.frombuffer(memory, dtype=dtype).view(one["shape"]) if memory else torch.empty(one["shape"])
+        return Loaded(tensors, sum(t.numel() * t.element_size() for t in tensors.values()), _nothing)
+
+
+def _refuse_without_direct(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
+    except OSError as error:
+        raise OutOfValidityError(
+            f"not applicable: the file system of {path.parent.name} has no O_DIRECT ({error.strerror})"
+        ) from None
+
+
+def _nothing() -> None:
+    """Private memory goes with its tensors."""

@@ -1,0 +1,94 @@
+"""Layouts: where tensors lie, what is asked of the disk, and that every byte comes back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deltastack.errors import EvidenceError
+from deltastack.testbed import pages
+from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, header
+from deltastack.testbed.switches.storage import Buffered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltastack.testbed.serving import Tensors
+
+
+def entries(path: Path) -> list[tuple[str, int, int]]:
+    """Name, place and bytes of every tensor in an aligned file."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        return [(e.name, e.offset, e.byte) for e in header(handle)[0]]
+    finally:
+        os.close(handle)
+
+
+def test_places_by_hand(tmp_path: Path) -> None:
+    """100, 8192 and 2 bytes at 4 KiB: places 4096, 8192 and 16384; the file ends at 20480; 24576 bytes are asked for."""
+    layout = Aligned(alignment_byte=4096, read_byte=4096)
+    tensors = {"a": torch.arange(100, dtype=torch.int8), "b": torch.arange(2048.0), "c": torch.tensor([7], dtype=torch.bfloat16)}
+    path = tmp_path / "w"
+    layout.write(tensors, path)
+    loaded = layout.load(path)
+
+    assert entries(path) == [("a", 4096, 100), ("b", 8192, 8192), ("c", 16384, 2)]
+    assert path.stat().st_size == 20480
+    assert loaded.asked_byte == 4096 + 4096 + 8192 + 4096  # a header, and three runs: each name is a part of its own
+    assert all(torch.equal(tensors[k], v) for k, v in loaded.tensors.items())
+    assert loaded.tensors.keys() == tensors.keys()
+
+
+shapes = st.lists(st.lists(st.integers(0, 40), max_size=3), min_size=1, max_size=6)
+
+
+@given(shapes, st.sampled_from([4096, 2 << 20]), st.sampled_from([4096, 1 << 20]))
+@settings(max_examples=25, deadline=None)
+def test_every_layout_brings_back_every_bit(
+    tmp_path_factory: pytest.TempPathFactory, found: list[list[int]], block: int, piece: int
+) -> None:
+    """Aligned and buffered files give the tensors that the mapped one gives, whatever their shapes; all places are aligned."""
+    chance = torch.Generator().manual_seed(len(found))
+    tensors: Tensors = {f"m.part{i % 2}.{i}": torch.rand(shape, generator=chance) for i, shape in enumerate(found)}
+    folder = tmp_path_factory.mktemp("layouts")
+    aligned = Aligned(alignment_byte=block, read_byte=piece)
+    aligned.write(tensors, folder / "a")
+    Mapped().write(tensors, folder / "m")
+
+    for loaded in (aligned.load(folder / "a"), Buffered().load(folder / "m")):
+        assert loaded.tensors.keys() == tensors.keys()
+        assert all(torch.equal(v, loaded.tensors[k]) and v.dtype == loaded.tensors[k].dtype for k, v in tensors.items())
+    assert all(place % block == 0 for _, place, _ in entries(folder / "a"))
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    """Waking one part asks for its blocks alone, and reading past the page cache leaves nothing in it."""
+    layout = Aligned(alignment_byte=4096, read_byte=1 << 20)
+    tensors = {"m.eye.w": torch.rand(1024), "m.mouth.w": torch.rand(4096)}
+    path = tmp_path / "w"
+    layout.write(tensors, path)
+    pages.drop(path)
+    some = layout.load_some(path, ("m.eye.",))
+
+    assert set(some.tensors) == {"m.eye.w"}
+    assert some.asked_byte == BLOCK_BYTE + 4096
+    assert pages.cached_byte(path) == 0
+
+
+def test_a_cut_file_is_named(tmp_path: Path) -> None:
+    """A file that ends early gives no tensors, and says where it ended."""
+    layout = Aligned(alignment_byte=4096, read_byte=1 << 20)
+    path = tmp_path / "w"
+    layout.write({"a": torch.rand(4096)}, path)
+    with path.open("r+b") as f:
+        f.truncate(8192)
+
+    with pytest.raises(EvidenceError, match="ends after 8192 bytes, wanted 20480"):
+        layout.load(path)
