@@ -12,7 +12,7 @@ import numpy as np
 
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
-from deltastack.fleet.effects import arithmetic, charges, kv_tier, memory_pool, placement, schedule, sleep
+from deltastack.fleet.effects import arithmetic, charges, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
@@ -189,6 +189,7 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
 def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:
     """The simulation, and what encoders of their own did."""
     encoder = ready.deployment.encoder
+    requests = encoder_pool.requests(requests, ready.deployment)
     if sleep.sleeps(encoder):
         seen, pool = sleep.served(ready.tables, requests, ready.config, encoder)
         result = simulate(ready.tables, seen, replace(ready.config, encoder_pool=0))

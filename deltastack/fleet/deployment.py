@@ -43,6 +43,10 @@ class Encoder:
     """Energy of one wake-up, all of it."""
     sleep_saved_w: float = 0.0
     """Power below idle while asleep; 0 where the context is kept."""
+    transfer_bytes_per_s: float = 0.0
+    """From a pool to the language model, for embeddings; 0 takes no time."""
+    transfer_latency_s: float = 0.0
+    """Before the first byte of a request's embeddings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +107,14 @@ class Schedule:
     """
 
     kind: str = "colocated"
-    micro_batches: int = 1
-    """Most micro-batches in the loop; a step with few tokens takes fewer when that is quicker."""
     ffn_accelerators_per_replica: float = 0.0
     """Feed-forward accelerators over attention accelerators."""
     hop_s: float = 0.0
     """Time of one message between the pools, beside its bytes."""
     link_bytes_per_s: float = 0.0
-    efficiency: float = 1.0
-    """Rate of the loop with noise in the step times over its rate without, when two or more micro-batches circulate."""
+    efficiency: tuple[float, ...] = (1.0,)
+    """Rate of the loop with noise in the step times over its rate without, by number of micro-batches from one on; a step takes
+    the number that is quickest for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from deltastack.errors import UnknownNameError
 from deltastack.layers.chiplet import CHIPLET
 from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
+from deltastack.layers.pipeline import PIPELINE
 from deltastack.layers.storage import STORAGE
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ LAYERS: dict[str, Layer] = {
     for one in (
         STORAGE,
         CHIPLET,
+        PIPELINE,
         INSTRUCTION_SET,
         IDLE,
     )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.fleet.effects import packaging, stores
+from deltastack.fleet.effects import packaging, schedule, stores, weights
 from deltastack.fleet.load import load_of
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
@@ -56,8 +56,14 @@ class Account:
 
     @property
     def replica_s(self) -> float:
-        """Accelerator-seconds of the replicas."""
+        """Accelerator-seconds of the replicas, a feed-forward pool apart."""
         return self.result.span_s * self.deployment.replicas * self.deployment.tensor_parallel
+
+    @property
+    def ffn_pool_s(self) -> float:
+        """Accelerator-seconds of the feed-forward pool; 0 where feed-forward runs on the replicas."""
+        per_replica = schedule.accelerators_per_replica(self.deployment) - self.deployment.tensor_parallel
+        return self.result.span_s * self.deployment.replicas * per_replica
 
     @property
     def pool_s(self) -> float:
@@ -104,9 +110,9 @@ def usage(account: Account, requests: int) -> Usage:
 
 
 def lines(account: Account) -> list[Line]:
-    """Every state that accelerators were in while they served; their times sum to ``replica_s + pool_s``."""
+    """Every state that accelerators were in while they served; their times sum to ``replica_s + ffn_pool_s + pool_s``."""
     values, result, pool = account.settings.values, account.result, account.pool
-    power, board_w, wide = values.power, account.platform.board_w, account.deployment.tensor_parallel
+    power, board_w = values.power, account.platform.board_w
     peak = account.platform.peak(account.deployment.precision)
     load = load_of(result, account.tables, peak_flop_per_s=peak, inline=pool is None)
     busy_w, knows = power.busy_w(load, board_w=board_w), BUSY
@@ -116,9 +122,11 @@ def lines(account: Account) -> list[Line]:
         Component.FFN: result.ffn_s,
         Component.OTHER: result.other_s,
         Component.HOST: result.host_s,
+        Component.IDLE: result.idle_s,
     }
-    found = [Line(c, s * wide, busy_w, knows) for c, s in parts.items() if s > 0 or c is not Component.ENCODER]
-    found.append(Line(Component.IDLE, result.idle_s * wide, power.idle_w, ("power.idle_w",)))
+    held = schedule.occupied(account.deployment, parts)
+    idle = Line(Component.IDLE, held.pop(Component.IDLE), power.idle_w, ("power.idle_w",))
+    found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
     return found + (_pool_lines(account, pool) if pool else [])
 
 
@@ -164,6 +172,10 @@ def _memory(account: Account) -> list[Charge]:
     ]
     if inside.encoder:
         held.append((Component.ENCODER, inside.encoder * seconds, _evidence(account, "memory.encoder_activation_bytes")))
+    if account.ffn_pool_s:
+        apart = weights.feed_forward_apart(account.tables)
+        held.append((Component.FFN, apart * account.ffn_pool_s, plain))
+        held.append((Component.IDLE, (account.platform.memory_bytes - apart) * account.ffn_pool_s, plain))
     if account.pool:
         encoder = account.tables.encoder_weight_bytes + account.settings.values.memory.encoder_activation_bytes
         known = _evidence(account, "memory.encoder_activation_bytes")
@@ -183,7 +195,9 @@ def _loads(account: Account) -> stores.Loads:
     inline = account.tables.encoder_weight_bytes if account.residents.encoder else 0.0
     replica = (account.tables.weight_bytes + inline) * deployment.tensor_parallel * deployment.replicas
     pool = account.tables.encoder_weight_bytes * deployment.encoder.pool_size if account.pool else 0.0
-    return stores.loads(account, replica + pool)
+    apart = account.ffn_pool_s / account.result.span_s
+    ffn = weights.feed_forward_apart(account.tables) * apart if apart else 0.0
+    return stores.loads(account, replica + pool + ffn)
 
 
 def _stores(account: Account) -> list[Charge]:

@@ -7,7 +7,7 @@ goes in j micro-batches of n / j tokens through L layers; each micro-batch takes
     T_c = hop_s + (n/j) max(1, 1/q) 2 hidden_size / link_bytes_per_s
     W_j = T_a + T_e + 2 T_c + (j L - 1) / (x_j e_j)        x_j = min(1 / max(T_a, T_e), j / (T_a + T_e + 2 T_c))
 
-with e_j the efficiency under noise (1 for j = 1, where nothing overlaps). A step takes min over j <= micro_batches of W_j.
+with e_j the efficiency under noise (1 for j = 1, where nothing overlaps). A step takes the least W_j of those that have one.
 Tables add up and W does not, so: linear' = W(n, core 0), its feed-forward row what attention waits; decode'(b, k) =
 W(b, core) - W(b, 0); prefill'(c, p) likewise. A step that only decodes, or holds one chunk, is exact; one that mixes both adds
 the attention of each over its own linear part. Weights left on the attention accelerator: attention, embedding and output.
@@ -90,11 +90,12 @@ class Loop:
         """Refuse a loop that cannot be.
 
         Raises:
-            OutOfValidityError: No feed-forward accelerators, no micro-batch, no link, or an efficiency outside 0..1.
+            OutOfValidityError: No feed-forward accelerators, no link, or an efficiency outside 0..1.
         """
         s = self.schedule
-        if s.ffn_accelerators_per_replica <= 0 or s.micro_batches < 1 or s.link_bytes_per_s <= 0 or not 0 < s.efficiency <= 1:
-            raise OutOfValidityError(f"two pools need accelerators, a micro-batch, a link and an efficiency in 0..1; found {s}")
+        rates = bool(s.efficiency) and all(0 < e <= 1 for e in s.efficiency)
+        if s.ffn_accelerators_per_replica <= 0 or s.link_bytes_per_s <= 0 or not rates:
+            raise OutOfValidityError(f"two pools need accelerators, a link and efficiencies in 0..1; found {s}")
         if s.hop_s < 0 or self.tables.tensor_parallel != 1:
             raise OutOfValidityError(
                 f"pools of single accelerators are modelled: tensor parallelism {self.tables.tensor_parallel}, hop {s.hop_s} s"
@@ -111,17 +112,16 @@ class Loop:
     def step_s(self, tokens: ArrayLike, core_s: ArrayLike) -> NDArray[np.float64]:
         """Duration [s] of steps of so many tokens with so much attention core, without logits; broadcast over both."""
         n, core = np.broadcast_arrays(np.asarray(tokens, dtype=np.float64), np.asarray(core_s, dtype=np.float64))
-        best = self._parts_s(n, core, 1)
-        for parts in range(2, self.schedule.micro_batches + 1):
-            best = np.where(n >= parts, np.minimum(best, self._parts_s(n, core, parts)), best)
-        return best
+        overlapped = range(2, len(self.schedule.efficiency) + 1)
+        each = [self._parts_s(n, core, 1), *(np.where(n >= j, self._parts_s(n, core, j), np.inf) for j in overlapped)]
+        least: NDArray[np.float64] = np.minimum.reduce(each)
+        return least
 
     def _parts_s(self, n: NDArray[np.float64], core_s: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
         attention_s, ffn_s, hop_s = self.stations_s(n, core_s, parts)
         once_s = attention_s + ffn_s + 2 * hop_s
         beat_s = np.maximum(np.maximum(attention_s, ffn_s), once_s / parts)
-        efficiency = self.schedule.efficiency if parts > 1 else 1.0
-        total_s: NDArray[np.float64] = once_s + (parts * self.tables.layers - 1) * beat_s / efficiency
+        total_s: NDArray[np.float64] = once_s + (parts * self.tables.layers - 1) * beat_s / self.schedule.efficiency[parts - 1]
         return total_s
 
 
@@ -144,7 +144,7 @@ def _disaggregated(loop: Loop) -> OperatorTables:
     return replace(
         t,
         linear_s=rows,
-        linear_gemm_s=rows * t.linear_gemm_s / np.maximum(t.linear_s, np.finfo(float).tiny),
+        linear_gemm_s=_gemm_s(t, rows),
         decode_attention_s=_beyond(loop, t.decode_batch[:, None], t.decode_attention_s),
         prefill_attention_s=_beyond(loop, t.prefill_chunk[:, None], t.prefill_attention_s),
         weight_bytes=t.weight_bytes - held[Component.FFN],
@@ -153,6 +153,14 @@ def _disaggregated(loop: Loop) -> OperatorTables:
             for k, v in t.sources.items()
         },
     )
+
+
+def _gemm_s(tables: OperatorTables, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix products in ``rows`` in the proportion of ``tables``; waiting for feed-forward is none."""
+    share = tables.linear_gemm_s / np.maximum(tables.linear_s, np.finfo(float).tiny)
+    share[_FFN] = 0.0
+    scaled: NDArray[np.float64] = rows * share
+    return scaled
 
 
 def _beyond(loop: Loop, tokens: NDArray[np.int64], core_s: NDArray[np.float64]) -> NDArray[np.float64]:

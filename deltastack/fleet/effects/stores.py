@@ -60,16 +60,16 @@ def amounts(account: Account) -> list[Amount]:
         ),
     ]
     own = storage.drive_bytes * (1 + storage.spare_share) * account.deployment.replicas * account.result.span_s
-    flash_byte_s = own + account.pool_s * prices.flash_bytes_in_price
+    flash_byte_s = own + (account.pool_s + account.ffn_pool_s) * prices.flash_bytes_in_price
     if flash_byte_s:
         found.append(Amount(Component.STORAGE, Resource.COST_USD, flash_byte_s * prices.drive_usd_per_byte_s, (_DRIVE,)))
     return found + _tier(account)
 
 
 def host_byte_s(account: Account) -> float:
-    """Host memory of replicas over time, each with its own [byte s]; an encoder's accelerator has what its price includes."""
+    """Host memory of replicas over time, each with its own [byte s]; accelerators of a pool have what their price includes."""
     replicas = account.result.span_s * account.deployment.replicas * account.deployment.memory.host_bytes_per_replica
-    return replicas + account.pool_s * account.settings.values.prices.host_bytes_in_price
+    return replicas + (account.pool_s + account.ffn_pool_s) * account.settings.values.prices.host_bytes_in_price
 
 
 def in_price_usd_per_s(prices: Prices) -> float:

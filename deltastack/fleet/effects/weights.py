@@ -25,14 +25,32 @@ def by_component(tables: OperatorTables) -> dict[Component, float]:
     Raises:
         UnknownNameError: Nobody wrote down the shapes of the model.
     """
-    s = shapes(tables.model)
+    count, ends = _parameters(tables), _ends(tables)
+    layers = max(tables.weight_bytes - ends, 0.0)
+    found = {c: layers * n / sum(count.values()) for c, n in count.items()}
+    return found | {Component.OTHER: tables.weight_bytes - sum(found.values())}
+
+
+def feed_forward_apart(tables: OperatorTables) -> float:
+    """Bytes of the feed-forward weights that ``tables`` of an attention accelerator leave to another pool.
+
+    Raises:
+        UnknownNameError: Nobody wrote down the shapes of the model.
+    """
+    count = _parameters(tables)
+    return max(tables.weight_bytes - _ends(tables), 0.0) * count[Component.FFN] / count[Component.ATTENTION]
+
+
+def _parameters(tables: OperatorTables) -> dict[Component, int]:
     count = {Component.ATTENTION: 0, Component.FFN: 0}
-    for name, shape in decoder(s).items():
+    for name, shape in decoder(shapes(tables.model)).items():
         if ".self_attn." in name:
             count[Component.ATTENTION] += math.prod(shape)
         elif ".mlp." in name:
             count[Component.FFN] += math.prod(shape)
-    ends = ENDS * s.vocabulary * s.hidden_size * BF16_BYTES / tables.tensor_parallel
-    layers = max(tables.weight_bytes - ends, 0.0)
-    found = {c: layers * n / sum(count.values()) for c, n in count.items()}
-    return found | {Component.OTHER: tables.weight_bytes - sum(found.values())}
+    return count
+
+
+def _ends(tables: OperatorTables) -> float:
+    s = shapes(tables.model)
+    return ENDS * s.vocabulary * s.hidden_size * BF16_BYTES / tables.tensor_parallel
