@@ -28,7 +28,7 @@ ENCODER_COMPUTE = 0.43
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Means over the busy time of a run, both in 0 .. 1."""
+    """Means over the busy time of a run; both 0 where nothing was busy."""
 
     decode_attention: float
     """Share of busy time in the attention core of decoding."""
@@ -52,6 +52,8 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
         raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
     encoder_s = result.encoder_s if inline else 0.0
     busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s + encoder_s
+    if busy_s <= 0:
+        return Load(decode_attention=0.0, compute=0.0)
     tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))
     linear_s = 2.0 * tables.weight_bytes / WEIGHT_BYTES[tables.precision] * tokens / peak_flop_per_s
     return Load(decode_attention=result.decode_attention_s / busy_s, compute=(linear_s + ENCODER_COMPUTE * encoder_s) / busy_s)

@@ -59,6 +59,14 @@ def test_shares_are_shares(case: tuple[Requests, Config, int]) -> None:
     assert load.compute >= 0.0
 
 
+def test_where_nothing_was_busy_nothing_worked() -> None:
+    """A replica that was idle throughout has no load, rather than a division by zero."""
+    idle = replace(RUN, attention_s=0.0, ffn_s=0.0, other_s=0.0, host_s=0.0, encoder_s=0.0, decode_attention_s=0.0)
+
+    load = load_of(idle, fake_tables(), peak_flop_per_s=PEAK)
+    assert (load.decode_attention, load.compute) == (0.0, 0.0)
+
+
 def test_a_precision_without_a_size_is_refused() -> None:
     """The message names those that have one."""
     with pytest.raises(UnknownNameError, match="no weight size for precision 'int3'; there are: bf16, fp8, nvfp4"):
