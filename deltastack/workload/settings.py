@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from pydantic import Field, model_validator
-from ruamel.yaml import YAML
 
 from deltastack import params
 from deltastack.contracts import atomic
-from deltastack.errors import UnknownNameError, WorkloadError
+from deltastack.errors import ParamsError, UnknownNameError, WorkloadError
 from deltastack.model import Params
 from deltastack.workload.generate import generate
 from deltastack.workload.images import ImageRule
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "params/workload.yaml"
+_ENTRY = re.compile(r"^trace:.*\n(?:(?:[ \t]*\n)*[ ]+\S.*\n)*", re.MULTILINE)
 
 
 class Trace(Params):
@@ -118,6 +121,7 @@ def set_trace(root: Path, file: Path | None, *, drop_bad: bool = False) -> str |
     entry of params/workload.yaml changes; comments stay.
 
     Raises:
+        ParamsError: params/workload.yaml has no entry ``trace``.
         WorkloadError: The trace cannot be read, or has bad rows.
     """
     settings = load(root)
@@ -149,10 +153,11 @@ def sha256(path: Path) -> str:
 
 
 def _rewrite(path: Path, entry: dict[str, Any] | None) -> None:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 130
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    document["trace"] = entry
-    with atomic(path) as part, part.open("w", encoding="utf-8") as f:
-        yaml.dump(document, f)
+    """Replace the lines of the entry ``trace`` and no others; back at null the file is what it was."""
+    text = path.read_text(encoding="utf-8")
+    new = yaml.safe_dump({"trace": entry}, sort_keys=False, allow_unicode=True, width=math.inf)
+    changed, count = _ENTRY.subn(lambda _: new, text)
+    if count != 1:
+        raise ParamsError(f"{path}: wanted one entry 'trace:' at the start of a line, found {count}; write `trace: null` there")
+    with atomic(path) as part:
+        part.write_text(changed, encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from cli import main as command
 from deltastack.contracts import WORKLOAD
-from deltastack.errors import WorkloadError
+from deltastack.errors import ParamsError, WorkloadError
 from deltastack.workload import settings
 from deltastack.workload.settings import set_trace
 from tasks import workload as stage
@@ -30,6 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     text = (ROOT / settings.FILE).read_text().replace("requests: 142848", "requests: 500")
     (tmp_path / settings.FILE).write_text(text)
+    settings._rewrite(tmp_path / settings.FILE, None)  # whatever this checkout has chosen
     return tmp_path
 
 
@@ -70,6 +71,29 @@ def test_setting_the_same_trace_again_changes_nothing(checkout: Path, tmp_path: 
     set_trace(checkout, file)
 
     assert (checkout / settings.FILE).read_bytes() == before
+
+
+def test_a_trace_and_back_leaves_every_byte(checkout: Path, tmp_path: Path) -> None:
+    """Only the entry ``trace`` changes, four lines for one; back at the generator the file is what it was."""
+    shipped = (checkout / settings.FILE).read_text()
+    set_trace(checkout, write(tmp_path, LMM_2024, "lmm.csv"))
+    taken = (checkout / settings.FILE).read_text()
+    set_trace(checkout, write(tmp_path, LLM_2023, "llm.csv"))
+    set_trace(checkout, None)
+
+    before, after = shipped.split("trace: null\n")
+    assert taken.startswith(f"{before}trace:\n  path: data/traces/")
+    assert taken.endswith(f"drop_bad: false\n{after}")
+    assert (checkout / settings.FILE).read_text() == shipped
+
+
+def test_settings_without_the_entry_are_refused(checkout: Path) -> None:
+    """A file that says the trace elsewhere is not guessed at."""
+    path = checkout / settings.FILE
+    path.write_text(path.read_text().replace("trace: null\n", ""))
+
+    with pytest.raises(ParamsError, match="wanted one entry 'trace:' at the start of a line, found 0"):
+        settings._rewrite(path, None)
 
 
 def test_a_bad_trace_leaves_the_settings_alone(checkout: Path, tmp_path: Path) -> None:
