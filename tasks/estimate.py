@@ -25,7 +25,10 @@ def run(root: Path, layer: str) -> None:
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.name not in bad]
-    words = {t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes)} for t in held}
+    words = {
+        t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
+        for t in held
+    }
     fleet.tell(folder / f"{layer}.json", {"layer": layer, "techniques": words}, refused)
 
 

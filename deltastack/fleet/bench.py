@@ -103,6 +103,12 @@ class Run(NamedTuple):
         """Requests over the time from the first instant to the last finish."""
         return float(self.requests.arrival_s.size / self.result.span_s)
 
+    def words(self) -> dict[str, str]:
+        """What tiers and pools were seen to do, by technique."""
+        tier, pool = self.account.tier, self.account.memory_pool
+        found = {"kv_tier": tier.words(self.requests)} if tier else {}
+        return found | ({"memory_pool": pool.words()} if pool else {})
+
 
 def run(deployment: Deployment, requests: Requests, platform: Platform, settings: Settings) -> dict[Basis, Usage]:
     """Usage per request on both bases: at the trace's own arrivals, and at the largest rate that meets the latency goals.

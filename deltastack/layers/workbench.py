@@ -78,6 +78,17 @@ class Workbench:
         deployment = self.deployment(draw, techniques)
         return bench.run(deployment, self.requests, platform.load(self.root, deployment.platform), self._settings[draw])
 
+    def seen(self, draw: int, techniques: Iterable[Chosen]) -> dict[str, str]:
+        """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.
+
+        Raises:
+            DeltastackError: As ``bench.run``.
+        """
+        deployment = self.deployment(draw, techniques)
+        known = self._settings[draw]
+        ready = bench.prepare(deployment, self.requests, platform.load(self.root, deployment.platform), known.values)
+        return bench.observe(ready, ready.requests, known).words()
+
     def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[Basis, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 

@@ -94,6 +94,8 @@ def test_a_tier_saves_computing() -> None:
     run = observed(replace(SERVED, kv_tier=kept))
 
     assert run.result.prefill_tokens < 0.8 * BASE.result.prefill_tokens
+    assert "100% of what comes again" in run.words()["kv_tier"]
+    assert BASE.words() == {}
     for component in (Component.ATTENTION, Component.FFN):
         assert amount(run.usage, component, Resource.TIME_S) < amount(BASE.usage, component, Resource.TIME_S)
 
@@ -105,6 +107,7 @@ def test_a_pool_changes_money_and_host_memory_only() -> None:
     pool = run.account.memory_pool
 
     assert pool is not None
+    assert f"correlation of {pool.correlation:.2f}" in run.words()["memory_pool"]
     host = amount(BASE.usage, Component.STORAGE, Resource.MEMORY_BYTE_S)
     assert amount(run.usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(host * pool.memory_factor)
     saved = BASE.usage.total(Resource.COST_USD) - run.usage.total(Resource.COST_USD)  # type: ignore[operator]

@@ -60,6 +60,18 @@ class Tier(NamedTuple):
     bytes_per_s: float
     utilisation: float
     """Of the busiest replica's tier."""
+    kept: float
+    """Share of the hits for which the tier still held what was wanted."""
+
+    def words(self, requests: Requests) -> str:
+        """What it did for ``requests``, in words."""
+        images = int((self.cached_images - requests.cached_images).sum())
+        tokens = float((self.cached_tokens - requests.cached_tokens).sum()) / float(requests.prompt_tokens.sum())
+        return (
+            f"{tokens:.1%} of prompt tokens and {images:,} images restored at {self.bytes_per_s / 1e9:.1f} GB/s: "
+            f"{self.restored_bytes.sum() / 1e12:.2f} TB read, {self.written_bytes / 1e12:.2f} TB written; {self.kept:.0%} of "
+            f"what comes again was still there; a tier is busy {self.utilisation:.1%} of the time"
+        )
 
 
 def requests(requests: Requests, deployment: Deployment, tables: OperatorTables) -> Requests:
@@ -112,6 +124,7 @@ def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> 
         delay_s=_queued(requests.arrival_s, service_s, deployment.replicas),
         bytes_per_s=media.bytes_per_s,
         utilisation=_utilisation(requests.arrival_s, service_s, deployment.replicas),
+        kept=media.kept,
     )
 
 
