@@ -38,6 +38,7 @@ def show(found: dict[str, Any]) -> None:
     for row in found["cells"]:
         typer.echo(_line(row))
     show_floor(found)
+    _show_exact(found)
     _show_components(found)
 
 
@@ -70,6 +71,15 @@ def _show_components(found: dict[str, Any]) -> None:
     outliers = ", ".join(f"{n} {kind}" for kind, n in found["outliers"].items())
     moved = "too few runs to tell drift" if drift is None else f"drift {drift['change']:+.3%} a run ({_drifts(drift)})"
     typer.echo(f"outliers kept: {outliers}; {moved}")
+
+
+def _show_exact(found: dict[str, Any]) -> None:
+    base = found["exact"]["base"]
+    for cell, work in found["exact"].items():
+        less = "" if cell == "base" else f", Δ {1 - work['operations'] / base['operations']:+.2%} exactly"
+        packed, touched = work["packed_operations"] / 1e9, work["weights_touched"] / 1e6
+        counted = f"{work['operations'] / 1e9:.3f} G operations{less}"
+        typer.echo(f"exact work of {cell}: {counted}; {packed:.3f} G in packed layers, {touched:.2f} M weights touched")
 
 
 def _drifts(drift: dict[str, Any]) -> str:

@@ -15,13 +15,14 @@ from deltastack.model import LAYER_NAMES, Component, Resource, cell_of
 from tasks import entry, testbed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from deltastack.testbed.bench import Cells, Switch
     from deltastack.testbed.ledger import Entry
     from deltastack.testbed.measuring import Measured
     from deltastack.testbed.neighbours import Neighbours
+    from deltastack.testbed.work import Work
 
 _EVEN_SHARE = 0.5
 
@@ -33,6 +34,8 @@ class Session:
     measured: Measured
     neighbours: Neighbours
     overhead_s: float
+    work: Mapping[str, Work]
+    """Exact work of one session, by cell."""
 
 
 def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: Callable[[str], None]) -> Session:
@@ -46,6 +49,7 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
     from deltastack.testbed import measuring, neighbours, settings
     from deltastack.testbed.bench import Setup
     from deltastack.testbed.meter import Meter
+    from deltastack.testbed.plan import plain
 
     p = settings.load(root)
     cells: Cells = {name: _switches(root, name) for name in dict.fromkeys(["base", *names])}
@@ -58,7 +62,8 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
     with entry.lock(entry.machine_lock(), "another measurement runs on this machine, waiting", say), neighbours.watch() as seen:
         measured = measuring.measure(at, plan, say, cells=wanted)
     measured.finish()
-    return Session(measured=measured, neighbours=seen, overhead_s=Meter().overhead_s())
+    work = measuring.exact(at, dict.fromkeys(plain(c) for c in wanted))
+    return Session(measured=measured, neighbours=seen, overhead_s=Meter().overhead_s(), work=work)
 
 
 def findings(session: Session) -> dict[str, Any]:
@@ -83,6 +88,10 @@ def findings(session: Session) -> dict[str, Any]:
         "component_share": _extremes([e.quality["component_share"] for e in runs]),
         "drift_per_run": None if drift is None else {"change": drift[0], "found": drift[1]},
         "outliers": {str(k): n for k, n in verdicts.outliers(entries).items()},
+        "exact": {
+            cell: {"operations": w.total, "packed_operations": w.packed_operations, "weights_touched": w.weights_touched}
+            for cell, w in session.work.items()
+        },
         "neighbours": session.neighbours.words(),
         "meter_overhead_s": session.overhead_s,
     }

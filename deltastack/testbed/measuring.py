@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 
 from deltastack import host
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed import bench, models
+from deltastack.testbed import bench, models, requests
 from deltastack.testbed.experiment import Experiment, Stopped, StopRule, execute
 from deltastack.testbed.plan import Plan, distinct
+from deltastack.testbed.work import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from deltastack.testbed.bench import Setup
     from deltastack.testbed.ledger import Entry
+    from deltastack.testbed.work import Work
 
 _FOLDER = ".run/ledgers"
 
@@ -84,6 +86,18 @@ def measure(setup: Setup, effort: Effort, say: Callable[[str], None], *, cells: 
     return Measured(
         entries=experiment.ledger().entries(), stopped=stopped, refused=refused, host=where, ledger=experiment.ledger_path
     )
+
+
+def exact(setup: Setup, cells: Iterable[str]) -> dict[str, Work]:
+    """The exact work of one session of each of ``cells``, counted outside any timed window."""
+    engine = models.engine(setup.root, setup.settings)
+    p = setup.settings
+    session = requests.batches(engine.host, p.session, text_share=setup.text_share, trained=p.profile == "trained")
+    found = {}
+    for cell in cells:
+        with bench.entered(engine, setup.cells[cell]):
+            found[cell] = audit(engine, session)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
