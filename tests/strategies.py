@@ -87,7 +87,10 @@ def serving_cases(draw: st.DrawFn) -> tuple[Requests, Config, int]:
     budget = draw(st.sampled_from([4, 16, 64, 512]))
     config = Config(
         replicas=draw(st.sampled_from([1, 2, 3, 5])),
-        router=draw(st.sampled_from(["round_robin", "least_loaded"])),
+        router=draw(st.sampled_from(["round_robin", "least_loaded", "packed"])),
+        pack_tokens=draw(st.sampled_from([0, 40, 200])),
+        sleep_timeout_s=draw(st.sampled_from([float("inf"), 0.0, 0.01, 0.3])),
+        cold_start_s=draw(st.sampled_from([0.0, 0.02, 1.0])),
         token_budget=budget,
         max_sequences=min(draw(st.sampled_from([4, 6, 1, 2])), budget),
         policy=draw(st.sampled_from(["mixed", "prefill_first"])),

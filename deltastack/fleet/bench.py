@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEMAND_BINS = 288
 """Instants at which a pool sees the demand of its replicas: five minutes of a day."""
-_WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed",)}
+_WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,10 +55,13 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
     tables = placement.tables(tables, deployment)
     inside = memory.residents(tables, platform, deployment, values.memory)
-    batching, encoder = deployment.batching, deployment.encoder
+    batching, encoder, scaling = deployment.batching, deployment.encoder, deployment.autoscaling
     config = Config(
         replicas=deployment.replicas,
-        router=deployment.router,
+        router="packed" if scaling.policy == "demand" else deployment.router,
+        pack_tokens=scaling.pack_tokens,
+        sleep_timeout_s=scaling.timeout_s,
+        cold_start_s=scaling.cold_start_s,
         token_budget=batching.token_budget,
         max_sequences=batching.max_sequences,
         policy=batching.policy,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_PER_S = 1e-3
 """Below one request in about 17 minutes nothing waits for anything else: what misses its goals there never meets them."""
+MOST_PER_S = 1e6
 WIDEN = 1.5
 
 
@@ -59,7 +60,7 @@ def largest(missed: Callable[[float], list[str]], *, tolerance: float) -> float:
         tolerance: Relative width of the last bracket.
 
     Raises:
-        CapacityError: Something is missed at any rate.
+        CapacityError: Something is missed at any rate, or nothing at any.
     """
     low = 1.0
     while missed(low):
@@ -71,6 +72,11 @@ def largest(missed: Callable[[float], list[str]], *, tolerance: float) -> float:
     high = low * WIDEN
     while not missed(high):
         low, high = high, high * WIDEN
+        if high > MOST_PER_S:
+            raise CapacityError(
+                "the largest rate cannot be told: the sample meets the goals even if it comes all at once; "
+                "raise capacity.requests in params/fleet.yaml"
+            )
     while high > low * (1 + tolerance):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if missed(middle) else (middle, high)

@@ -188,13 +188,21 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscaling:
-    """How many replicas are powered: ``fixed`` or ``demand``, with cold starts."""
+    """How many replicas are there: all (``fixed``), or as many as are needed (``demand``)."""
 
     policy: str = "fixed"
-    timeout_s: float = 0.0
+    """``demand``: requests are packed on the first replicas with room; the others sleep, and wake one at a time."""
+    pack_tokens: int = 0
+    """Prompt and output tokens of unfinished requests up to which a replica takes more."""
+    timeout_s: float = float("inf")
+    """Idle time after which a replica sleeps."""
     cold_start_s: float = 0.0
-    cold_start_j: float = 0.0
-    load_bytes: float = 0.0
+    cold_start_w: float = 0.0
+    """Power of each of its accelerators meanwhile."""
+    saved_w: float = 0.0
+    """Power of each accelerator below idle while asleep."""
+    given_back: bool = False
+    """Asleep is gone: its accelerators are charged to nobody until it starts again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

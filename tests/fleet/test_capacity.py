@@ -29,6 +29,12 @@ def test_goals_that_nobody_meets() -> None:
         capacity.largest(lambda _: ["TTFT p99 9 s > 3 s"], tolerance=0.01)
 
 
+def test_a_sample_too_small_to_tell() -> None:
+    """Where nothing is missed at any rate the search ends, and says what to raise."""
+    with pytest.raises(CapacityError, match=r"all at once; raise capacity\.requests"):
+        capacity.largest(lambda _: [], tolerance=0.01)
+
+
 def test_one_sample_at_every_rate() -> None:
     """Rates differ in the gaps' scale only: the requests are the same, and twice the rate takes half the time."""
     drawn = capacity.sample(fake_trace(1000, 5.0), HOW)

@@ -56,14 +56,20 @@ class Account:
 
     @property
     def replica_s(self) -> float:
-        """Accelerator-seconds of the replicas, a feed-forward pool apart."""
-        return self.result.span_s * self.deployment.replicas * self.deployment.tensor_parallel
+        """Accelerator-seconds of the replicas that are there, a feed-forward pool apart."""
+        return self.there_s * self.deployment.tensor_parallel
+
+    @property
+    def there_s(self) -> float:
+        """Replica-seconds: one that sleeps may have been given back."""
+        gone_s = self.result.asleep_s if self.deployment.autoscaling.given_back else 0.0
+        return self.result.span_s * self.deployment.replicas - gone_s
 
     @property
     def ffn_pool_s(self) -> float:
         """Accelerator-seconds of the feed-forward pool; 0 where feed-forward runs on the replicas."""
         per_replica = schedule.accelerators_per_replica(self.deployment) - self.deployment.tensor_parallel
-        return self.result.span_s * self.deployment.replicas * per_replica
+        return self.there_s * per_replica
 
     @property
     def pool_s(self) -> float:
@@ -122,12 +128,26 @@ def lines(account: Account) -> list[Line]:
         Component.FFN: result.ffn_s,
         Component.OTHER: result.other_s,
         Component.HOST: result.host_s,
-        Component.IDLE: result.idle_s,
+        Component.IDLE: result.idle_s - result.asleep_s - result.waking_s,
     }
     held = schedule.occupied(account.deployment, parts)
     idle = Line(Component.IDLE, held.pop(Component.IDLE), power.idle_w, ("power.idle_w",))
     found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
+    found += _sleep_lines(account)
     return found + (_pool_lines(account, pool) if pool else [])
+
+
+def _sleep_lines(account: Account) -> list[Line]:
+    """Replicas asleep or waking; nobody is charged for what was given back."""
+    result, scaling = account.result, account.deployment.autoscaling
+    wide = schedule.accelerators_per_replica(account.deployment)
+    if scaling.policy == "fixed":
+        return []
+    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_w, ())]
+    if not scaling.given_back:
+        asleep_w = max(account.settings.values.power.idle_w - scaling.saved_w, 0.0)
+        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, ("power.idle_w",)))
+    return found
 
 
 def _pool_lines(account: Account, pool: Pool) -> list[Line]:

@@ -37,7 +37,14 @@ class Config:
 
     replicas: int = 1
     router: str = "round_robin"
-    """``round_robin`` (in order of admission) or ``least_loaded`` (fewest prompt + output tokens of unfinished requests)."""
+    """``round_robin`` (in order of admission), ``least_loaded`` (fewest prompt + output tokens of unfinished requests)
+    or ``packed`` (the first replica that is awake and has room below ``pack_tokens``, else the least loaded awake)."""
+    pack_tokens: int = 0
+    """Packed: prompt + output tokens of unfinished requests up to which a replica takes more."""
+    sleep_timeout_s: float = float("inf")
+    """Packed: a replica that was idle for longer is asleep; the first never is."""
+    cold_start_s: float = 0.0
+    """Packed: from the request that finds no room anywhere until one that slept takes work; one wakes at a time."""
     token_budget: int = 8192
     max_sequences: int = 256
     policy: str = "mixed"
@@ -77,6 +84,11 @@ class Result:
     """Replica time with nothing to do, between time 0 and ``span_s``, summed over replicas."""
     encoder_idle_s: float
     """The same for the encoder pool (0 inline)."""
+    asleep_s: float
+    """Part of ``idle_s``: asleep."""
+    waking_s: float
+    """Part of ``idle_s``: between sleep and readiness."""
+    cold_starts: int
     prefill_attention_s: float
     """Part of ``attention_s``: the attention core over chunks of prompts."""
     decode_attention_s: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.fleet.simulator.compiled import compiled, entry
-from deltastack.fleet.simulator.occupancy import skip_encoder_gap, skip_gap
+from deltastack.fleet.simulator.occupancy import settle, skip_encoder_gap, skip_gap
 from deltastack.fleet.simulator.router import arrive, become_eligible, horizon_s, next_arrival_s
 from deltastack.fleet.simulator.steps import advance
 
@@ -41,6 +41,7 @@ def _close(state: State) -> None:
     for g in range(state.replicas.size):
         span_s = max(span_s, state.replicas[g].clock_s)
     for g in range(state.replicas.size):
+        settle(state, g, span_s)
         skip_gap(state, g, span_s)
     for server in range(state.encoder_free_s.size):
         skip_encoder_gap(state, server, span_s)

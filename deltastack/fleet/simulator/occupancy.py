@@ -36,6 +36,25 @@ def skip_encoder_gap(state: State, server: int, until_s: float) -> None:
 
 
 @compiled
+def wake(state: State, g: int, now_s: float) -> None:
+    """Start to wake replica g, and note how long it slept."""
+    rep, plan, total = state.replicas[g], state.plan[0], state.total[0]
+    total.asleep_s += now_s - max(rep.clock_s, rep.awake_s) - plan.timeout_s
+    total.waking_s += plan.cold_s
+    total.cold_starts += 1
+    rep.awake_s = now_s + plan.cold_s
+
+
+@compiled
+def settle(state: State, g: int, span_s: float) -> None:
+    """At the end, note the sleep that nobody ended and the waking that did not end."""
+    rep, plan, total = state.replicas[g], state.plan[0], state.total[0]
+    if g > 0 and plan.packed:
+        total.asleep_s += max(span_s - max(rep.clock_s, rep.awake_s) - plan.timeout_s, 0.0)
+        total.waking_s -= max(rep.awake_s - span_s, 0.0)
+
+
+@compiled
 def encode(state: State, grids: Grids, server: int, request: int) -> float:
     """Encode the images of a request as soon as the encoder is free, once for all; the run's duration [s]."""
     row, total = state.requests[request], state.total[0]

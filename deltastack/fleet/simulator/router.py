@@ -13,9 +13,10 @@ import numpy as np
 
 from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.heap import pop, push
-from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap
+from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap, wake
 from deltastack.fleet.simulator.race import reseat
 from deltastack.fleet.simulator.replica import enqueue
+from deltastack.fleet.simulator.state import NOBODY
 
 if TYPE_CHECKING:
     from deltastack.fleet.simulator.grids import Grids
@@ -44,7 +45,7 @@ def arrive(state: State, grids: Grids, now_s: float) -> None:
         total.times -= 1
     row = state.requests[request]
     row.start_s = now_s
-    row.replica = _least_loaded(state, now_s) if plan.least_loaded else request % plan.replicas
+    row.replica = _chosen(state, request, now_s)
     state.replicas[row.replica].load += row.prompt + row.output
     ready_s = now_s
     if plan.pool > 0 and row.images > 0:
@@ -81,6 +82,35 @@ def _offer(state: State, request: int, now_s: float) -> None:
 
 
 @compiled
+def _chosen(state: State, request: int, now_s: float) -> int:
+    """The replica that a request goes to."""
+    plan, row = state.plan[0], state.requests[request]
+    if plan.packed:
+        return _packed(state, row.prompt + row.output, now_s)
+    return _least_loaded(state, now_s) if plan.least_loaded else int(request % plan.replicas)
+
+
+@compiled
+def _packed(state: State, need: int, now_s: float) -> int:
+    """The first replica awake that is idle or has room; else the least loaded one awake, and one that sleeps starts to wake."""
+    plan, best, least, sleeper, waking = state.plan[0], 0, np.inf, NOBODY, False
+    for g in range(state.replicas.size):
+        rep = state.replicas[g]
+        load = rep.load - (rep.freed if rep.clock_s <= now_s else 0)
+        if rep.awake_s > now_s:
+            waking = True
+        elif g > 0 and load == 0 and now_s - max(rep.clock_s, rep.awake_s) > plan.timeout_s:
+            sleeper = g if sleeper == NOBODY else sleeper
+        elif load == 0 or load + need <= plan.pack:
+            return g
+        elif load < least:
+            best, least = g, load
+    if sleeper != NOBODY and not waking:
+        wake(state, sleeper, now_s)
+    return best
+
+
+@compiled
 def _least_loaded(state: State, now_s: float) -> int:
     """The replica with the fewest tokens of requests unfinished at ``now_s``, the lowest number among equals."""
     best, least = 0, np.inf
@@ -102,7 +132,7 @@ def horizon_s(state: State, g: int) -> float:
     if plan.clients > 0:
         return min(until_s, next_arrival_s(state), _others_s(state, g))
     coming = total.next_request
-    if plan.least_loaded == 0:
+    if plan.least_loaded == 0 and plan.packed == 0:
         coming += (g - coming) % plan.replicas
     if coming < state.requests.size:
         until_s = min(until_s, state.requests[coming].arrival_s)

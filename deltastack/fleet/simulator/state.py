@@ -34,21 +34,23 @@ REQUEST = _record(
 """``images`` still to encode, of ``image_size`` visual tokens each; ``emitted`` output tokens at admission."""
 
 REPLICA = _record(
-    "clock_s next_s chunk_s image_s",
+    "clock_s next_s chunk_s image_s awake_s",
     "first last partial partial_done decoding context resident committed step cell admitted load freed peak chunks tokens fresh",
 )
-"""``clock_s`` end of the last step, ``next_s`` start of the next (inf: none in sight). ``context``: keys of the decoding
+"""``clock_s`` end of the last step, ``next_s`` start of the next (inf: none in sight),
+``awake_s`` end of the last cold start. ``context``: keys of the decoding
 ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chunk_s .. fresh``: the step being built."""
 
 PLAN = _record(
-    "host_step_s host_sequence_s bin_s",
-    "replicas least_loaded budget sequences prefill_first reserve capacity pool clients macro bins",
+    "host_step_s host_sequence_s bin_s timeout_s cold_s",
+    "replicas least_loaded packed pack budget sequences prefill_first reserve capacity pool clients macro bins",
 )
 
 TOTAL = _record(
-    "encoder_s prefill_attention_s decode_attention_s logits_s prefill_s kv_token_s decode_kv_token_steps prefill_prefix_tokens",
+    "encoder_s prefill_attention_s decode_attention_s logits_s prefill_s kv_token_s decode_kv_token_steps prefill_prefix_tokens "
+    "asleep_s waking_s",
     "finished next_request future times steps decode_steps decode_sequence_steps sequence_steps preemptions prefill_tokens "
-    "images peak_batch gaps encoder_gaps",
+    "images peak_batch gaps encoder_gaps cold_starts",
 )
 
 GAP = _record("start_s length_s", "server")
@@ -134,6 +136,8 @@ def _plan(config: Config, bin_s: float) -> NDArray[np.void]:
     row = np.zeros(1, PLAN)
     row["host_step_s"], row["host_sequence_s"], row["bin_s"] = config.host_step_s, config.host_sequence_s, bin_s
     row["replicas"], row["least_loaded"] = config.replicas, config.router == "least_loaded"
+    row["packed"], row["pack"] = config.router == "packed", config.pack_tokens
+    row["timeout_s"], row["cold_s"] = config.sleep_timeout_s, config.cold_start_s
     row["budget"], row["sequences"] = config.token_budget, config.max_sequences
     row["prefill_first"], row["reserve"] = config.policy == "prefill_first", config.kv_policy == "reserve"
     row["capacity"], row["pool"], row["clients"] = config.kv_capacity_tokens, config.encoder_pool, config.clients

@@ -64,6 +64,7 @@ class Replica:
     unfinished: list[Job] = field(default_factory=list)
     ends_s: float | None = None
     free_since_s: float = 0.0
+    awake_s: float = 0.0
     encoder_free_s: float = 0.0
     emitting: list[Job] = field(default_factory=list)
     peak: int = 0
@@ -135,6 +136,8 @@ class Oracle:
         job, _ = self.coming.pop(0), self.arrivals.pop(0)
         loads = [sum(j.prompt + j.output for j in r.unfinished) for r in self.replicas]
         g = loads.index(min(loads)) if self.c.router == "least_loaded" else job.number % self.c.replicas
+        if self.c.router == "packed":
+            g = self.packed(loads, job.prompt + job.output, now)
         self.replicas[g].unfinished.append(job)
         self.start_s[job.number], self.replica[job.number] = now, g
         ready = now
@@ -148,6 +151,29 @@ class Oracle:
             self.later.append((ready, job.number))
         else:
             self.replicas[g].queue.append(job)
+
+    def since_s(self, replica: Replica) -> float:
+        """Since when an idle replica is awake and idle."""
+        return max(replica.free_since_s, replica.awake_s)
+
+    def packed(self, loads: list[int], need: int, now: float) -> int:
+        """The first replica awake with room, or the least loaded awake while one that sleeps wakes."""
+        waking = [r.awake_s > now for r in self.replicas]
+        asleep = [
+            g > 0 and not load and not w and now - self.since_s(r) > self.c.sleep_timeout_s
+            for g, (r, load, w) in enumerate(zip(self.replicas, loads, waking, strict=True))
+        ]
+        awake = [g for g in range(len(loads)) if not waking[g] and not asleep[g]]
+        roomy = [g for g in awake if loads[g] == 0 or loads[g] + need <= self.c.pack_tokens]
+        if roomy:
+            return roomy[0]
+        if any(asleep) and not any(waking):
+            sleeper = self.replicas[asleep.index(True)]
+            self.sum["asleep_s"] += now - self.since_s(sleeper) - self.c.sleep_timeout_s
+            self.sum["waking_s"] += self.c.cold_start_s
+            self.sum["cold_starts"] += 1
+            sleeper.awake_s = now + self.c.cold_start_s
+        return min(awake, key=lambda g: loads[g])
 
     def encode(self, job: Job) -> float:
         """Encoder time of a job's images, once for all."""
@@ -263,6 +289,9 @@ class Oracle:
         """The sums under the names of ``Result``."""
         span_s, s = max(self.finish_s.values()), self.sum
         for g, replica in enumerate(self.replicas):
+            if g > 0 and self.c.router == "packed":
+                s["asleep_s"] += max(span_s - self.since_s(replica) - self.c.sleep_timeout_s, 0.0)
+                s["waking_s"] -= max(replica.awake_s - span_s, 0.0)
             self.gaps.append((g, replica.free_since_s, span_s))
             if not self.pool_s:
                 self.encoder_gaps.append((g, replica.encoder_free_s, span_s))
@@ -285,6 +314,7 @@ class Oracle:
             "steps",
         )
         numbers += ("decode_steps", "decode_sequence_steps", "sequence_steps", "prefill_tokens", "prefill_prefix_tokens")
+        numbers += ("asleep_s", "waking_s", "cold_starts")
         numbers += ("decode_kv_token_steps", "peak_batch", "preemptions", "encoded_images")
         ordered = range(len(self.jobs))
         return {name: s[name] for name in numbers} | {
