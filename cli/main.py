@@ -9,7 +9,22 @@ import sys
 
 import typer
 
-from cli import calibrate, claims, compare, compose, doctor, fleet, imports, measure, output, report, run, solve, workload
+from cli import (
+    calibrate,
+    claims,
+    compare,
+    compose,
+    doctor,
+    estimate,
+    fleet,
+    imports,
+    measure,
+    output,
+    report,
+    run,
+    solve,
+    workload,
+)
 
 app = typer.Typer(
     name="deltastack",
@@ -27,6 +42,7 @@ app.command()(report.report)
 app.command()(fleet.simulate)
 app.command()(fleet.capacity)
 app.command()(measure.measure)
+app.command()(estimate.estimate)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
 from deltastack import params
+from deltastack.errors import ParamsError
 from deltastack.fleet.deployment import Batching, Deployment, Memory, Storage
 from deltastack.fleet.power import PowerModel
 from deltastack.model import Evidence, Params
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FILE = "params/fleet.yaml"
@@ -137,6 +139,21 @@ class Settings(NamedTuple):
 
     values: FleetParams
     evidence: dict[str, Evidence]
+
+    def serving(self, changed: Mapping[str, Any]) -> Settings:
+        """The same with some values of the deployment replaced.
+
+        Raises:
+            ParamsError: A key that the deployment does not have, or a value that it refuses; the message lists its keys.
+        """
+        if not changed:
+            return self
+        known = Served.model_fields
+        strange = sorted(changed.keys() - known.keys())
+        if strange:
+            raise ParamsError(f"no key '{strange[0]}' in deployment of {FILE}; there are: {', '.join(known)}")
+        served = params.parse(self.values.deployment.model_dump() | dict(changed), Served, f"{FILE}: deployment")
+        return self._replace(values=self.values.model_copy(update={"deployment": served}))
 
 
 def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,10 +52,12 @@ class Workbench:
     requests: Requests
     draws: int
     canonical: bool
+    served: Mapping[str, Any] = field(default_factory=dict)
+    """Values in the place of those of ``deployment`` in params/fleet.yaml."""
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
-        return tuple(settings.load(self.root, draw=n, draws=self.draws) for n in range(self.draws))
+        return tuple(settings.load(self.root, draw=n, draws=self.draws).serving(self.served) for n in range(self.draws))
 
     def chosen(self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Chosen, ...]:
         """A layer's techniques with one draw of their values."""
