@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from deltastack import host
-from tasks import entry, provenance
+from tasks import entry, history, provenance
 
 FLOW_RUN = "DELTASTACK_FLOW_RUN"
 """Environment variable: the Prefect flow run that started the stage."""
@@ -63,7 +63,9 @@ def put(root: Path) -> str | None:
         path = _folder(root) / f"{name}.json"
         was = read(path)
         _copy(root, _folder(root) / name)
-        _save(path, _entry(root, name, was))
+        content = _entry(root, name, was)
+        _save(path, content)
+        history.note(root, name, content)
     return name
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
+from deltastack import params
+from deltastack.composition import read_published
 from deltastack.contracts import atomic
+from deltastack.errors import EvidenceError
+from deltastack.report.beside import Beside, Swing, View, swings
 from deltastack.report.figures import figures
 from deltastack.report.page import html, png, svg
+from tasks import claims, history, imported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = "reports/report.html"
 FIGURES = "reports/figures"
+SENSITIVITY = "data/sensitivity"
 PROVENANCE = {
     "Code": "the commit and parameters are in dvc.lock and on the MLflow run",
     "Data": "data/workload.parquet, data/baseline.parquet, data/delta/, data/joint/, data/total.parquet",
@@ -28,12 +35,41 @@ def write(root: Path, results: Results) -> Path:
     folder = root / FIGURES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    more = beside(root, results)
     drawn = {}
-    for figure in figures(results):
+    for figure in figures(results, more.swings):
         drawn[figure.name] = svg(figure)
         (folder / f"{figure.name}.svg").write_text(drawn[figure.name], encoding="utf-8")
         (folder / f"{figure.name}.png").write_bytes(png(figure))
         figure.rows.to_csv(folder / f"{figure.name}.csv", index=False)
     with atomic(root / PAGE) as part:
-        part.write_text(html(results, PROVENANCE, drawn), encoding="utf-8")
+        part.write_text(html(results, PROVENANCE, drawn, more), encoding="utf-8")
     return root / PAGE
+
+
+def beside(root: Path, results: Results) -> Beside:
+    """What the page shows beside the results, from what is there in this checkout.
+
+    Raises:
+        ParamsError: A registry of claims, a list of cases or params/report.yaml that does not hold.
+        ContractError: An imported table that breaks its contract.
+        EvidenceError: A table of sensitivities that is none.
+    """
+    return Beside(
+        findings=claims.held(root, results),
+        cases=read_published(root / claims.CASES),
+        imported=tuple(imported.savings(root, results.stack.confidence)),
+        history=history.read(root),
+        swings=_swings(root),
+        view=params.load(root / "params/report.yaml", View),
+    )
+
+
+def _swings(root: Path) -> tuple[Swing, ...]:
+    found: list[Swing] = []
+    for path in sorted((root / SENSITIVITY).glob("*.json")):
+        try:
+            found += swings(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EvidenceError(f"{path} is no table of sensitivities ({error!r}): dvc repro the stage that writes it") from error
+    return tuple(found)

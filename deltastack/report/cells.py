@@ -6,12 +6,13 @@ parameters (sample 0 the central values); on the testbed it is a block of runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltastack.errors import EvidenceError
+from deltastack import statistics
+from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Factorial:
-    """Amounts (2^k, C, S) of one resource in every cell."""
+    """Amounts (2^k, C, S) of one resource in every cell; those of a cell that a planned half leaves out are NaN."""
 
     bench: Bench
     basis: Basis
@@ -52,7 +53,7 @@ class Factorial:
 
     @property
     def ran(self) -> tuple[int, ...]:
-        """Places of the cells that were run; the amounts of the others (of a planned fraction) are NaN."""
+        """Places of the cells that were run, ascending."""
         there = ~np.isnan(self.amounts).any(axis=(1, 2))
         return tuple(int(m) for m in np.flatnonzero(there))
 
@@ -63,6 +64,17 @@ class Factorial:
     def place_of(self, cell: Iterable[str]) -> int:
         """The place of the cell with just these layers on."""
         return place(frozenset(cell), self.layers)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every cell was run."""
+        return len(self.ran) == len(self.amounts)
+
+    def within(self, m: int) -> Factorial:
+        """The factorial of the layers that are on in the cell at place ``m`` alone, the others off."""
+        bits = [i for i in range(len(self.layers)) if m >> i & 1]
+        places = [sum(1 << b for j, b in enumerate(bits) if n >> j & 1) for n in range(1 << len(bits))]
+        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places])
 
     @property
     def drawn(self) -> bool:
@@ -91,13 +103,29 @@ def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
     return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
 
 
-def factorials(joint: pd.DataFrame, order: tuple[str, ...]) -> tuple[list[Factorial], list[Absent]]:
-    """Every resource of a joint table (contract JOINT), layers in ``order``.
+def planned(layers: tuple[str, ...], cells: str) -> tuple[int, ...]:
+    """Places of the cells that are to be run: ``all`` of them, or the ``half`` of five layers, with the base.
+
+    Raises:
+        ParamsError: A half of another number of layers.
+    """
+    if cells == "all":
+        return tuple(range(1 << len(layers)))
+    if len(layers) != statistics.HALVED:
+        raise ParamsError(
+            f"cells: half is made for {statistics.HALVED} layers, there are {len(layers)} ({', '.join(layers)}); write cells: all"
+        )
+    return statistics.half()
+
+
+def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Absent]]:
+    """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
     A resource with a missing amount is absent with that amount's reason.
 
     Raises:
-        EvidenceError: A cell was not run in some sample, so there is no factorial.
+        EvidenceError: A planned cell was not run in some sample, so there is no factorial.
+        ParamsError: As ``planned``.
     """
     found: list[Factorial] = []
     absent: list[Absent] = []
@@ -110,7 +138,7 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...]) -> tuple[list[Factor
             reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
             absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
-        components, amounts = _amounts(rows, layers)
+        components, amounts = _amounts(rows, layers, planned(layers, cells))
         found.append(
             Factorial(**head, layers=layers, components=components, amounts=amounts, evidence=evidence, canonical=canonical)
         )
@@ -127,7 +155,9 @@ def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(layer for layer in order if layer in on)
 
 
-def _amounts(rows: pd.DataFrame, layers: tuple[str, ...]) -> tuple[tuple[Component, ...], NDArray[np.float64]]:
+def _amounts(
+    rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
+) -> tuple[tuple[Component, ...], NDArray[np.float64]]:
     """Components and their amounts (2^k, C, S); a component that a cell does not have is 0 there."""
     keys = rows["block"].astype("int64") * (int(rows["replicate"].max()) + 1) + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
@@ -139,8 +169,11 @@ def _amounts(rows: pd.DataFrame, layers: tuple[str, ...]) -> tuple[tuple[Compone
     total, count = np.zeros(shape), np.zeros(shape)
     np.add.at(total, (cell, component, sample), rows["amount"].to_numpy(dtype=np.float64))
     np.add.at(count, (cell, component, sample), 1)
-    _complete(count.max(axis=1) > 0, list(where))
-    return components, total / np.maximum(count, 1)
+    run = count.max(axis=1) > 0
+    _complete(run[list(wanted)], [list(where)[m] for m in wanted])
+    amounts = total / np.maximum(count, 1)
+    amounts[~run.all(axis=1)] = np.nan
+    return components, amounts
 
 
 def _complete(run: NDArray[np.bool_], names: list[str]) -> None:

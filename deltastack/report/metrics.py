@@ -31,7 +31,8 @@ def metrics(results: Results) -> dict[str, Any]:
         for share in results.shares(f):
             at = _bench(f.bench, f.basis)
             _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone)
-            _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
+            if share.shapley is not None:
+                _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
     classes = sorted({str(f.evidence) for f in results.found})
     return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
 
@@ -54,6 +55,7 @@ def wording(results: Results) -> dict[str, Any]:
         evidence[name] = row["evidence"]
     return {
         "headline": words.verdict_sentences(results),
+        "beside": words.other_sentences(results),
         "canonical": results.stack.canonical,
         "profile": results.stack.profile,
         "layers": list(results.stack.layers),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from deltastack.report import words
+from deltastack.report import fleet_view, history, sections, words
+from deltastack.report.beside import Beside
 from deltastack.report.figures import INK, Figure, figures
 from deltastack.report.metrics import wording
 
@@ -27,7 +29,18 @@ GLOSSARY = (
     ("by component", "1 - Σ_c w_c Π_l (1 - Δ_cl): layers multiply inside a component, components add"),
     ("pairwise", "the product corrected by the interaction of every pair: right where no three layers interact"),
     ("gap", "formula minus joint, in percentage points; above 0 the formula promises too much"),
-    ("Shapley share", "a layer's part of the joint saving, averaged over every order of switching layers on"),
+    ("alone, averaged, last in", "what a layer saves with the others off, averaged over their settings, with the others on"),
+    (
+        "Shapley share",
+        "a layer's part of the joint saving, averaged over every order of switching layers on; the parts sum to it",
+    ),
+    ("interaction", "ln(both) - ln(first) - ln(second) + ln(base) of a pair: 0 where the product holds"),
+    ("ceiling", "the share of the base in the components that a layer changes: it cannot save more (Amdahl)"),
+    (
+        "at trace, at capacity",
+        "per request at the trace's own rate on a fixed fleet; at the largest rate that meets the latency goals",
+    ),
+    ("speed-up", "1 / (1 - Δ): 2.00x is a saving of 50 %"),
     ("measured / simulated / published / assumed", "how a number is known; a total is only as good as its weakest part"),
 )
 
@@ -44,66 +57,63 @@ def png(figure: Figure) -> bytes:
     return data
 
 
-def html(results: Results, provenance: Mapping[str, str], drawn: Mapping[str, str] | None = None) -> str:
+def html(
+    results: Results, provenance: Mapping[str, str], drawn: Mapping[str, str] | None = None, beside: Beside | None = None
+) -> str:
     """The page.
 
     Args:
         results: What to show.
         provenance: Name to words: commit, data, command; shown at the end.
         drawn: SVG by figure name, where it was drawn already.
+        beside: Claims, published cases, imports, history, sensitivity, the size of the fleet.
     """
-    shown = [(f, (drawn or {}).get(f.name) or svg(f)) for f in figures(results)]
-    loader = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    loader.filters |= {"percent": words.percent, "points": words.points, "speed_up": words.speed_up}
+    more = beside or Beside()
+    shown = [(f, (drawn or {}).get(f.name) or svg(f)) for f in figures(results, more.swings)]
+    pictures: dict[str, list[tuple[Figure, Markup]]] = {}
+    for n, (f, text) in enumerate(shown):
+        pictures.setdefault(f.name.split("-")[0], []).append((f, Markup(_own(text, n))))  # noqa: S704 - drawn here
     room = files("deltastack.report")
-    return loader.from_string((room / "page.html").read_text(encoding="utf-8")).render(
+    template = _environment().from_string((room / "page.html").read_text(encoding="utf-8"))
+    return template.render(
         style=Markup((room / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         said=wording(results),
-        totals=_totals(results),
-        shares=_shares(results),
-        absent=[{"bench": a.bench, "resource": words.RESOURCE[a.resource], "reason": a.reason} for a in results.absent],
-        figures=[(f, Markup(text.replace(INK, "currentColor"))) for f, text in shown],  # noqa: S704 - drawn here
-        stack=results.stack,
-        workload=results.workload,
+        results=results,
+        sections=sections,
+        pictures=pictures,
+        beside=more,
+        fleet=fleet_view.lines(results, more.view.accelerators),
+        curves=history.curves(more.history, more.view.history),
+        box=(history.WIDTH, history.HEIGHT),
+        absent=[
+            {"where": f"{a.bench}, {a.basis}", "resource": words.RESOURCE[a.resource], "reason": a.reason} for a in results.absent
+        ],
         glossary=GLOSSARY,
         provenance=provenance,
     )
 
 
-def _totals(results: Results) -> list[dict[str, Any]]:
-    """One row a bench, basis and resource: joint, then each formula with gap and verdict."""
-    found = []
-    for f in results.found:
-        rows = {r["formula"]: r for r in words.rows_of(results, f)}
-        found.append(
-            {
-                "bench": f.bench,
-                "basis": words.BASIS[f.basis],
-                "resource": words.RESOURCE[f.resource],
-                "evidence": f.evidence,
-                "joint": rows.pop("joint"),
-                "formulas": rows,
-            }
-        )
-    return sorted(found, key=lambda r: r["joint"]["delta"])
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    found.filters |= {
+        "percent": words.percent,
+        "points": words.points,
+        "speed_up": words.speed_up,
+        "interval": words.interval,
+        "ends": words.ends,
+        "amount": _amount,
+    }
+    return found
 
 
-def _shares(results: Results) -> list[dict[str, Any]]:
-    """Every layer's Δ by bench, basis and resource: losses first."""
-    found = [
-        {
-            "layer": s.layer,
-            "bench": f.bench,
-            "basis": words.BASIS[f.basis],
-            "resource": words.RESOURCE[f.resource],
-            "evidence": f.evidence,
-            "alone": s.alone,
-            "words": words.interval(s.alone),
-            "last_in": words.interval(s.last_in),
-            "shapley": words.interval(s.shapley),
-            "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
-        }
-        for f in results.found
-        for s in results.shares(f)
-    ]
-    return sorted(found, key=lambda r: r["alone"].value)
+def _amount(value: float | None) -> str:
+    """A number a person can read: thousands apart, three digits."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"  # noqa: PLR2004 - three digits
+
+
+def _own(text: str, number: int) -> str:
+    """An SVG with the page's text colour and with ids of its own, since clip paths of several drawings share one page."""
+    inked = text.replace(INK, "currentColor")
+    return re.sub(r'((?:id="|url\(#|href="#))([\w-]+)', rf"\g<1>f{number}-\g<2>", inked)

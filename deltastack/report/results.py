@@ -25,6 +25,7 @@ class Stack(Params):
     tolerance: float = Field(gt=0, lt=1, description="a formula holds if its gap lies inside +/- this fraction")
     confidence: float = Field(gt=0, lt=1)
     profile: str = Field(pattern="^(default|quick)$")
+    cells: str = Field(default="all", pattern="^(all|half)$", description="every set of layers, or the planned half of five")
     layer_draws: int = Field(default=1, ge=1, description="sets of layer parameters that are simulated")
 
     @property
@@ -97,7 +98,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     found: list[Factorial] = []
     absent: list[Absent] = []
     for table in joint.values():
-        one, none = factorials(table, stack.layers)
+        one, none = factorials(table, stack.layers, stack.cells)
         found += one
         absent += none
     total = totals(found, absent, tolerance=stack.tolerance, confidence=stack.confidence) if found or absent else pd.DataFrame()

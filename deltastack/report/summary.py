@@ -16,7 +16,7 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     Raises:
         KeyError: Not a summary.json of ours.
     """
-    lines = [*said["headline"]]
+    lines = [*said["headline"], *said["beside"]]
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
     layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(r["delta"] for r in said["table"] if r["layer"] == n))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FORMULAS = ("independent", "weighted", "by_component", "pairwise", "joint")
 ONE_LAYER = "one layer: nothing to compose"
 ONE_SAMPLE = "a single sample has no interval"
+NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
+NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
 
 
@@ -39,8 +41,17 @@ class Estimate(NamedTuple):
     high: float | None
 
 
+def lacking(f: Factorial) -> dict[str, str]:
+    """Formulas that cannot be formed, each with its reason."""
+    pairs = [a | b for a in f.singles for b in f.singles]
+    needed = f.totals[[0, *pairs]]
+    if np.isnan(needed).any():
+        return {"pairwise": NOT_RUN}
+    return {} if (needed > 0).all() else {"pairwise": NO_LOGARITHM}
+
+
 def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
-    """Total saving by formula, (S,) each.
+    """Total saving by formula, (S,) each; without those that are ``lacking``.
 
     ``weighted`` is the paper's sum: with w_i the share of the resource that layer i acts on and Δ_i its saving inside that
     share, w_i Δ_i is its saving of the whole; so it is the sum of the single savings. See ``overlap``.
@@ -51,7 +62,7 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     total = f.totals
     base, alone, joint = total[0], total[list(f.singles)], total[f.full]
     deltas = composition.delta(np.broadcast_to(base, alone.shape), alone)
-    beta = statistics.pair_table(np.log(total)) if (total > 0).all() else None
+    beta = None if lacking(f) else _pair_table(f)
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
@@ -59,6 +70,15 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def _pair_table(f: Factorial) -> NDArray[np.float64]:
+    """β_ij, (k, k, S), from the base, the singles and the pairs alone."""
+    logs = np.log(f.totals[[[a | b for b in f.singles] for a in f.singles]])
+    alone = np.log(f.totals[list(f.singles)])
+    found: NDArray[np.float64] = logs - (alone[:, None] + alone[None]) + np.log(f.totals[0])
+    found[np.arange(len(alone)), np.arange(len(alone))] = 0.0
+    return found
 
 
 def overlap(f: Factorial, threshold: float = 1e-9) -> float:
@@ -104,13 +124,16 @@ def totals(found: list[Factorial], absent: list[Absent], *, tolerance: float, co
 
 def _rows(f: Factorial, tolerance: float, confidence: float) -> list[tuple[object, ...]]:
     head = (f.bench, f.basis, f.resource)
+    nothing, missing = (None,) * 6, lacking(f)
     try:
-        present = tuple(values(f))
+        values(f)
     except FormulaError as error:
-        nothing = (None,) * 6
         return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), f.canonical) for n in FORMULAS]
     rows: list[tuple[object, ...]] = []
-    for name in present:
+    for name in FORMULAS:
+        if name in missing:
+            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], f.canonical))
+            continue
         total = estimate(f, partial(_value, name=name), confidence)
         if name == "joint":
             reason = ONE_SAMPLE if total.low is None else None

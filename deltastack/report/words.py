@@ -32,27 +32,40 @@ BASIS = {
 HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
 
 
-def percent(value: float | None, digits: int = 1) -> str:
+def percent(value: Any, digits: int = 1) -> str:
     """A signed percentage; an absent number is a dash.
 
     >>> percent(0.125), percent(-0.5), percent(None), percent(-1e-9)
     ('+12.5 %', '-50.0 %', '–', '0.0 %')
     """
-    if value is None or value != value:  # noqa: PLR0124 - NaN
+    if pd.isna(value):
         return "–"
-    rounded = round(100 * value, digits)
+    rounded = round(100 * float(value), digits)
     return f"{rounded:+.{digits}f} %" if rounded else f"{0:.{digits}f} %"
 
 
-def interval(e: Estimate, digits: int = 1) -> str:
-    """A saving with its interval.
+def interval(e: Estimate | None, digits: int = 1) -> str:
+    """A saving with its interval; a dash where the cells that it needs were not run.
 
     >>> from deltastack.report.totals import Estimate
     >>> interval(Estimate(0.1, 0.05, 0.15)), interval(Estimate(0.1, None, None))
     ('+10.0 % [+5.0 %, +15.0 %]', '+10.0 % (no interval)')
     """
+    if e is None:
+        return percent(None)
     ends = f"[{percent(e.low, digits)}, {percent(e.high, digits)}]" if e.low is not None else "(no interval)"
     return f"{percent(e.value, digits)} {ends}"
+
+
+def ends(pair: tuple[Any, Any], digits: int = 1) -> str:
+    """Both ends of an interval, in percent; "no interval" where there is none.
+
+    >>> ends((0.05, 0.15)), ends((None, None))
+    ('[+5.0, +15.0]', 'no interval')
+    """
+    if any(pd.isna(x) for x in pair):
+        return "no interval"
+    return f"[{', '.join(percent(x, digits).removesuffix(' %') for x in pair)}]"
 
 
 def speed_up(delta: float) -> str:
@@ -71,10 +84,10 @@ def headline_resource(results: Results, bench: Bench, basis: Basis) -> Resource 
 
 
 def spoken(results: Results) -> list[Factorial]:
-    """The factorials that sentences and the layer table speak of: the headline resource of every bench and basis."""
+    """The factorials that sentences and tables speak of: the headline resource of every bench, its headline basis first."""
     found = []
     for bench in results.benches():
-        for basis in Basis:
+        for basis in sorted(Basis, key=lambda b: b is not headline_basis(bench)):
             resource = headline_resource(results, bench, basis)
             f = results.of(bench, basis, resource) if resource else None
             found += [f] if f else []
@@ -82,9 +95,21 @@ def spoken(results: Results) -> list[Factorial]:
 
 
 def verdict_sentences(results: Results) -> list[str]:
-    """What the stack saves, and whether the formulas say so too: one sentence a bench and basis."""
-    said = [_sentence(results, f) for f in spoken(results)]
-    return said or ["Nothing can be told yet: no resource has a full factorial."]
+    """What the stack saves at the headline basis, and whether the formulas say so too: one sentence a bench."""
+    said = [_sentence(results, f) for f in spoken(results) if f.basis is headline_basis(f.bench)]
+    return said or ["Nothing can be told yet: no resource has a full factorial at the headline basis."]
+
+
+def other_sentences(results: Results) -> list[str]:
+    """The same of the other bases."""
+    return [_sentence(results, f) for f in spoken(results) if f.basis is not headline_basis(f.bench)]
+
+
+def headline_basis(bench: Bench) -> Basis:
+    """The basis that speaks for a bench."""
+    from deltastack.report.results import HEADLINE
+
+    return HEADLINE[bench]
 
 
 def _sentence(results: Results, f: Factorial) -> str:
@@ -99,7 +124,7 @@ def _sentence(results: Results, f: Factorial) -> str:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
     says = f"the product of the single savings says {percent(product['delta'])}, a gap of {points(product['gap'])}"
-    return f"{truth}; {says}: it {_does(product['verdict'])}."
+    return f"{truth}; {says}: {_does(product['verdict'])}."
 
 
 def rows_of(results: Results, f: Factorial) -> list[dict[str, Any]]:
@@ -111,13 +136,13 @@ def rows_of(results: Results, f: Factorial) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in mine.to_dict("records")]
 
 
-def points(value: float) -> str:
-    """A gap in percentage points.
+def points(value: Any) -> str:
+    """A gap in percentage points; an absent one is a dash.
 
     >>> points(0.021)
     '+2.1 points'
     """
-    return f"{100 * value:+.1f} points"
+    return "–" if pd.isna(value) else f"{100 * float(value):+.1f} points"
 
 
 def text_only_note(results: Results) -> str | None:
@@ -131,4 +156,4 @@ def text_only_note(results: Results) -> str | None:
 
 
 def _does(verdict: object) -> str:
-    return {"holds": "holds", "fails": "fails"}.get(str(verdict), "cannot be told")
+    return {"holds": "it holds", "fails": "it fails"}.get(str(verdict), "whether it holds cannot be told")

@@ -10,6 +10,7 @@ from deltastack.statistics.equivalence import Equivalence, equivalent
 from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
 from deltastack.statistics.families import benjamini_hochberg, holm
 from deltastack.statistics.fieller import fieller
+from deltastack.statistics.fraction import HALVED, half, half_effects
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
 from deltastack.statistics.jackknife import jackknife
 from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
@@ -18,6 +19,7 @@ from deltastack.statistics.shapley import order_range, shapley
 from deltastack.statistics.verdict import Verdict, verdict
 
 __all__ = [
+    "HALVED",
     "Bounds",
     "Effect",
     "Equivalence",
@@ -33,6 +35,8 @@ __all__ = [
     "effects",
     "equivalent",
     "fieller",
+    "half",
+    "half_effects",
     "holm",
     "jackknife",
     "log_ratio",

@@ -29,7 +29,7 @@ def finished(
 ) -> Path:
     """Write params and tables of a fleet factorial at capacity into ``root`` and return it."""
     (root / "params").mkdir(parents=True)
-    for name in ("claims.yaml", "published_compositions.yaml"):
+    for name in ("claims.yaml", "published_compositions.yaml", "report.yaml"):
         shutil.copy(ROOT / "params" / name, root / "params" / name)
     values = {"layers": list(layers), "tolerance": 0.02, "confidence": 0.95, "profile": "default", "layer_draws": 8} | stack
     (root / "params/stack.yaml").write_text(yaml.safe_dump(values))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from deltastack import params
+from deltastack.composition import read_published
 from deltastack.contracts import USAGE
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report import Stack, compute, elsewhere, metrics, summary_lines, wording
+from deltastack.report.beside import Beside, Past, Swing
+from deltastack.report.claims import Claims, judge
 from deltastack.report.figures import figures
 from deltastack.report.page import html, png, svg
 from tests.report.synthetic import BASE, WHOLE, joint
@@ -114,7 +119,7 @@ def test_the_loss_stands_first_and_is_called_a_loss() -> None:
 
 def test_the_verdict_names_basis_evidence_and_gap() -> None:
     """Product 1 - 0.95 x 0.8 x 1.25 = +5.0 %, joint -5.0 %: the gap is +10.0 points and the product fails."""
-    sentence = wording(results())["headline"][1]
+    sentence = wording(results())["headline"][0]
 
     assert "storage + pipeline + idle costs 5.0 % of energy per request, at the largest rate" in sentence
     assert "fleet bench, simulated" in sentence
@@ -145,7 +150,7 @@ def test_the_page_stands_alone() -> None:
     page = html(results(), {"Commit": "abc"})
 
     assert len(page.encode()) < 2_000_000
-    assert not re.search(r"<script|<link|<iframe|@import|src=|url\(", page)
+    assert not re.search(r"<script|<link|<iframe|@import|src=|url\((?!#)", page)
     assert not re.search(r'href="(?!#)', page.replace('xlink:href="#', ""))
     assert "a &lt;test&gt; &amp; no trace" in page
     assert page.count("<svg") == len(figures(results()))
@@ -162,7 +167,7 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
         assert len(figure.rows)
 
     bases = ("at_trace", "at_capacity")
-    assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "anatomy") for b in bases} | {"predicted"}
+    assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "interactions", "anatomy") for b in bases} | {"predicted"}
 
 
 def test_the_waterfall_sums() -> None:
@@ -191,3 +196,36 @@ def test_many_lines_are_cut_with_a_word() -> None:
     lines = summary_lines(said)
     assert len(lines) == 12
     assert "more lines in the report" in lines[-1]
+
+
+def test_the_page_shows_what_stands_beside_the_results() -> None:
+    """Claims with their command, the pair that composes for memory and not for time, the loud n = 1, curves, a fleet's year."""
+    root = Path(__file__).parents[2]
+    cases = read_published(root / "params/published_compositions.yaml")
+    claims = params.load(root / "params/claims.yaml", Claims).claims
+    made = results()
+    runs = [elsewhere.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
+    name = "delta_total.fleet.energy_j.joint"
+    swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
+    more = Beside(
+        findings=judge(claims, cases, made, tolerance=0.02),
+        cases=cases,
+        imported=tuple(elsewhere.savings(elsewhere.table("fp8", runs[:1], runs[1:]), 0.95)),
+        history=tuple(Past(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
+        swings=(swing,),
+    )
+    page = html(made, {}, beside=more)
+
+    assert "throughput" in page
+    row = page[page.index("modelopt-nemotron3-nano-throughput <span") :]
+    assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 points") < row.index(">fails<")
+    row = row[row.index("modelopt-nemotron3-nano-memory <span") :]
+    assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 points") < row.index(">holds<")
+    assert "composes for model loading memory and not for time per output token" in page
+    assert "deltastack claims check zns-40" in page
+    assert "n = 1: NO INTERVAL" in page
+    assert "<polyline" in page
+    assert 'id="tornado-fleet-at_capacity"' in page
+    assert 'id="interactions-fleet-at_capacity"' in page
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,84 @@
+"""What stands beside the savings: quality of every cell, and which parameter moves a Δ most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import pandas as pd
+
+from deltastack.model import cell_name
+from deltastack.report import words
+from deltastack.report.attribution import savings
+from deltastack.report.figures.base import INK, JOINT, LOSES, PALETTE, Figure, said, sized
+from deltastack.report.quality import worst
+
+if TYPE_CHECKING:
+    from deltastack.report.beside import Swing
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+
+SHOWN = 12
+
+
+def against_quality(results: Results, f: Factorial) -> Figure:
+    """Saving of every cell against the accuracy that suffers most in it."""
+    saved = savings(f)
+    saved = saved[:, 0] if f.drawn else saved.mean(axis=1)
+    changes = {m: worst(results, f.bench, cell_name(f.cell(m))) for m in f.ran}
+    rows = pd.DataFrame(
+        [
+            {
+                "cell": " + ".join(f.cell(m)) or "base",
+                "layers": m.bit_count(),
+                "saving": 100 * saved[m],
+                "quality": 100 * e.value,
+                "low": None if e.low is None else 100 * e.low,
+                "high": None if e.high is None else 100 * e.high,
+            }
+            for m, e in changes.items()
+            if e is not None and m
+        ]
+    )
+    x = alt.X("saving:Q", title=f"saving of {words.RESOURCE[f.resource]} [%]")
+    y = alt.Y("quality:Q", title="change of accuracy [points]")
+    color = alt.Color("layers:O", title="layers on", scale=alt.Scale(range=PALETTE))
+    zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(y=alt.datum(0))
+    bars = alt.Chart().mark_rule(strokeWidth=1.5).encode(x=x, y="low:Q", y2="high:Q", color=color)
+    points = alt.Chart().mark_point(filled=True, size=70).encode(x=x, y=y, color=color)
+    return Figure(
+        name=f"quality-{f.bench}-{f.basis}",
+        title=f"Saving against quality: {f.bench} bench, {said(f.basis)}",
+        caption="Every cell whose answers were looked at: the accuracy that suffers most, with its interval.",
+        chart=sized(alt.layer(zero, bars, points, data=rows), 280) if len(rows) else alt.Chart(rows),
+        rows=rows,
+    )
+
+
+def tornado(swings: tuple[Swing, ...], f: Factorial) -> Figure:
+    """Which parameter of a layer moves its Δ most, over the range of the parameter."""
+    mine = [s for s in swings if (s.bench, s.basis, s.resource) == (f.bench, f.basis, f.resource)]
+    mine = sorted(mine, key=lambda s: -abs(s.high - s.low))[:SHOWN]
+    rows = pd.DataFrame(
+        [
+            {
+                "parameter": f"{s.layer} / {s.technique}: {s.parameter}".replace("_", " "),
+                "low": 100 * s.low,
+                "central": 100 * s.central,
+                "high": 100 * s.high,
+                "share": s.share,
+            }
+            for s in mine
+        ]
+    )
+    y = alt.Y("parameter:N", title=None, sort=list(rows["parameter"]) if len(rows) else None, axis=alt.Axis(labelLimit=280))
+    x = alt.X("low:Q", title=f"Δ of {words.RESOURCE[f.resource]} of the layer [%]")
+    bars = alt.Chart(rows).mark_bar(color=JOINT, opacity=0.8, height=14).encode(y=y, x=x, x2="high:Q")
+    ticks = alt.Chart(rows).mark_tick(color=LOSES, thickness=3, height=20).encode(y=y, x="central:Q")
+    return Figure(
+        name=f"tornado-{f.bench}-{f.basis}",
+        title=f"Which parameter moves a layer's saving: {f.bench} bench, {said(f.basis)}",
+        caption="From one end of a parameter's range to the other, all others central; the tick is the central Δ. Longest first.",
+        chart=sized(bars + ticks, 30 * max(len(rows), 1)) if len(rows) else alt.Chart(rows),
+        rows=rows,
+    )

@@ -1,0 +1,159 @@
+"""The whole stack in one picture each: waterfall, forest, formulas against the joint truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import pandas as pd
+
+from deltastack.report import cellwise, words
+from deltastack.report.figures.base import INK, JOINT, LOSES, PALETTE, SAVES, WIDTH, Figure, said, scaled, sized, themed
+
+if TYPE_CHECKING:
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+
+
+def waterfall(results: Results, f: Factorial) -> Figure:
+    """From the base through each layer's saving alone, the interaction, to the joint result; whiskers on the ends."""
+    steps = _steps(results, f)
+    x = alt.X("step:N", sort=list(steps["step"]), title=None, axis=alt.Axis(labelAngle=-25, labelLimit=140))
+    color = alt.Color("kind:N", scale=alt.Scale(domain=["whole", "saves", "loses"], range=[JOINT, SAVES, LOSES]), title=None)
+    y = alt.Y("from:Q", title="% of the base", scale=alt.Scale(zero=True))
+    bars = alt.Chart(steps).mark_bar(size=46).encode(x=x, y=y, y2="to:Q", color=color)
+    whiskers = alt.Chart(steps.dropna(subset=["low"])).mark_rule(color=INK, strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q")
+    labels = alt.Chart(steps).mark_text(dy=-8, color=INK, fontSize=12).encode(x=x, y="top:Q", text="label:N")
+    title = f"Where the {words.RESOURCE[f.resource]} goes: {f.bench} bench, {said(f.basis)}"
+    caption = (
+        f"{words.RESOURCE[f.resource].capitalize()} {words.BASIS[f.basis]}, base = 100 %. Each layer is its saving alone; the "
+        "interaction is what the joint run saves more (green) or less (red) than the sum of the layers alone."
+    )
+    return Figure(
+        name=f"waterfall-{f.bench}-{f.basis}",
+        title=title,
+        caption=caption,
+        chart=sized(bars + whiskers + labels, 300),
+        rows=steps,
+    )
+
+
+def forest(results: Results, f: Factorial) -> Figure:
+    """Δ of each layer alone, last in, and its Shapley share, with intervals."""
+    rows = [
+        {"layer": s.layer.replace("_", " "), "reading": n, "delta": 100 * e.value, "low": scaled(e.low), "high": scaled(e.high)}
+        for s in results.shares(f)
+        for n, e in (("alone", s.alone), ("last in", s.last_in), ("Shapley", s.shapley))
+        if e is not None
+    ]
+    frame = pd.DataFrame(rows)
+    y = alt.Y("reading:N", title=None, sort=["alone", "last in", "Shapley"])
+    color = alt.Color("reading:N", legend=None, scale=alt.Scale(range=PALETTE[:3]))
+    x = alt.X("delta:Q", title=f"saving of {words.RESOURCE[f.resource]} [%]")
+    zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
+    lines = alt.Chart().mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=color)
+    points = alt.Chart().mark_point(filled=True, size=90).encode(x=x, y=y, color=color)
+    chart = (
+        alt.layer(zero, lines, points, data=frame)
+        .properties(width=WIDTH - 120, height=70)
+        .facet(row=alt.Row("layer:N", title=None, header=alt.Header(labelAngle=0, labelAlign="left", labelColor=INK)))
+    )
+    return Figure(
+        name=f"forest-{f.bench}-{f.basis}",
+        title=f"Savings of each layer, three readings: {f.bench} bench, {said(f.basis)}",
+        caption="Alone: only this layer on. Last in: added to all others. Shapley: averaged over all orders. Bars: intervals.",
+        chart=themed(chart),
+        rows=frame,
+    )
+
+
+def predicted(results: Results) -> Figure:
+    """Every cell with two or more layers, as each formula says and as the joint run gave; on the diagonal a formula is right."""
+    rows = pd.DataFrame(
+        [
+            {
+                "bench": str(f.bench),
+                "basis": said(f.basis),
+                "resource": str(f.resource),
+                "cell": " + ".join(c.layers),
+                "formula": c.formula.replace("_", " "),
+                "predicted": 100 * c.predicted,
+                "joint": 100 * c.joint,
+            }
+            for f in words.spoken(results)
+            for c in cellwise.cells(f)
+        ]
+    )
+    return Figure(
+        name="predicted",
+        title="Formulas against the joint truth, every cell with two or more layers",
+        caption=(
+            "Headline resource of every bench. On the dashed line a formula is right; above it promises more than the joint run "
+            "delivers. The shape tells the bench and basis."
+        ),
+        chart=sized(_diagonal(rows) + _points(rows), 380) if len(rows) else alt.Chart(rows),
+        rows=rows,
+    )
+
+
+def _diagonal(rows: pd.DataFrame) -> Any:
+    low, high = _ends(rows)
+    ends = pd.DataFrame({"x": [low, high], "y": [low, high]})
+    return alt.Chart(ends).mark_line(color=INK, strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
+
+
+def _points(rows: pd.DataFrame) -> Any:
+    scale = alt.Scale(domain=_ends(rows))
+    marked = rows.assign(where=rows["bench"] + ", " + rows["basis"])
+    return (
+        alt.Chart(marked)
+        .mark_point(filled=True, size=70, opacity=0.85)
+        .encode(
+            x=alt.X("joint:Q", title="joint saving [%]", scale=scale),
+            y=alt.Y("predicted:Q", title="formula [%]", scale=scale),
+            color=alt.Color("formula:N", title=None, scale=alt.Scale(range=PALETTE)),
+            shape=alt.Shape("where:N", title=None),
+        )
+    )
+
+
+def _ends(rows: pd.DataFrame) -> list[float]:
+    both = rows[["predicted", "joint"]]
+    low, high = float(both.min().min()), float(both.max().max())
+    room = max(1.0, 0.08 * (high - low))
+    return [low - room, high + room]
+
+
+def _steps(results: Results, f: Factorial) -> pd.DataFrame:
+    """Bars of the waterfall, in % of the base; whiskers are the interval of the bar's own step, or of the joint amount."""
+    shares = results.shares(f)
+    joint = next(r for r in words.rows_of(results, f) if r["formula"] == "joint")
+    at, rows = 100.0, [_bar("base", 0.0, 100.0, "whole")]
+    for s in sorted(shares, key=lambda s: s.alone.value):
+        step = 100 * s.alone.value
+        ends = (at - (scaled(s.alone.high) or step), at - (scaled(s.alone.low) or step)) if s.alone.low is not None else None
+        kind = "saves" if step >= 0 else "loses"
+        rows.append(_bar(s.layer, at, at - step, kind, label=words.percent(-s.alone.value), whisker=ends))
+        at -= step
+    end = 100 * (1 - joint["delta"])
+    if len(shares) > 1:
+        kind = "saves" if end <= at else "loses"
+        rows.append(_bar("interaction", at, end, kind, label=words.percent((end - at) / 100)))
+    ends = (100 * (1 - joint["hi"]), 100 * (1 - joint["lo"])) if pd.notna(joint["lo"]) else None
+    return pd.DataFrame([*rows, _bar("joint", 0.0, end, "whole", whisker=ends)])
+
+
+def _bar(  # noqa: PLR0913 - one keyword a part of the bar
+    step: str, start: float, end: float, kind: str, *, label: str | None = None, whisker: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    low, high = whisker or (None, None)
+    return {
+        "step": step.replace("_", " "),
+        "from": start,
+        "to": end,
+        "kind": kind,
+        "label": label or f"{end:.1f} %",
+        "top": max(start, end, high or 0.0),
+        "low": low,
+        "high": high,
+    }

@@ -1,0 +1,154 @@
+"""What the parts of the page are made of: plain rows of words and numbers for the template."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from deltastack.composition import compound, modules_needed, published_gap
+from deltastack.report import cellwise, words
+from deltastack.report.ceilings import ceilings
+from deltastack.report.figures.pairs import sure
+from deltastack.report.nulls import nulls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deltastack.composition import PublishedCase
+    from deltastack.report.cells import Factorial
+    from deltastack.report.claims import Finding
+    from deltastack.report.results import Results
+
+MODULES = 12
+HALVED, FIFTH = -0.5, -0.2
+
+
+def totals(results: Results) -> list[dict[str, Any]]:
+    """One row a bench, basis and resource: joint, then each formula with gap and verdict; losses first."""
+    spoken, found = words.spoken(results), []
+    for f in results.found:
+        rows = {r["formula"]: r for r in words.rows_of(results, f)}
+        found.append(_head(f) | {"evidence": f.evidence, "spoken": f in spoken, "joint": rows.pop("joint"), "formulas": rows})
+    return sorted(found, key=lambda r: r["joint"]["delta"])
+
+
+def _head(f: Factorial) -> dict[str, Any]:
+    """Where a row stands, and of which resource it speaks."""
+    return {"where": f"{f.bench}, {f.basis}".replace("_", " "), "resource": words.RESOURCE[f.resource]}
+
+
+def shares(results: Results) -> list[dict[str, Any]]:
+    """Every layer's Δ by bench, basis and resource: losses first; ``spoken`` marks the headline resources."""
+    spoken = words.spoken(results)
+    found = [
+        _head(f)
+        | {
+            "layer": s.layer.replace("_", " "),
+            "evidence": f.evidence,
+            "spoken": f in spoken,
+            "alone": s.alone,
+            "averaged": s.averaged,
+            "last_in": s.last_in,
+            "shapley": s.shapley,
+            "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
+        }
+        for f in results.found
+        for s in results.shares(f)
+    ]
+    return sorted(found, key=lambda r: r["alone"].value)
+
+
+def formula_errors(results: Results) -> list[dict[str, Any]]:
+    """Each formula's error over all cells with two or more layers, by factorial."""
+    spoken, confidence = words.spoken(results), results.stack.confidence
+    return [
+        _head(f) | {"spoken": f in spoken, "cells": len(cellwise.several(f)), "errors": cellwise.errors(f, confidence)}
+        for f in results.found
+        if cellwise.several(f)
+    ]
+
+
+def breakers(results: Results) -> list[str]:
+    """One sentence a spoken factorial: which pair breaks the product, or that none surely does."""
+    return [_breaker(results, f) for f in words.spoken(results) if len(f.layers) > 1]
+
+
+def _breaker(results: Results, f: Factorial) -> str:
+    where = f"{words.RESOURCE[f.resource]}, {f.bench} bench {f.basis}".replace("_", " ")
+    sure_ones = [p for p in results.pairs(f) if sure(p)]
+    if not sure_ones:
+        return f"{where}: no pair of layers surely breaks the product."
+    p = sure_ones[0]
+    does = "save less together than the product says" if p.interaction.value > 0 else "save more together than the product says"
+    ends = f" [{p.interaction.low:+.3f}, {p.interaction.high:+.3f}]" if p.interaction.low is not None else ""
+    adjusted = f", Holm p {p.p_holm:.2g}" if p.p_holm is not None else ""
+    return f"{where}: {p.first} and {p.second} {does} (log interaction {p.interaction.value:+.3f}{ends}{adjusted}).".replace(
+        "_", " "
+    )
+
+
+def amdahl(results: Results) -> list[dict[str, Any]]:
+    """What each layer touches and at most saves, of the headline resource of every bench and basis."""
+    return [
+        _head(f)
+        | {
+            "layer": c.layer.replace("_", " "),
+            "touches": ", ".join(c.touches) or "nothing",
+            "ceiling": words.percent(c.ceiling).lstrip("+"),
+            "saves": words.interval(c.saves),
+        }
+        for f in words.spoken(results)
+        for c in ceilings(f, results.shares(f))
+    ]
+
+
+def null_factors(results: Results) -> list[dict[str, Any]]:
+    """How many intervals of factors that do nothing claim an effect, by measured factorial."""
+    found = []
+    for f in words.spoken(results):
+        tests = nulls(results.joint[f.bench], f, results.stack.confidence)
+        if tests:
+            loud = [f"{t.factor}{' x ' + t.layer if t.layer else ''}" for t in tests if t.false]
+            found.append({"where": f"{f.bench}, {words.RESOURCE[f.resource]}", "tests": len(tests), "false": loud})
+    return found
+
+
+def one_percent(results: Results) -> list[str]:
+    """The "1 % a module" reading: what the stack is worth in such modules, and what twelve of them give."""
+    worth = {
+        f"The joint saving of {words.RESOURCE[a.resource]} ({words.percent(a.joint.value)}) is worth {a.modules} modules that "
+        "take 1 % off all that is left."
+        for a in results.answers()
+        if a.modules is not None
+    }
+    disjoint = (
+        f"{MODULES} gains of 1 % in {MODULES} disjoint equal parts total 1 % of the whole; the {compound(0.01, MODULES):.2%} of "
+        "the source paper would need each of them to act on all of it."
+    )
+    half, fifth = modules_needed(HALVED, -0.01), modules_needed(FIFTH, -0.01)
+    needed = f"Halving a resource takes {half} such modules, a fifth off takes {fifth}."
+    return [*sorted(worth), disjoint, needed]
+
+
+def published(cases: Sequence[PublishedCase], tolerance: float) -> dict[str, Any]:
+    """Published pairs: rows, and a sentence where the same pair composes for one resource and not for another."""
+    rows: list[dict[str, Any]] = [{"case": c, "gap": published_gap(c)} for c in cases]
+    for r in rows:
+        r["holds"] = abs(r["gap"].gap) <= tolerance
+    by_pair: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for r in rows:
+        by_pair.setdefault(tuple(sorted(r["case"].singles)), []).append(r)
+    said = [_both_ways(pair, mine) for pair, mine in by_pair.items() if len({r["holds"] for r in mine}) > 1]
+    return {"rows": rows, "sentences": said}
+
+
+def _both_ways(pair: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+    does = ", ".join(r["case"].resource for r in rows if r["holds"])
+    fails = ", ".join(r["case"].resource for r in rows if not r["holds"])
+    return f"The same pair ({' + '.join(pair)}) composes for {does} and not for {fails}: a formula that held once proves nothing."
+
+
+def verdicts(findings: Sequence[Finding]) -> str:
+    """Counts of verdicts in words."""
+    counts = Counter(str(f.verdict) for f in findings)
+    return ", ".join(f"{n} {v}" for v, n in counts.most_common())
