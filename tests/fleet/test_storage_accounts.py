@@ -136,7 +136,7 @@ def test_a_package_changes_energy_and_price() -> None:
     rates = [amount(r.usage, Component.FFN, Resource.COST_USD) for r in (run, BASE)]
 
     assert rates[0] / rates[1] == pytest.approx(1 - 0.3 * VALUES.prices.silicon_share)
-    moved = bench.charges.packaging.dram_bytes(BASE.result, BASE.account.tables)
+    moved = bench.charges.packaging.dram_bytes(BASE.result, BASE.account.tables, SERVED)
     for component, moved_bytes in moved.items():
         saved = amount(BASE.usage, component, Resource.ENERGY_J) - amount(run.usage, component, Resource.ENERGY_J)
         assert saved * 400 == pytest.approx(8 * moved_bytes * 3.9e-12 * 0.25)

@@ -1,6 +1,6 @@
 """Energy of the bits of accelerator memory, and of bits between dies: what another package changes of them.
 
-    weight bytes = steps (decoder weights without the embedding table)        each step reads them once
+    weight bytes = steps (decoder weights without the embedding table)       each step reads them once, whatever its batch
     kv bytes     = (decode context + prefill prefix + tokens written) kv bytes a token
     energy_j(c)  = 8 bytes(c) (dram_j_per_bit (dram_energy_factor - 1) + crossing_share link_j_per_bit)
                  + link_energy_j_per_token tokens      in other
@@ -14,12 +14,11 @@ Source: physics/links. Assumes: the encoder and activations are not counted, so 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
+from deltastack.fleet.effects import weights
 from deltastack.fleet.effects.recompute import kv_bytes
-from deltastack.fleet.operators.shapes import decoder, shapes
 from deltastack.fleet.physics.links import BITS
 from deltastack.model import Component
 
@@ -28,32 +27,32 @@ if TYPE_CHECKING:
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.simulator import Result
 
-_TABLE = "model.embed_tokens"
 
+def step_bytes(tables: OperatorTables, deployment: Deployment) -> dict[Component, float]:
+    """Weight bytes that one step of one accelerator of a replica reads, by component; embeddings are looked up, not read.
 
-def weight_shares(model: str) -> dict[Component, float]:
-    """Share of the decoder's weight bytes that a step reads, by component; the embedding table is looked up, not read.
+    Where feed-forward has accelerators of its own, a replica's step makes its share of their reads.
 
     Raises:
         UnknownNameError: No shapes of the model.
     """
-    s = shapes(model)
-    sizes = {name: math.prod(shape) for name, shape in decoder(s).items()}
-    head = sizes["model.embed_tokens" if s.tied_embeddings else "lm_head"]
-    attention = sum(n for name, n in sizes.items() if ".self_attn." in name or ".input_layernorm" in name)
-    ffn = sum(n for name, n in sizes.items() if ".mlp." in name or ".post_attention_layernorm" in name)
-    every = sum(n for name, n in sizes.items()) + (head if s.tied_embeddings else 0)
-    return {Component.ATTENTION: attention / every, Component.FFN: ffn / every, Component.OTHER: head / every}
+    held = weights.by_component(tables)
+    read = {**held, Component.OTHER: held[Component.OTHER] / weights.ENDS}
+    if deployment.schedule.kind == "disaggregated":
+        read[Component.ATTENTION] += read[Component.FFN]
+        apart = weights.feed_forward_apart(tables)
+        read[Component.FFN] = apart * deployment.schedule.ffn_accelerators_per_replica
+    return read
 
 
-def dram_bytes(result: Result, tables: OperatorTables) -> dict[Component, float]:
+def dram_bytes(result: Result, tables: OperatorTables, deployment: Deployment) -> dict[Component, float]:
     """Bytes of accelerator memory that serving moved, by component, over all replicas.
 
     Raises:
         UnknownNameError: No shapes of the model.
     """
-    weights = result.steps * tables.weight_bytes * tables.tensor_parallel
-    moved = {c: weights * share for c, share in weight_shares(tables.model).items()}
+    passes = result.steps * tables.tensor_parallel
+    moved = {c: passes * read for c, read in step_bytes(tables, deployment).items()}
     tokens = result.decode_kv_token_steps + result.prefill_prefix_tokens + result.prefill_tokens + result.decode_sequence_steps
     moved[Component.ATTENTION] += tokens * kv_bytes(tables)
     return moved
@@ -75,6 +74,6 @@ def energy_j(result: Result, tables: OperatorTables, deployment: Deployment) -> 
     hops = package.link_energy_j_per_token * (result.prefill_tokens + result.decode_sequence_steps)
     if per_bit == 0 and hops == 0:
         return {}
-    found = {c: BITS * moved * per_bit for c, moved in dram_bytes(result, tables).items()}
+    found = {c: BITS * moved * per_bit for c, moved in dram_bytes(result, tables, deployment).items()}
     found[Component.OTHER] += hops
     return found

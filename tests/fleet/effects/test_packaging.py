@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet.deployment import Deployment, Packaging
+from deltastack.fleet.deployment import Deployment, Packaging, Schedule
 from deltastack.fleet.effects import packaging
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.physics import links
@@ -29,23 +29,33 @@ def deployment(package: Packaging) -> Deployment:
     return Deployment(model=QWEN.model, platform="h100_sxm", packaging=package)
 
 
-def test_shares_by_hand() -> None:
-    """36 layers of 3 x 4096 x 12,288 of FFN in 8.19e9 weights are 66 %; a head of 151,936 x 4096 is 8 %."""
-    shares = packaging.weight_shares(QWEN.model)
+def test_step_bytes_by_hand() -> None:
+    """36 layers of 3 x 4096 x 12,288 of FFN in bf16, a head of 151,936 x 4096; the embedding of the same size is not read.
 
-    assert shares[Component.FFN] == pytest.approx(36 * 3 * 4096 * 12288 / 8.19074e9, rel=1e-4)
-    assert shares[Component.OTHER] == pytest.approx(151936 * 4096 / 8.19074e9, rel=1e-4)
-    assert sum(shares.values()) == pytest.approx(1 - 151936 * 4096 / 8.19074e9, rel=1e-4)
+    Apart, attention keeps the rest of its accelerator and feed-forward is read on half an accelerator a replica.
+    """
+    found = packaging.step_bytes(QWEN, deployment(Packaging()))
+    ffn, head = 2 * 36 * 3 * 4096 * 12288, 2 * 151936 * 4096
+
+    assert found[Component.FFN] == pytest.approx(ffn, rel=1e-3)
+    assert found[Component.OTHER] == pytest.approx(head, rel=1e-3)
+    assert sum(found.values()) == pytest.approx(QWEN.weight_bytes - head)
+
+    apart = replace(QWEN, weight_bytes=QWEN.weight_bytes - found[Component.FFN])
+    schedule = Schedule(kind="disaggregated", ffn_accelerators_per_replica=0.5)
+    halved = packaging.step_bytes(apart, replace(deployment(Packaging()), schedule=schedule))
+    assert halved[Component.FFN] == pytest.approx(ffn / 2, rel=1e-3)
+    assert halved[Component.ATTENTION] == pytest.approx(found[Component.ATTENTION], rel=1e-3)
 
 
 def test_by_hand(result: Result) -> None:
     """Stacked memory that spares 1 of 3.9 pJ/bit saves 8 x 1 pJ for every byte that moved, a quarter of all of its energy."""
     package = Packaging(dram_j_per_bit=3.9e-12, dram_energy_factor=1 - 1 / 3.9)
     found = packaging.energy_j(result, QWEN, deployment(package))
-    moved = packaging.dram_bytes(result, QWEN)
+    moved = packaging.dram_bytes(result, QWEN, deployment(Packaging()))
 
     assert found == pytest.approx({c: -8e-12 * b for c, b in moved.items()})
-    weights = result.steps * QWEN.weight_bytes * sum(packaging.weight_shares(QWEN.model).values())
+    weights = result.steps * sum(packaging.step_bytes(QWEN, deployment(package)).values())
     tokens = result.decode_kv_token_steps + result.prefill_prefix_tokens + result.prefill_tokens + result.decode_sequence_steps
     assert sum(moved.values()) == pytest.approx(weights + tokens * 147456)
 
@@ -54,7 +64,9 @@ def test_crossing_dies_costs_energy(result: Result) -> None:
     """Three quarters of the bytes cross at 0.25 pJ/bit: a loss of 8 x 0.1875 pJ a byte, in every component."""
     found = packaging.energy_j(result, QWEN, deployment(Packaging(crossing_share=0.75, link_j_per_bit=0.25e-12)))
 
-    assert found == pytest.approx({c: 1.5e-12 * b for c, b in packaging.dram_bytes(result, QWEN).items()})
+    assert found == pytest.approx(
+        {c: 1.5e-12 * b for c, b in packaging.dram_bytes(result, QWEN, deployment(Packaging())).items()}
+    )
     assert min(found.values()) > 0
 
 
