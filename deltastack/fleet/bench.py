@@ -13,7 +13,7 @@ import numpy as np
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
 from deltastack.fleet.effects import arithmetic, charges, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
-from deltastack.fleet.operators import load_tables
+from deltastack.fleet.operators import tables_for
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
 
@@ -51,7 +51,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
-    tables = load_tables(deployment.model, deployment.platform, deployment.precision, deployment.tensor_parallel)
+    tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
     tables = placement.tables(tables, deployment)
     inside = memory.residents(tables, platform, deployment, values.memory)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import UnknownNameError
-from deltastack.fleet.operators import snapshot
+from deltastack.fleet.operators import roofline, snapshot
 
 if TYPE_CHECKING:
     from deltastack.fleet.operators.tables import OperatorTables
+    from deltastack.fleet.platform import Platform
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NO_ENCODER = {"a100_sxm": "the attention of visual encoders was never measured on it"}
@@ -45,6 +46,21 @@ def load_tables(model: str, platform: str, precision: str, tensor_parallel: int 
     if wanted not in known():
         raise UnknownNameError(_message(wanted))
     return snapshot.load(SNAPSHOTS / snapshot.name(*wanted))
+
+
+def tables_for(model: str, platform: Platform, precision: str, tensor_parallel: int = 1) -> OperatorTables:
+    """The measured tables of one combination; a roofline where the platform has none of any model.
+
+    Raises:
+        UnknownNameError: Neither: the message lists what there is.
+    """
+    every = known()
+    measured = any(k.platform == platform.name for k in every)
+    of_model = [k for k in every if k.model == model]
+    if measured or not of_model or (platform.name in NO_ENCODER and "-VL-" in model):
+        return load_tables(model, platform.name, precision, tensor_parallel)
+    limit = load_tables(*of_model[0]).context_limit_tokens
+    return roofline.build(model, platform, precision, tensor_parallel, context_limit_tokens=limit)
 
 
 def _message(wanted: Known) -> str:
