@@ -20,6 +20,7 @@ from cli import (
     imports,
     measure,
     output,
+    plan,
     report,
     run,
     solve,
@@ -43,6 +44,7 @@ app.command()(fleet.simulate)
 app.command()(fleet.capacity)
 app.command()(measure.measure)
 app.command()(estimate.estimate)
+app.command()(plan.plan)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)

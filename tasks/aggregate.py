@@ -34,7 +34,7 @@ def load(root: Path) -> Results:
     return compute(
         stack=stack,
         workload=json.loads((root / "data/workload.json").read_text()),
-        baseline=USAGE.read(root / "data/baseline.parquet"),
+        baseline=_baseline(root),
         deltas=_deltas(root, stack.layers),
         joint=joint,
         quality=_quality(root),
@@ -60,6 +60,16 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
     return found
+
+
+def _baseline(root: Path) -> pd.DataFrame:
+    """Usage with nothing switched, of every bench that has it."""
+    import pandas as pd
+
+    tables = [USAGE.read(root / "data/baseline.parquet")]
+    if (root / "data/baseline_testbed.parquet").is_file():
+        tables.append(USAGE.read(root / "data/baseline_testbed.parquet"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _quality(root: Path) -> pd.DataFrame | None:

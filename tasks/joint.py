@@ -32,7 +32,7 @@ def run(root: Path, bench: str) -> None:
 def _fleet(root: Path, path: Path) -> None:
     """Simulate every set of layers."""
     stack = fleet.stack(root)
-    rows, refused = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers])
+    rows, refused = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers], stack.cells)
     JOINT.write(JOINT.frame(rows), path)
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, refused)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deltastack import host
+from deltastack import host, statistics
 from deltastack.errors import CapacityError
 from deltastack.layers.workbench import Cell, Refused
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, Usage, cell_name, weakest
@@ -63,15 +63,22 @@ def delta_rows(
     return rows, refused
 
 
-def joint_rows(bench_of: Workbench, layers: Sequence[Layer]) -> tuple[list[tuple[object, ...]], list[Refused]]:
-    """Rows of JOINT for every set of layers and every draw, and the techniques that do not hold and are in none of them."""
+def joint_rows(
+    bench_of: Workbench, layers: Sequence[Layer], cells: str = "all"
+) -> tuple[list[tuple[object, ...]], list[Refused]]:
+    """Rows of JOINT for every planned set of layers and every draw, and the techniques that do not hold and are in none.
+
+    Raises:
+        ParamsError: As ``statistics.planned``.
+    """
+    places = statistics.planned([x.name for x in layers], cells)
     refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
-    jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused)]
+    jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused, places)]
     found = bench_of.usages(jobs)
     base = {draw: u for (draw, cell), u in zip(jobs, found, strict=True) if cell.name == BASE}
     rows: list[tuple[object, ...]] = []
     for at, ((draw, cell), usage) in enumerate(zip(jobs, found, strict=True)):
-        position = at % (1 << len(layers))
+        position = at % len(places)
         for basis, was, now, evidence in _matched(cell, base[draw], usage):
             rows.append(
                 (
@@ -82,9 +89,11 @@ def joint_rows(bench_of: Workbench, layers: Sequence[Layer]) -> tuple[list[tuple
     return rows, refused
 
 
-def _cells(bench_of: Workbench, layers: Sequence[Layer], draw: int, refused: Sequence[Refused]) -> Iterator[Cell]:
+def _cells(
+    bench_of: Workbench, layers: Sequence[Layer], draw: int, refused: Sequence[Refused], places: Sequence[int]
+) -> Iterator[Cell]:
     on = {x.name: _on(bench_of.chosen(x, draw), {r.technique for r in refused if r.layer == x.name}) for x in layers}
-    for mask in range(1 << len(layers)):
+    for mask in places:
         names = [x.name for i, x in enumerate(layers) if mask >> i & 1]
         yield Cell(cell_name(names), tuple(t for n in names for t in on[n]))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deltastack import statistics
-from deltastack.errors import EvidenceError, ParamsError
+from deltastack.errors import EvidenceError
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
@@ -103,29 +103,15 @@ def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
     return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
 
 
-def planned(layers: tuple[str, ...], cells: str) -> tuple[int, ...]:
-    """Places of the cells that are to be run: ``all`` of them, or the ``half`` of five layers, with the base.
-
-    Raises:
-        ParamsError: A half of another number of layers.
-    """
-    if cells == "all":
-        return tuple(range(1 << len(layers)))
-    if len(layers) != statistics.HALVED:
-        raise ParamsError(
-            f"cells: half is made for {statistics.HALVED} layers, there are {len(layers)} ({', '.join(layers)}); write cells: all"
-        )
-    return statistics.half()
-
-
 def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Absent]]:
     """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
-    A resource with a missing amount is absent with that amount's reason.
+    A resource with a missing amount is absent with that amount's reason. A block that the end of the budget cut short is
+    left out whole: what it has is no paired sample.
 
     Raises:
-        EvidenceError: A planned cell was not run in some sample, so there is no factorial.
-        ParamsError: As ``planned``.
+        EvidenceError: No block, or not every draw, has every planned cell, so there is no factorial.
+        ParamsError: As ``statistics.planned``.
     """
     found: list[Factorial] = []
     absent: list[Absent] = []
@@ -138,7 +124,7 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
             absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
-        components, amounts = _amounts(rows, layers, planned(layers, cells))
+        components, amounts = _amounts(rows, layers, statistics.planned(layers, cells))
         found.append(
             Factorial(**head, layers=layers, components=components, amounts=amounts, evidence=evidence, canonical=canonical)
         )
@@ -159,6 +145,7 @@ def _amounts(
     rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
 ) -> tuple[tuple[Component, ...], NDArray[np.float64]]:
     """Components and their amounts (2^k, C, S); a component that a cell does not have is 0 there."""
+    measured = rows["bench"].iloc[0] != str(Bench.FLEET)
     keys = rows["block"].astype("int64") * (int(rows["replicate"].max()) + 1) + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
     components = tuple(c for c in Component if c in set(rows["component"]))
@@ -170,10 +157,13 @@ def _amounts(
     np.add.at(total, (cell, component, sample), rows["amount"].to_numpy(dtype=np.float64))
     np.add.at(count, (cell, component, sample), 1)
     run = count.max(axis=1) > 0
-    _complete(run[list(wanted)], [list(where)[m] for m in wanted])
+    there = run[list(wanted)]
+    whole = there.all(axis=0)
+    if not (measured and whole.any()):
+        _complete(there, [list(where)[m] for m in wanted])
     amounts = total / np.maximum(count, 1)
-    amounts[~run.all(axis=1)] = np.nan
-    return components, amounts
+    amounts[~run[:, whole].all(axis=1)] = np.nan
+    return components, amounts[..., whole]
 
 
 def _complete(run: NDArray[np.bool_], names: list[str]) -> None:

@@ -74,7 +74,7 @@ def _runs(joint: pd.DataFrame, f: Factorial) -> tuple[NDArray[np.float64], NDArr
     keys = mine.assign(place=[f.place_of(cell_of(c)) for c in mine["cell"]])
     runs = keys.groupby(["block", "replicate", "place", "position"], sort=True)["amount"].sum().reset_index()
     runs = runs.groupby(["block", "replicate", "place"], sort=True).mean().reset_index()
-    wide = runs.pivot_table(index=["block", "replicate"], columns="place", values=["amount", "position"])
+    wide = runs.pivot_table(index=["block", "replicate"], columns="place", values=["amount", "position"]).dropna()
     position = wide["position"].to_numpy(dtype=np.float64)
     rank = position.argsort(axis=1).argsort(axis=1)
     with np.errstate(divide="ignore"):

@@ -10,7 +10,7 @@ from deltastack.statistics.equivalence import Equivalence, equivalent
 from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
 from deltastack.statistics.families import benjamini_hochberg, holm
 from deltastack.statistics.fieller import fieller
-from deltastack.statistics.fraction import HALVED, half, half_effects
+from deltastack.statistics.fraction import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
 from deltastack.statistics.jackknife import jackknife
 from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
@@ -49,6 +49,7 @@ __all__ = [
     "pair_table",
     "pairs_needed",
     "percentile",
+    "planned",
     "replicates_needed",
     "shapley",
     "verdict",

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deltastack.errors import FormulaError
+from deltastack.errors import FormulaError, ParamsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
 Array = NDArray[np.float64]
@@ -40,6 +42,23 @@ def half() -> tuple[int, ...]:
     on = np.asarray(fracfact("a b c d abcd")) > 0
     places = (on << np.arange(HALVED)).sum(axis=1)
     return (0, *sorted(int(p) for p in places))
+
+
+def planned(layers: Sequence[str], cells: str) -> tuple[int, ...]:
+    """Places of the cells that are to be run: ``all`` of them, or the ``half`` of five layers with the base.
+
+    Fewer layers (a bench may observe fewer) have at most 16 cells, and all of them are run.
+
+    Raises:
+        ParamsError: A half of more than five layers.
+    """
+    if cells == "all" or len(layers) < HALVED:
+        return tuple(range(1 << len(layers)))
+    if len(layers) > HALVED:
+        raise ParamsError(
+            f"cells: half is made for {HALVED} layers, there are {len(layers)} ({', '.join(layers)}); write cells: all"
+        )
+    return half()
 
 
 def half_effects(y: ArrayLike) -> dict[frozenset[int], Array]:

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deltastack import composition
+from deltastack import composition, statistics
 from deltastack.contracts import USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Basis, Bench, Component, Resource, cell_of
 from deltastack.report import Stack, attribution, cellwise, compute, fleet_view, history, nulls
 from deltastack.report.beside import Past
 from deltastack.report.ceilings import ceilings
-from deltastack.report.cells import Factorial, factorials, planned
+from deltastack.report.cells import Factorial, factorials
 from deltastack.report.totals import NOT_RUN, totals, values
 from tests.report.synthetic import WHOLE, joint
 
@@ -98,8 +98,20 @@ def test_a_half_that_was_cut_short_is_refused() -> None:
     frame = half(joint(FIVE))
     with pytest.raises(EvidenceError, match=r"1 of 17 cells lack runs, first 'idle'"):
         one(frame[frame.cell != "idle"].reset_index(drop=True), cells="half")
-    with pytest.raises(ParamsError, match=r"half is made for 5 layers, there are 3 \(storage, chiplet, pipeline\)"):
-        planned(NAMES[:3], "half")
+    with pytest.raises(ParamsError, match=r"half is made for 5 layers, there are 6 \(storage, .*\); write cells: all"):
+        statistics.planned((*NAMES, "pruning"), "half")
+    assert statistics.planned(NAMES[:3], "half") == tuple(range(8))
+
+
+def test_a_block_that_the_budget_cut_short_is_left_out_whole() -> None:
+    """Five measured blocks, the last without one cell: the factorial is that of the first four; draws are never left out."""
+    frame = joint(FIVE, bench=Bench.TESTBED, samples=5, sd_log=0.1)
+    cut = frame[~((frame.block == 4) & (frame.cell == "idle"))].reset_index(drop=True)
+
+    assert (one(cut).amounts == one(frame).amounts[..., :4]).all()
+    drawn = joint(FIVE, samples=5)
+    with pytest.raises(EvidenceError, match="1 of 32 cells lack runs, first 'idle'"):
+        one(drawn[~((drawn.replicate == 4) & (drawn.cell == "idle"))].reset_index(drop=True))
 
 
 def test_averaged_and_holm_by_hand() -> None:

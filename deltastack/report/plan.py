@@ -1,0 +1,86 @@
+"""What a factorial will cost and what it can tell, before anything runs.
+
+Fleet: cells x draws at the pace of the last run; a simulation has no noise, so its draws bound what the model does not know.
+Testbed: blocks = budget / (cells x seconds a run). With s the standard deviation of the log ratio of two equal runs (A/A)
+and B blocks, the least Δ that is seen with 80 % power at 5 % follows from the standard deviation of one block's estimate:
+
+    a layer alone  s        averaged over contexts  s / √(cells / 2)        interaction of a pair  s √(8 / cells)
+
+Source: ``statistics.minimum_detectable_delta``; variances of contrasts of independent cells (Jain 1991, ch. 17).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from deltastack import statistics
+
+UNKNOWN_PACE = "not known until this bench has run once"
+UNKNOWN_NOISE = "not known until an A/A measurement is there: deltastack measure --cells base,base"
+NO_NOISE = "a simulation has no noise: the same seed gives the same amounts"
+TOO_FEW = "fewer than two blocks fit into the budget: no interval at all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long one run of one cell took last time, and where that was read."""
+
+    run_s: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """One bench: what will be run, how long it takes, and the least Δ that it shows; None with its reason."""
+
+    bench: str
+    cells: int
+    samples: int | None
+    """Draws of the model (fleet), blocks of runs (testbed)."""
+    minutes: float | None
+    alone: float | None
+    averaged: float | None
+    interaction: float | None
+    """Least detectable Δ of a layer alone, averaged over contexts, and of an interaction, as fractions."""
+    reasons: tuple[str, ...]
+
+
+def fleet(*, cells: int, draws: int, pace: Pace | None) -> Forecast:
+    """The factorial that is simulated."""
+    minutes = None if pace is None else cells * draws * pace.run_s / 60
+    reasons = (NO_NOISE, f"time: {UNKNOWN_PACE}" if pace is None else f"pace: {pace.source}")
+    return Forecast(
+        bench="fleet",
+        cells=cells,
+        samples=draws,
+        minutes=minutes,
+        alone=None,
+        averaged=None,
+        interaction=None,
+        reasons=reasons,
+    )
+
+
+def testbed(*, cells: int, budget_s: float, pace: Pace | None, sd_log: float | None) -> Forecast:
+    """The factorial that is measured within ``budget_s``; ``sd_log`` is that of the log ratios of an A/A run."""
+    blocks = None if pace is None else int(budget_s / (cells * pace.run_s))
+    reasons = [f"blocks: {UNKNOWN_PACE}" if pace is None else f"pace: {pace.source}"]
+    least: tuple[float | None, ...] = (None, None, None)
+    if sd_log is None:
+        reasons.append(f"least Δ: {UNKNOWN_NOISE}")
+    elif blocks is not None and blocks < 2:  # noqa: PLR2004 - one block shows no spread
+        reasons.append(TOO_FEW)
+    elif blocks is not None:
+        spreads = (sd_log, sd_log / math.sqrt(cells / 2), sd_log * math.sqrt(8 / cells))
+        least = tuple(statistics.minimum_detectable_delta(s, blocks) for s in spreads)
+    return Forecast(
+        bench="testbed",
+        cells=cells,
+        samples=blocks,
+        minutes=budget_s / 60,
+        alone=least[0],
+        averaged=least[1],
+        interaction=least[2] if cells > 2 else None,  # noqa: PLR2004 - one layer has no pair
+        reasons=tuple(reasons),
+    )

@@ -1,0 +1,92 @@
+"""What ``deltastack plan`` knows of this checkout: parameters, the pace of the last runs, the last A/A measurement."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack import params, statistics
+from deltastack.contracts import DELTA, JOINT
+from deltastack.model import Resource
+from deltastack.report import Stack, plan
+from tasks import entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+AGAIN = "base@again"
+"""The technique under which a measured layer's table holds its A/A pair."""
+
+
+def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
+    """One forecast a bench.
+
+    Args:
+        root: The checkout.
+        cells: ``all`` or ``half``; default: params/stack.yaml.
+
+    Raises:
+        ParamsError: Parameters that do not hold.
+    """
+    from deltastack.testbed.settings import load
+
+    stack = params.load(root / "params/stack.yaml", Stack)
+    count = len(statistics.planned(stack.layers, cells or stack.cells))
+    budget = load(root).budget(stack.profile)
+    return [
+        plan.fleet(cells=count, draws=stack.layer_draws, pace=_simulated(root)),
+        plan.testbed(cells=1 << len(stack.layers), budget_s=budget.joint_s, pace=_measured(root), sd_log=_noise(root)),
+    ]
+
+
+def _simulated(root: Path) -> plan.Pace | None:
+    """Seconds a cell and draw of the last simulated factorial."""
+    receipt, table = entry.receipt(root, "joint@fleet"), root / "data/joint/fleet.parquet"
+    if not receipt.is_file() or not table.is_file():
+        return None
+    rows = JOINT.read(table)
+    runs = len(rows[["cell", "replicate"]].drop_duplicates())
+    return plan.Pace(run_s=float(json.loads(receipt.read_text())["seconds"]) / runs, source="the last joint@fleet")
+
+
+def _measured(root: Path) -> plan.Pace | None:
+    """Mean wall seconds of a session in the last measured factorial, or among the last measured layers."""
+    table = root / "data/joint/testbed.parquet"
+    if table.is_file():
+        rows = JOINT.read(table)
+        runs = _summed(rows[rows["resource"] == str(Resource.TIME_S)], ["cell", "block", "replicate"], "amount")
+        return plan.Pace(run_s=float(runs.mean()), source="the last joint@testbed") if len(runs) else None
+    tables = _layers(root)
+    if tables is None:
+        return None
+    runs = _summed(tables[tables["resource"] == str(Resource.TIME_S)], ["layer", "technique", "replicate"], "base")
+    return plan.Pace(run_s=float(runs.mean()), source="the last measured layers, base cell") if len(runs) else None
+
+
+def _noise(root: Path) -> float | None:
+    """Standard deviation of the log ratio of processor time of the A/A pairs in the last measured layers."""
+    tables = _layers(root)
+    if tables is None:
+        return None
+    pairs = tables[(tables["technique"] == AGAIN) & (tables["resource"] == str(Resource.CPU_S))]
+    was, now = (_summed(pairs, ["layer", "replicate"], c) for c in ("base", "optimized"))
+    ratios = np.log(now.to_numpy(float) / was.to_numpy(float))
+    return float(ratios.std(ddof=1)) if len(ratios) > 1 else None
+
+
+def _layers(root: Path) -> pd.DataFrame | None:
+    import pandas as pd
+
+    found = [DELTA.read(p) for p in sorted((root / "data/delta/measured").glob("*.parquet"))]
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def _summed(rows: pd.DataFrame, by: list[str], column: str) -> pd.Series[float]:
+    """Amounts over components of every run; a run that lacks a reading is left out."""
+    whole = rows.groupby(by)[column].agg(lambda x: float(x.sum()) if x.notna().all() else float("nan"))
+    found: pd.Series[float] = whole.astype(float).dropna()
+    return found

@@ -1,0 +1,70 @@
+"""What a factorial will cost: by hand, and what is not known is null with a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.main import main
+from deltastack import statistics
+from deltastack.report import plan
+from tests.report.project import ROOT, finished
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_by_hand() -> None:
+    """32 cells x 5 draws at 0.3 s are 0.8 minutes; 640 s over 32 cells of 2 s are 10 blocks, so 10 pairs."""
+    fleet = plan.fleet(cells=32, draws=5, pace=plan.Pace(run_s=0.3, source="x"))
+    assert fleet.minutes == pytest.approx(0.8)
+    assert fleet.alone is None
+
+    found = plan.testbed(cells=32, budget_s=640, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    assert found.samples == 10
+    assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1, 10))
+    assert found.averaged == pytest.approx(statistics.minimum_detectable_delta(0.1 / 4, 10))
+    assert found.interaction == pytest.approx(statistics.minimum_detectable_delta(0.1 / 2, 10))
+
+
+def test_what_is_not_known_is_null_with_its_reason() -> None:
+    """No pace, no noise, too little time: each says so; nothing is guessed."""
+    found = plan.testbed(cells=32, budget_s=640, pace=None, sd_log=None)
+    assert (found.samples, found.alone) == (None, None)
+    assert found.reasons == (f"blocks: {plan.UNKNOWN_PACE}", f"least Δ: {plan.UNKNOWN_NOISE}")
+
+    short = plan.testbed(cells=32, budget_s=64, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    assert (short.samples, short.alone) == (1, None)
+    assert plan.TOO_FEW in short.reasons
+
+
+def test_more_blocks_see_less() -> None:
+    """Twice the budget sees a smaller Δ; the averaged effect is always seen before the one alone."""
+    pace = plan.Pace(run_s=1.0, source="x")
+    least = [plan.testbed(cells=8, budget_s=b, pace=pace, sd_log=0.05) for b in (40, 80, 160)]
+
+    assert least[0].alone > least[1].alone > least[2].alone  # type: ignore[operator]
+    assert all(f.averaged < f.alone for f in least)  # type: ignore[operator]
+    assert least[0].averaged == pytest.approx(statistics.minimum_detectable_delta(0.05 / math.sqrt(4), 5))
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a checkout with a simulated factorial and no measurement: cells of both benches, one JSON value."""
+    root = finished(tmp_path / "here")
+    shutil.copy(ROOT / "params/testbed.yaml", root / "params/testbed.yaml")
+    (root / ".run/receipts").mkdir(parents=True)
+    (root / ".run/receipts/joint@fleet.json").write_text('{"seconds": 6.4}')
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["deltastack", "plan", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+
+    assert not stop.value.code
+    fleet, testbed = json.loads(capsys.readouterr().out)
+    assert (fleet["cells"], fleet["samples"], fleet["minutes"]) == (4, 8, pytest.approx(6.4 / 60))
+    assert (testbed["cells"], testbed["alone"]) == (4, None)
