@@ -1,0 +1,80 @@
+"""``deltastack simulate`` and ``capacity``: the answer's keys, and every refusal with its words and exit code."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli import main, output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOP = "--closed-loop 4 --output-tokens 20 --draws 3"
+
+
+def call(words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a command line."""
+    monkeypatch.setattr("sys.argv", ["deltastack", *words.split()])
+    return output.exit_code_of(main.app)
+
+
+def test_the_answer_of_a_closed_loop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON value with throughput, latencies, power of the accelerators alone, and usage with its ends."""
+    code = call(f"simulate {LOOP} --prompt-tokens 150 --image-tokens 900 --json", monkeypatch)
+    found = json.loads(capsys.readouterr().out)
+
+    assert code == 0
+    assert found["energy_per_token_j"] == pytest.approx(found["power_w"] / found["output_tokens_per_s"])
+    assert found["requests_per_s"] == pytest.approx(found["output_tokens_per_s"] / 20)
+    assert all(set(found[k]) == {"p50", "p90", "p99"} for k in ("ttft_s", "tpot_s", "e2e_s"))
+    assert all(r["lo"] <= r["amount"] <= r["hi"] for r in found["usage"])
+    assert {"component", "resource", "amount", "lo", "hi", "evidence"} == set(found["usage"][0])
+
+
+def test_more_patience_takes_more_requests(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The largest rate at a mean TPOT of 20 ms is below that at 40 ms."""
+    rates = []
+    for goal in (0.02, 0.04):
+        assert call(f"capacity --output-tokens 150 --ttft-p99 2 --tpot {goal} --draws 1 --json", monkeypatch) == 0
+        rates.append(json.loads(capsys.readouterr().out)["rate_per_s"])
+
+    assert 0 < rates[0] < rates[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (f"simulate {LOOP} --model x/y", 2, "no operator times for model 'x/y'; there are: Qwen/Qwen3-14B"),
+        (f"simulate {LOOP} --platform foo", 2, "no platform 'foo' in params/platforms; there are: a100_sxm"),
+        (f"simulate {LOOP} --platform a100_sxm", 2, "the attention of visual encoders was never measured on it"),
+        (f"simulate {LOOP} --model Qwen/Qwen3-VL-32B-Instruct --platform l40s", 3, "does not fit on l40s x 1"),
+        (f"simulate {LOOP} --prompt-tokens 300000", 3, "exceed the context of Qwen/Qwen3-VL-8B-Instruct of 262144"),
+        ("simulate --closed-loop 4", 2, "--closed-loop N needs --output-tokens"),
+        ("simulate --closed-loop 4 --output-tokens nofile", 2, "wanted a number or a file of lengths"),
+        ("capacity --ttft-p99 0.001 --output-tokens 20 --draws 1", 3, "no rate meets the goals: even alone, TTFT p99"),
+    ],
+)
+def test_refusals(words: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that says what was wanted, what there is, and the exit code of its kind."""
+    assert call(words, monkeypatch) == code
+    assert said in capsys.readouterr().err
+
+
+def test_lengths_of_a_file(tmp_path: Path) -> None:
+    """One a line, a CSV column and quantiles are read; a bad row is named by its line."""
+    from deltastack.errors import WorkloadError
+    from deltastack.workload import lengths
+
+    (tmp_path / "plain.txt").write_text("10\n20\n60\n")
+    (tmp_path / "column.csv").write_text("model,output_tokens\na,10\na,50\n")
+    (tmp_path / "quantiles.csv").write_text("quantile,output_tokens\n0.5,100\n0.9,300\nmean,140\n")
+    (tmp_path / "bad.txt").write_text("10\nten\n")
+
+    assert lengths.parse(str(tmp_path / "plain.txt")).seen.tolist() == [10, 20, 60]
+    assert lengths.parse(str(tmp_path / "column.csv")).mean == 30
+    assert lengths.parse(str(tmp_path / "quantiles.csv"))[1:] == (140.0, {0.5: 100.0, 0.9: 300.0})
+    with pytest.raises(WorkloadError, match=r"bad.txt line 2: wanted a length of at least 1 token, found 'ten'"):
+        lengths.parse(str(tmp_path / "bad.txt"))

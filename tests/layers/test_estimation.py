@@ -1,0 +1,59 @@
+"""Base and switched deployments side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from deltastack import layers
+from deltastack.contracts import DELTA, JOINT
+from deltastack.layers import estimation
+from deltastack.layers.workbench import Workbench
+from deltastack.model import Basis, Resource
+from tests.fakes import fake_trace
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Workbench:
+    """Four minutes of traffic, two draws."""
+    return Workbench(root=ROOT, requests=fake_trace(600, 2.5), draws=2, canonical=True)
+
+
+def test_a_layer_s_table_keeps_its_contract(bench: Workbench) -> None:
+    """Every technique and ``all`` have rows on both bases and for both draws, with one base for all of them."""
+    rows, refused = estimation.delta_rows(bench, layers.layer("idle"))
+    table = DELTA.frame(rows)
+
+    assert refused == []
+    assert set(table["technique"]) == {"encoder_sleep", "replica_sleep", "all"}
+    assert set(table["basis"]) == {Basis.AT_TRACE, Basis.AT_CAPACITY}
+    assert set(table["replicate"]) == {0, 1}
+    assert table.groupby(["basis", "replicate", "component", "resource"])["base"].nunique().max() == 1
+
+
+def test_the_factorial_repeats_the_single_cells(bench: Workbench) -> None:
+    """A layer's ``all`` and its cell in the factorial are the same run: equal to the last bit."""
+    idle, precision = layers.layer("idle"), layers.layer("instruction_set")
+    joint = JOINT.frame(estimation.joint_rows(bench, [idle, precision])[0])
+    alone = DELTA.frame(estimation.delta_rows(bench, idle)[0])
+    keys = ["basis", "replicate", "component", "resource"]
+    cell = joint[joint["cell"] == "idle"].set_index(keys)["amount"]
+    single = alone[alone["technique"] == "all"].set_index(keys)["optimized"]
+
+    assert set(joint["cell"]) == {"base", "idle", "instruction_set", "idle+instruction_set"}
+    assert cell.sort_index().equals(single.sort_index())
+
+
+def test_rows_that_change_carry_the_technique_s_evidence(bench: Workbench) -> None:
+    """Only rows that a technique changes are weakened by its parameters."""
+    found = defaultdict(set)
+    for row in estimation.delta_rows(bench, layers.layer("idle"), ["encoder_sleep"])[0]:
+        if row[6] is Resource.TIME_S:
+            found[row[7] == row[8]].add(row[9])
+
+    assert {str(e) for e in found[True]} == {"simulated"}
+    assert False not in found
