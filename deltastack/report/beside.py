@@ -21,6 +21,7 @@ class View(Params):
     """params/report.yaml: what the page is asked to show."""
 
     accelerators: int = Field(ge=1, description="size of the fleet in the yearly money, energy and carbon")
+    quality_limit: float = Field(default=-0.01, ge=-1, le=0, description="least change of accuracy that is admissible")
     history: int = Field(ge=2, le=100, description="how many earlier runs the small curves show")
 
 

@@ -1,7 +1,8 @@
 """metrics.json: the dotted names of the design, nested so that DVC, MLflow and pandas flatten them alike.
 
 ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
-``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``. The bench alone stands for its headline
+``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (its change with
+the whole stack on). The bench alone stands for its headline
 basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent; sentences and tables stand in summary.json.
 """
 
@@ -10,7 +11,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from deltastack.model import cell_name
 from deltastack.report import words
+from deltastack.report.quality import readings
 from deltastack.report.results import HEADLINE
 
 if TYPE_CHECKING:
@@ -33,8 +36,18 @@ def metrics(results: Results) -> dict[str, Any]:
             _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone)
             if share.shapley is not None:
                 _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
+    _put_quality(tree, results)
     classes = sorted({str(f.evidence) for f in results.found})
     return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
+
+
+def _put_quality(tree: dict[str, Any], results: Results) -> None:
+    """Set the change of every metric of quality in the cell of the whole stack."""
+    for bench in results.benches():
+        layers = next((f.layers for f in results.found if f.bench is bench), ())
+        for r in readings(results, bench, cell_name(layers)):
+            if r.change is not None:
+                _put(tree, [f"quality/{r.metric}"], bench, r.change)
 
 
 def _overall(results: Results) -> str:

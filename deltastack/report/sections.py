@@ -6,10 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from deltastack.composition import compound, modules_needed, published_gap
+from deltastack.model import cell_name
 from deltastack.report import cellwise, words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.figures.pairs import sure
 from deltastack.report.nulls import nulls
+from deltastack.report.quality import worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +90,7 @@ def _breaker(results: Results, f: Factorial) -> str:
 
 
 def amdahl(results: Results) -> list[dict[str, Any]]:
-    """What each layer touches and at most saves, of the headline resource of every bench and basis."""
+    """What each layer touches and at most saves, of the headline resource; simulated only, noise would touch everything."""
     return [
         _head(f)
         | {
@@ -98,8 +100,26 @@ def amdahl(results: Results) -> list[dict[str, Any]]:
             "saves": words.interval(c.saves),
         }
         for f in words.spoken(results)
+        if f.drawn
         for c in ceilings(f, results.shares(f))
     ]
+
+
+def admissible(results: Results, limit: float) -> list[str]:
+    """Whether the answers of the whole stack stay within a limit (the least change of accuracy): one sentence a bench."""
+    found = []
+    for bench in results.benches():
+        layers = next((f.layers for f in results.found if f.bench is bench), ())
+        change = worst(results, bench, cell_name(layers))
+        if change is None:
+            found.append(f"{bench}: nobody looked at the answers of the whole stack, so whether it is admissible cannot be told.")
+            continue
+        low, high = (change.value if end is None else end for end in (change.low, change.high))
+        word = "admissible" if low >= limit else "NOT ADMISSIBLE" if high < limit else "whether it is admissible cannot be told"
+        found.append(
+            f"{bench}: accuracy of the whole stack changes by {words.interval(change)}, limit {words.percent(limit)}: {word}."
+        )
+    return found
 
 
 def null_factors(results: Results) -> list[dict[str, Any]]:

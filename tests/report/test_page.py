@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ import pytest
 
 from deltastack import params
 from deltastack.composition import read_published
-from deltastack.contracts import USAGE
+from deltastack.contracts import QUALITY, USAGE
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
-from deltastack.report import Stack, compute, elsewhere, metrics, summary_lines, wording
+from deltastack.report import Stack, compute, elsewhere, metrics, sections, summary_lines, wording
 from deltastack.report.beside import Beside, Past, Swing
 from deltastack.report.claims import Claims, judge
 from deltastack.report.figures import figures
@@ -229,3 +230,22 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     assert 'id="interactions-fleet-at_capacity"' in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((0.0, -0.005, 0.005), ": admissible."),
+        ((-0.03, -0.04, -0.02), ": NOT ADMISSIBLE."),
+        ((-0.01, -0.02, 0.0), "cannot be told"),
+    ],
+)
+def test_quality_of_the_whole_stack_stands_beside_its_saving(change: tuple[float, float, float], said: str) -> None:
+    """The interval of the accuracy against the limit of one point: inside, outside, across; nobody looked is not inside."""
+    row = (Bench.FLEET, "idle+pipeline+storage", "accuracy", 100, 0.9, 0.9, *change, Evidence.PUBLISHED, None, "host", True)
+    made = replace(results(), quality=QUALITY.frame([row]))
+
+    (sentence,) = sections.admissible(made, -0.01)
+    assert said in sentence
+    assert flat(metrics(made))["quality/accuracy.fleet"] == change[0]
+    assert "nobody looked at the answers" in sections.admissible(results(), -0.01)[0]
