@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PACKAGE = "aiconfigurator-core"
-BACKEND, VERSION = "vllm", "current"
+VERSION = "current"
 PRECISIONS = {"bf16": "bfloat16", "fp8": "fp8", "nvfp4": "nvfp4"}
 SAME_MODEL = {
     "meta-llama/Llama-3.1-8B-Instruct": "meta-llama/Meta-Llama-3.1-8B",
@@ -77,6 +77,17 @@ KV_BYTES = 2
 _CODES = {"silicon": Source.SILICON, "mixed": Source.MIXED}
 
 
+class Engine(NamedTuple):
+    """Whose kernels were measured, and in how many bits keys and values are kept."""
+
+    backend: str = "vllm"
+    """``vllm``, ``trtllm`` or ``sglang``."""
+    fp8_kv: bool = False
+
+
+VLLM = Engine()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A compiled engine, its model, and where each operator stands."""
@@ -101,7 +112,7 @@ def bundled() -> tuple[str, ...]:
     return tuple(sorted(n.replace("--", "/", 1) for n in names))
 
 
-def open_engine(model: str, platform: str, precision: str, tensor_parallel: int) -> Opened:
+def open_engine(model: str, platform: str, precision: str, tensor_parallel: int, whose: Engine = VLLM) -> Opened:
     """Compile the package's engine.
 
     Raises:
@@ -119,15 +130,15 @@ def open_engine(model: str, platform: str, precision: str, tensor_parallel: int)
     from aiconfigurator_core.sdk.config_builders import build_model_config
     from aiconfigurator_core.sdk.models import get_model
 
-    quantity = PRECISIONS[precision]
+    modes = {"gemm_quant_mode": PRECISIONS[precision]} | ({"kvcache_quant_mode": "fp8"} if whose.fp8_kv else {})
     try:
-        engine = EngineHandle.compile(name, platform, BACKEND, tp_size=tensor_parallel, gemm_quant_mode=quantity)
+        engine = EngineHandle.compile(name, platform, whose.backend, tp_size=tensor_parallel, **modes)
         engine.evaluate_context_ops([2], batch_size=1, s=64, x=64)
     except Exception as error:
         raise EvidenceError(
             f"{PACKAGE} has no data for {model} in {precision} on {platform} x {tensor_parallel}: {error}"
         ) from error
-    built = get_model(name, build_model_config(tensor_parallel, 1, 1, 1, 1, quantity), BACKEND)
+    built = get_model(name, build_model_config(tensor_parallel, 1, 1, 1, 1, **modes), whose.backend)
     names = tuple(re.sub(r"^context_", "", str(op._name)) for op in built.context_ops)  # noqa: SLF001 - it has no public name
     return Opened(engine=engine, model=built, names=names)
 
@@ -154,14 +165,14 @@ def _configured(model: str) -> str:
     return name
 
 
-def build(model: str, platform: str, precision: str, tensor_parallel: int = 1) -> OperatorTables:
-    """Tabulate every component of ``model`` on ``platform``.
+def build(model: str, platform: str, precision: str, tensor_parallel: int = 1, whose: Engine = VLLM) -> OperatorTables:
+    """Tabulate every component of ``model`` on ``platform``, for ``whose`` kernels.
 
     Raises:
         UnknownNameError: As ``open_engine``.
         EvidenceError: As ``open_engine``, or an operator that this adapter does not know.
     """
-    opened = open_engine(model, platform, precision, tensor_parallel)
+    opened = open_engine(model, platform, precision, tensor_parallel, whose)
     strange = [n for n in opened.names if n not in COMPONENT_OF and n not in {CORE, LOGITS}]
     if strange:
         raise EvidenceError(f"{model} has operators that no component takes: {', '.join(strange)}")
@@ -174,7 +185,7 @@ def build(model: str, platform: str, precision: str, tensor_parallel: int = 1) -
         tensor_parallel=tensor_parallel,
         weight_bytes=float(sum(op.get_weights() for op in m.context_ops)),
         encoder_weight_bytes=float(sum(op.get_weights() for op in m.encoder_ops or ())),
-        kv_bytes_per_token=_kv_bytes(m, tensor_parallel),
+        kv_bytes_per_token=_kv_bytes(m, tensor_parallel) / (2 if whose.fp8_kv else 1),
         layers=int(m._num_layers),  # noqa: SLF001 - the package has no public name for these shapes
         hidden_size=int(m._hidden_size),  # noqa: SLF001 - as above
         context_limit_tokens=int(m._context_length),  # noqa: SLF001 - as above
@@ -182,7 +193,7 @@ def build(model: str, platform: str, precision: str, tensor_parallel: int = 1) -
         sources=sources,
         provenance={
             "tool": f"{PACKAGE} {metadata.version(PACKAGE)}",
-            "data": f"{BACKEND} {_database_version(platform)} on {platform}",
+            "data": f"{whose.backend} {_database_version(platform, whose.backend)} on {platform}",
             "licence": "Apache-2.0",
         },
     )
@@ -276,10 +287,10 @@ def _kv_bytes(model: Any, tensor_parallel: int) -> float:
     return float(2 * heads * model._head_size * model._num_layers * KV_BYTES)  # noqa: SLF001 - as above
 
 
-def _database_version(platform: str) -> str:
+def _database_version(platform: str, backend: str) -> str:
     from aiconfigurator_core.sdk.perf_database import get_database
 
-    found = get_database(platform, BACKEND, VERSION)
+    found = get_database(platform, backend, VERSION)
     if found is None:
-        raise EvidenceError(f"{PACKAGE} has no '{VERSION}' {BACKEND} data for {platform}")
+        raise EvidenceError(f"{PACKAGE} has no '{VERSION}' {backend} data for {platform}")
     return str(found.version)

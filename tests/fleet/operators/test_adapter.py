@@ -78,8 +78,8 @@ def test_the_encoder_is_the_packages_own(opened: adapter.Opened) -> None:
     from aiconfigurator_core.sdk.perf_database import get_database
 
     runtime = RuntimeConfig(batch_size=1, isl=16, osl=2, image_height=736, image_width=1280, num_images_per_request=1)
-    phase = get_backend(adapter.BACKEND)._run_encoder_phase(
-        opened.model, get_database(PLATFORM, adapter.BACKEND, adapter.VERSION), runtime, 1
+    phase = get_backend(adapter.VLLM.backend)._run_encoder_phase(
+        opened.model, get_database(PLATFORM, adapter.VLLM.backend, adapter.VERSION), runtime, 1
     )
     t = load_tables(MODEL, PLATFORM, "bf16")
 
@@ -140,3 +140,21 @@ def test_every_operator_has_a_component(opened: adapter.Opened) -> None:
     rest = {opened.names.index(adapter.CORE), opened.names.index(adapter.LOGITS)}
 
     assert sorted([*taken, *rest]) == list(range(len(opened.names)))
+
+
+def test_other_engines_have_other_kernels(opened: adapter.Opened) -> None:
+    """TensorRT-LLM's feed-forward at 64 tokens is not vLLM's, and keys and values of 8 bits are read faster."""
+    theirs = adapter.open_engine("Qwen/Qwen3-32B", PLATFORM, "fp8", 1, adapter.Engine(backend="trtllm", fp8_kv=True))
+    wide = adapter.open_engine("Qwen/Qwen3-32B", PLATFORM, "fp8", 1, adapter.Engine(backend="trtllm"))
+    ours = adapter.open_engine("Qwen/Qwen3-32B", PLATFORM, "fp8", 1)
+
+    ffn = [
+        milliseconds(o.engine.evaluate_context_ops(o.indices(Component.FFN), batch_size=1, s=64, x=64)) for o in (theirs, ours)
+    ]
+    core = [
+        milliseconds(o.engine.evaluate_generation_ops([o.names.index(adapter.CORE)], batch_size=64, s=4096))
+        for o in (theirs, wide)
+    ]
+    assert theirs.names == opened.names
+    assert ffn[0] != pytest.approx(ffn[1], rel=1e-3)
+    assert core[0] < 0.8 * core[1]
