@@ -13,12 +13,15 @@ from tasks import outbox
 from tasks.outcome import age
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tasks.outcome import Done
 
 FORMULAS = ("independent", "weighted", "by_component", "pairwise")
+BASES = {"fleet": "fleet, at capacity", "fleet_at_trace": "fleet, at its trace", "testbed": "testbed, a session"}
+"""The bench and basis behind a name in metrics.json."""
+MOST_LOST = -10.0
 LARGEST_PICTURE_BYTES = 140_000
 """Base64 adds a third; Prefect's page is slow with artifacts over 200 kB."""
 
@@ -46,13 +49,31 @@ def show_results(root: Path) -> None:
 
 
 def markdown(root: Path) -> str:
-    """The headline table, the waterfall as an embedded picture if there is one, and where the whole report lies."""
-    parts = ["# deltastack", "```", *summary.lines(root), "```", *_totals(root)]
+    """The headline, the table of totals, the waterfall as an embedded picture if there is one, and where the report lies."""
+    parts = ["# deltastack", *_prose(summary.lines(root)), *_totals(root)]
     for picture in sorted((root / "reports").glob("**/waterfall*.png")):
         content = picture.read_bytes()
         if len(content) <= LARGEST_PICTURE_BYTES:
-            parts += ["", f"![{picture.stem}](data:image/png;base64,{base64.b64encode(content).decode()})"]
+            words = picture.stem.replace("_", " ").replace("-", ", ")
+            data = base64.b64encode(content).decode()
+            parts += ["", f"**{words}**", "", f"![{words}](data:image/png;base64,{data})"]
     return "\n".join([*parts, "", "The whole report: `reports/report.html`", ""])
+
+
+def _prose(lines: list[str]) -> list[str]:
+    """Paragraphs, and a bullet for each indented line: a block of code would not wrap.
+
+    >>> _prose(["a saves 5 %", "  idle    loses 1 %", "target b: reached"])
+    ['', 'a saves 5 %', '', '- **idle** loses 1 %', '', 'target b: reached']
+    """
+    found: list[str] = []
+    for line in lines:
+        indented = line.startswith(" ")
+        if not (indented and found and found[-1].startswith("- ")):
+            found.append("")
+        name, _, rest = line.strip().partition(" ")
+        found.append(f"- **{name}** {rest.strip()}" if indented else line)
+    return found
 
 
 def _totals(root: Path) -> list[str]:
@@ -61,19 +82,38 @@ def _totals(root: Path) -> list[str]:
     gaps = tree.get("gap", {})
     there = {name for resources in gaps.values() for found in resources.values() for name in found}
     formulas = [f for f in FORMULAS if f in there]
-    head = ["bench", "resource", "joint saving", *(f"gap of {f}" for f in formulas)]
+    head = ["bench", "resource", "joint saving", *(f"gap of {f.replace('_', ' ')} in points" for f in formulas)]
     rows = ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for bench, resources in tree.get("delta_total", {}).items():
         for resource, found in resources.items():
             gap = gaps.get(bench, {}).get(resource, {})
-            cells = [_percent(found, "joint"), *(_percent(gap, f) for f in formulas)]
-            rows.append(f"| {bench} | {resource} | {' | '.join(cells)} |")
+            cells = [_reading(found, "joint", _saving), *(_reading(gap, f, _points) for f in formulas)]
+            rows.append(f"| {BASES.get(bench, bench)} | {resource} | {' | '.join(cells)} |")
     return rows if len(rows) > 3 else []  # noqa: PLR2004 - a blank line and the two lines of the head
 
 
-def _percent(found: Mapping[str, float], name: str) -> str:
+def _reading(found: Mapping[str, float], name: str, say: Callable[[float], str]) -> str:
+    """A number in the words of ``say``, with its interval if it has one."""
     if name not in found:
         return "not known"
     ends = (found.get(f"{name}.lo"), found.get(f"{name}.hi"))
-    interval = f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends[0] is not None and ends[1] is not None else ""
-    return f"{100 * found[name]:.1f} %{interval}"
+    interval = f" [{say(ends[0])}, {say(ends[1])}]" if ends[0] is not None and ends[1] is not None else ""
+    return f"{say(found[name])}{interval}"
+
+
+def _saving(value: float) -> str:
+    """A saving; where more than eleven times as much is used, a percentage says less than the factor.
+
+    >>> _saving(0.125), _saving(-0.5), _saving(-1241.5), _saving(-1e-9)
+    ('12.5 %', '-50.0 %', '1,242.5x used', '0.0 %')
+    """
+    return f"{1 - value:,.1f}x used" if value < MOST_LOST else f"{round(100 * value, 1) + 0:.1f} %"
+
+
+def _points(value: float) -> str:
+    """A gap in percentage points, signed.
+
+    >>> _points(0.0808), _points(-0.02), _points(-1e-9), _points(492.289)
+    ('+8.1', '-2.0', '0.0', '+49,228.9')
+    """
+    return f"{100 * value:+,.1f}" if round(100 * value, 1) else "0.0"
