@@ -31,9 +31,10 @@ def run(root: Path, layer: str) -> None:
     cells = observation.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
     measured = measure(at, testbed.effort(p, stack.profile, joint=False), log.info)
-    rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical)
+    against = observation.against(cells)
+    rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
     folder = root / "data" / "delta" / "measured"
-    subject = {c: f"{layer}/{c}" for c in cells if c != "base"}
+    subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(observation.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
     testbed.write_quality(path, at, measured, subject=subject, questions=p.trained.held_out)
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")

@@ -3,13 +3,14 @@
 techniques:
   NAME:
     on: true                # part of the layer's `all`
+    on_testbed: true        # the same for the testbed's `all`, where it differs: as `on` if left out
     why: in a few words     # why a competent team has it on, or off
     params: {wake_s: {value: 0.4, low: 0.1, high: 6, source: ..., date: ..., evidence: published}, policy: timeout}
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
@@ -42,10 +43,22 @@ class OnFleet(Generic[P]):
         return None
 
 
+class OnTestbed(Generic[P]):
+    """A technique that makes no sense on the fleet."""
+
+    __slots__ = ()
+
+    def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
+        """Nothing to rewrite: the fleet has no such cell."""
+        del deployment, p
+        return None
+
+
 class Choice(Params):
     """One technique in the file: whether it is part of ``all``, why, and its values, ranges drawn."""
 
     on: bool
+    on_testbed: bool | None = None
     why: str = Field(min_length=1)
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,15 +78,21 @@ class Chosen:
     on: bool
     evidence: Evidence
     """The weakest evidence among its ranged values; ``simulated`` if none is ranged."""
+    on_testbed: bool = False
 
     @property
     def name(self) -> str:
         """The technique's name."""
         return str(self.technique.name)
 
+    @property
+    def on_fleet(self) -> bool:
+        """Whether it has a meaning on the fleet; one without has no rows there."""
+        return not isinstance(self.technique, OnTestbed)
+
     def control(self) -> Chosen:
         """The same technique where Δ must be exactly 0."""
-        return Chosen(technique=self.technique, params=self.technique.control(self.params), on=self.on, evidence=self.evidence)
+        return replace(self, params=self.technique.control(self.params))
 
 
 def chosen(
@@ -102,6 +121,7 @@ def chosen(
             technique=t,
             params=params.parse(choices[t.name].params | dict((override or {}).get(t.name, {})), t.params, f"{where}: {t.name}"),
             on=choices[t.name].on,
+            on_testbed=choices[t.name].on if choices[t.name].on_testbed is None else bool(choices[t.name].on_testbed),
             evidence=weakest(
                 [Evidence.SIMULATED, *(e for n, e in drawn.evidence.items() if n.startswith(f"techniques.{t.name}."))]
             ),

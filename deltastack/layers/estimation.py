@@ -25,7 +25,7 @@ BASE = "base"
 
 def valid(bench_of: Workbench, layer: Layer) -> tuple[tuple[str, ...], list[Refused]]:
     """The techniques of a layer that hold alone with their central values, and those that do not."""
-    techniques = bench_of.chosen(layer)
+    techniques = [t for t in bench_of.chosen(layer) if t.on_fleet]
     found = bench_of.usages([(0, Cell(t.name, (t,))) for t in techniques])
     refused = [Refused(layer.name, t.name, u) for t, u in zip(techniques, found, strict=True) if isinstance(u, str)]
     return tuple(t.name for t in techniques if t.name not in {r.technique for r in refused}), refused
@@ -45,7 +45,7 @@ def delta_rows(
     jobs: list[tuple[int, Cell]] = []
     for draw in range(bench_of.draws):
         techniques = bench_of.chosen(layer, draw, override)
-        wanted = [t for t in techniques if names is None or t.name in names]
+        wanted = [t for t in techniques if t.on_fleet and (names is None or t.name in names)]
         jobs += [(draw, Cell(BASE, ())), *((draw, Cell(t.name, (t,))) for t in wanted)]
     found = dict(zip([(d, c.name) for d, c in jobs], bench_of.usages(jobs), strict=True))
     refused = _refused(layer, jobs, found)

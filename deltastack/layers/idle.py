@@ -25,11 +25,16 @@ from pydantic import Field
 
 from deltastack.fleet.deployment import Autoscaling
 from deltastack.fleet.effects.sleep import break_even_s
-from deltastack.layers.base import OnFleet
+from deltastack.layers.base import OnFleet, OnTestbed
 from deltastack.model import Layer, Params
+from deltastack.testbed import switches
+from deltastack.testbed.switches.settings import NEVER_S, EncoderUnload, Nothing
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from deltastack.fleet.deployment import Deployment
+    from deltastack.testbed.engine import Engine
 
 Policy = Literal["always_on", "timeout", "randomised", "oracle"]
 
@@ -129,4 +134,36 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
         return p.model_copy(update={"policy": "fixed"})
 
 
-IDLE = Layer(name="idle", techniques=(EncoderSleep(), ReplicaSleep()))
+@dataclass(frozen=True, slots=True)
+class EncoderSkip(OnTestbed[Nothing]):
+    """Text-only requests never touch the encoder. On the fleet every deployment does so."""
+
+    name: str = "encoder_skip"
+    params: type[Nothing] = Nothing
+
+    def switch(self, engine: Engine, p: Nothing) -> AbstractContextManager[None] | None:
+        """No encoder for text."""
+        return switches.on(self.name, engine, p)
+
+    def control(self, p: Nothing) -> Nothing:
+        """The same: the engine skips the encoder already, so that nothing changes."""
+        return p
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderUnloading(OnTestbed[EncoderUnload]):
+    """The encoder's memory is released after a timeout. On the fleet its memory costs next to nothing while it idles."""
+
+    name: str = "encoder_unload"
+    params: type[EncoderUnload] = EncoderUnload
+
+    def switch(self, engine: Engine, p: EncoderUnload) -> AbstractContextManager[None] | None:
+        """Sleep after the timeout, wake for the next image."""
+        return switches.on(self.name, engine, p)
+
+    def control(self, p: EncoderUnload) -> EncoderUnload:
+        """A timeout that no gap exceeds."""
+        return p.model_copy(update={"timeout_s": NEVER_S})
+
+
+IDLE = Layer(name="idle", techniques=(EncoderSleep(), ReplicaSleep(), EncoderSkip(), EncoderUnloading()))

@@ -8,7 +8,7 @@ No published instruction set has a "sparse GEMM" or "approximate softmax" mnemon
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from deltastack.errors import OutOfValidityError
 from deltastack.fleet.effects.arithmetic import sparsity
 from deltastack.fleet.operators import Known, known
 from deltastack.model import Layer, Params
+from deltastack.testbed import switches
+from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.testbed.engine import Engine
 
-AS_SERVED = "as_served"
+AS_SERVED: Literal["as_served"] = "as_served"
 
 
 class LowPrecisionParams(Params):
     """Which operator times are read."""
 
     precision: str
+    testbed: settings.LowPrecision = settings.LowPrecision(number="as_served")
 
 
 class LowPrecision:
@@ -58,13 +61,12 @@ class LowPrecision:
         return replace(deployment, precision=p.precision).noted(self.name, words)
 
     def switch(self, engine: Engine, p: LowPrecisionParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: its processor has no such arithmetic."""
-        del engine, p
-        return None
+        """8 bits, or 16, in every linear layer of the served model."""
+        return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: LowPrecisionParams) -> LowPrecisionParams:
         """The precision that is served already."""
-        return p.model_copy(update={"precision": AS_SERVED})
+        return p.model_copy(update={"precision": AS_SERVED, "testbed": settings.LowPrecision(number=AS_SERVED)})
 
 
 class SparseGemmParams(Params):
@@ -76,6 +78,7 @@ class SparseGemmParams(Params):
     compute_efficiency: float = Field(gt=0, le=1)
     peak_share: float = Field(gt=0, le=1)
     bandwidth_share: float = Field(gt=0, le=1)
+    testbed: settings.SparseGemm = settings.SparseGemm(density=1)
 
 
 class SparseGemm:
@@ -90,7 +93,7 @@ class SparseGemm:
         Raises:
             OutOfValidityError: More kept than there are, or a precision of unknown width.
         """
-        arithmetic = replace(deployment.arithmetic, **p.model_dump())
+        arithmetic = replace(deployment.arithmetic, **p.model_dump(exclude={"testbed"}))
         ratio = sparsity(arithmetic, deployment.precision).byte_ratio
         words = (
             f"{p.kept}:{p.group} weights in {ratio:.4g} of their bytes; one-shot 2:4 was published to take MMLU from 0.667 to "
@@ -101,13 +104,12 @@ class SparseGemm:
         return replace(deployment, arithmetic=arithmetic).noted(self.name, words)
 
     def switch(self, engine: Engine, p: SparseGemmParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: its processor has no such arithmetic."""
-        del engine, p
-        return None
+        """Pruned blocks in the decoder's feed-forward layers."""
+        return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: SparseGemmParams) -> SparseGemmParams:
         """Density 1: every weight kept."""
-        return p.model_copy(update={"kept": p.group})
+        return p.model_copy(update={"kept": p.group, "testbed": settings.SparseGemm(density=1)})
 
 
 class SoftmaxApproxParams(Params):
@@ -115,6 +117,7 @@ class SoftmaxApproxParams(Params):
 
     saving: float = Field(ge=0, le=1)
     overlap: float = Field(ge=0, le=1)
+    testbed: settings.SoftmaxApprox = settings.SoftmaxApprox(degree=None)
 
 
 class SoftmaxApprox:
@@ -130,13 +133,12 @@ class SoftmaxApprox:
         return replace(deployment, arithmetic=changed).noted(self.name, words)
 
     def switch(self, engine: Engine, p: SoftmaxApproxParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: its processor has no such arithmetic."""
-        del engine, p
-        return None
+        """A polynomial in place of the exponential, in every attention."""
+        return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: SoftmaxApproxParams) -> SoftmaxApproxParams:
         """All exponentials hidden."""
-        return p.model_copy(update={"overlap": 1.0})
+        return p.model_copy(update={"overlap": 1.0, "testbed": settings.SoftmaxApprox(degree=None)})
 
 
 INSTRUCTION_SET = Layer(name="instruction_set", techniques=(LowPrecision(), SparseGemm(), SoftmaxApprox()))

@@ -1,7 +1,7 @@
 """Layers as cells of the testbed: which switches are on in each.
 
-In one layer's experiment: ``base``, every technique that has a switch, and ``all`` (those that params switch on). In the
-factorial: every set of layers, each with its ``all``.
+In one layer's experiment: ``base``, every technique that has a switch, ``all`` (those that params switch on), and the other
+baselines that a technique is held against, as ``@NAME``. In the factorial: every set of layers, each with its ``all``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import cell_name
+from deltastack.testbed import switches
+from deltastack.testbed.switches.declared import DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from deltastack.testbed.engine import Engine
 
 ALL = "all"
+OTHER = "@"
+"""Begins the name of another baseline's cell."""
 
 
 def switched(engine: Engine, technique: Technique[Any], params: Params) -> AbstractContextManager[None] | None:
@@ -35,18 +39,40 @@ def switch(one: Chosen) -> Switch:
     return partial(switched, technique=one.technique, params=one.params)
 
 
+def baseline(name: str) -> Switch:
+    """Another baseline as a picklable switch."""
+    return partial(_baseline, name=name)
+
+
+def _baseline(engine: Engine, name: str) -> AbstractContextManager[None]:
+    return switches.baseline(name, engine)
+
+
 def of_layer(chosen: Sequence[Chosen], with_switch: frozenset[str]) -> Cells:
     """Cells of one layer's experiment; ``with_switch`` are the techniques that have a meaning on the testbed."""
     here = [one for one in chosen if one.name in with_switch]
     cells: dict[str, tuple[Switch, ...]] = {"base": ()} | {one.name: (switch(one),) for one in here}
-    together = tuple(switch(one) for one in here if one.on)
-    return cells | ({ALL: together} if together else {})
+    together = tuple(switch(one) for one in here if one.on_testbed)
+    others = {OTHER + other: (baseline(other),) for one in here for other in _against(one.name)}
+    return cells | ({ALL: together} if together else {}) | others
+
+
+def against(cells: Cells) -> dict[str, tuple[str, str]]:
+    """``TECHNIQUE@BASELINE`` to the cells of baseline and technique, for every other baseline in ``cells``."""
+    names = [c for c in cells if c not in {"base", ALL} and not c.startswith(OTHER)]
+    return {
+        f"{name}{OTHER}{other}": (OTHER + other, name) for name in names for other in _against(name) if OTHER + other in cells
+    }
+
+
+def _against(technique: str) -> tuple[str, ...]:
+    return tuple(DECLARED[technique].against) if technique in DECLARED else ()
 
 
 def of_stack(chosen: Mapping[str, Sequence[Chosen]], with_switch: Mapping[str, frozenset[str]]) -> Cells:
     """Cells of the factorial: every set of the layers of ``chosen`` that have something to switch on here."""
     on = {
-        name: tuple(switch(one) for one in techniques if one.on and one.name in with_switch[name])
+        name: tuple(switch(one) for one in techniques if one.on_testbed and one.name in with_switch[name])
         for name, techniques in chosen.items()
     }
     layers = [name for name, switches in on.items() if switches]

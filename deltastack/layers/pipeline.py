@@ -19,10 +19,15 @@ from deltastack.fleet.operators import load_tables
 from deltastack.fleet.physics.disaggregation import Stations, rate_per_s, simulated_rate_per_s
 from deltastack.layers.base import OnFleet
 from deltastack.model import Layer, Params
+from deltastack.testbed import switches
+from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
+    from deltastack.testbed.engine import Engine
 
 SEED = 20260102
 PASSES = 20_000
@@ -38,6 +43,7 @@ class AttentionFfnParams(Params):
     hop_s: float = Field(ge=0)
     link_bytes_per_s: float = Field(gt=0)
     variation: float = Field(ge=0)
+    testbed: settings.Lanes = settings.Lanes(lanes=1, micro_batches=1)
 
 
 class Split(NamedTuple):
@@ -98,7 +104,7 @@ def _efficiency(loop: Loop, sequences: float, core_s: float, parts: int, variati
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionFfn(OnFleet[AttentionFfnParams]):
+class AttentionFfn:
     """Attention and feed-forward on accelerators of their own, the split searched (disaggregation)."""
 
     name: str = "attention_ffn"
@@ -130,9 +136,13 @@ class AttentionFfn(OnFleet[AttentionFfnParams]):
         )
         return replace(deployment, replicas=best.attention, schedule=best.schedule).noted(self.name, words)
 
+    def switch(self, engine: Engine, p: AttentionFfnParams) -> AbstractContextManager[None] | None:
+        """Attention and feed-forward in lanes of their own: cores for accelerators."""
+        return switches.on(self.name, engine, p.testbed)
+
     def control(self, p: AttentionFfnParams) -> AttentionFfnParams:
         """One pool."""
-        return p.model_copy(update={"pools": 1})
+        return p.model_copy(update={"pools": 1, "testbed": settings.Lanes(lanes=1, micro_batches=1)})
 
 
 class EncoderPoolParams(Params):

@@ -14,7 +14,7 @@ from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from deltastack.testbed.ledger import Entry
 
@@ -59,26 +59,27 @@ def _instructions(entry: Entry) -> dict[Key, Amount]:
     return {(Component.OTHER, Resource.INSTRUCTIONS): Amount(reading.value, reading.reason)}
 
 
-def delta_rows(entries: Iterable[Entry], layer: str, *, host: str, canonical: bool) -> list[Row]:
+def delta_rows(
+    entries: Iterable[Entry], layer: str, *, host: str, canonical: bool, against: Mapping[str, tuple[str, str]] | None = None
+) -> list[Row]:
     """Rows of DELTA: each cell against the base run of its own block; ``replicate`` numbers blocks over all starts.
 
-    A component that one of the two never entered spent nothing there: its amount is 0, which was observed.
+    ``against`` has further rows: a name to the cells of another baseline and of what is held against it. Other baselines
+    (``@NAME``) have no rows of their own. A component that one of the two never entered spent nothing there: its amount is
+    0, which was observed.
     """
     runs = [e for e in entries if e.slot.kind is Kind.RUN]
     blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
-    number = {b: n for n, b in enumerate(blocks)}
-    base = {(e.slot.start, e.slot.block): amounts(e) for e in runs if e.slot.cell == "base"}
+    found = {(e.slot.start, e.slot.block, e.slot.cell): amounts(e) for e in runs}
+    alone = {c: ("base", c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != "base" and not c.startswith("@")}
     rows: list[Row] = []
-    for e in runs:
-        block = (e.slot.start, e.slot.block)
-        if e.slot.cell == "base" or block not in base:
-            continue
-        technique = AGAIN if plain(e.slot.cell) == "base" else e.slot.cell
-        head = (layer, technique, Bench.TESTBED, Basis.PER_SESSION, number[block])
-        rows += [
-            (*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical)
-            for c, r, pair, reason in _paired(base[block], amounts(e))
-        ]
+    for number, block in enumerate(blocks):
+        for name, (base, cell) in (alone | dict(against or {})).items():
+            if (*block, base) in found and (*block, cell) in found:
+                technique = AGAIN if plain(name) == "base" else name
+                head = (layer, technique, Bench.TESTBED, Basis.PER_SESSION, number)
+                pairs = _paired(found[*block, base], found[*block, cell])
+                rows += [(*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical) for c, r, pair, reason in pairs]
     return rows
 
 

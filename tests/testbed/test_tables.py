@@ -66,7 +66,7 @@ def test_a_small_experiment_through_every_contract(tmp_path: Path) -> None:
     """
     cells = {"base": (), "blank": (blank_images,), "never": (refused,)}
     setup = Setup(root=tmp_path, settings=chosen(), text_share=0.5, cells=cells)
-    effort = measuring.Effort(starts=1, budget_s=0.01, block_pairs=1, half_width=0.001, seed=1)
+    effort = measuring.Effort(starts=1, budget_s=60, block_pairs=1, half_width=0.001, seed=1)
     said: list[str] = []
 
     measured = measuring.measure(setup, effort, said.append)

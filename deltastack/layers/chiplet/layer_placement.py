@@ -12,6 +12,8 @@ from deltastack.fleet.effects import placement
 from deltastack.fleet.operators.shapes import BF16_BYTES, shapes
 from deltastack.fleet.physics import links
 from deltastack.model import Params
+from deltastack.testbed import switches
+from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,6 +30,7 @@ class LayerPlacementParams(Params):
     hop_s: float = Field(ge=0)
     link_bytes_per_s: float = Field(gt=0)
     link_j_per_bit: float = Field(ge=0)
+    testbed: settings.Lanes = settings.Lanes(lanes=1, micro_batches=1)
 
 
 class LayerPlacement:
@@ -55,10 +58,9 @@ class LayerPlacement:
         return replace(deployment, placement=placed, packaging=package).noted(self.name, words)
 
     def switch(self, engine: Engine, p: LayerPlacementParams) -> AbstractContextManager[None] | None:
-        """Not on this bench."""
-        del engine, p
-        return None
+        """Decoder layers in lanes: an analogue, with cores for dies."""
+        return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: LayerPlacementParams) -> LayerPlacementParams:
         """All layers on one die, the batch whole."""
-        return p.model_copy(update={"dies": 1, "micro_batches": 1})
+        return p.model_copy(update={"dies": 1, "micro_batches": 1, "testbed": settings.Lanes(lanes=1, micro_batches=1)})

@@ -9,7 +9,8 @@ from __future__ import annotations
 from deltastack.layers.storage.block_alignment import BlockAlignment
 from deltastack.layers.storage.kv_tier import KeyValueTier
 from deltastack.layers.storage.memory_pool import MemoryPool
+from deltastack.layers.storage.shared_weights import SharedWeights
 from deltastack.layers.storage.zns import Zns
 from deltastack.model import Layer
 
-STORAGE = Layer(name="storage", techniques=(Zns(), BlockAlignment(), MemoryPool(), KeyValueTier()))
+STORAGE = Layer(name="storage", techniques=(Zns(), BlockAlignment(), MemoryPool(), KeyValueTier(), SharedWeights()))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.effects import flash
 from deltastack.model import Params
+from deltastack.testbed import switches
+from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -20,6 +22,7 @@ class BlockAlignmentParams(Params):
     """Whether the file is laid out anew."""
 
     aligned: bool
+    testbed: settings.BlockAlignment = settings.BlockAlignment(alignment_byte=None)
 
 
 class BlockAlignment:
@@ -47,10 +50,9 @@ class BlockAlignment:
         return replace(deployment, storage=aligned).noted(self.name, words)
 
     def switch(self, engine: Engine, p: BlockAlignmentParams) -> AbstractContextManager[None] | None:
-        """Not switched on a running engine: the file has to be laid out before it is loaded."""
-        del engine, p
-        return None
+        """Sessions load from an aligned file, past the page cache."""
+        return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: BlockAlignmentParams) -> BlockAlignmentParams:
         """The file as it is."""
-        return p.model_copy(update={"aligned": False})
+        return p.model_copy(update={"aligned": False, "testbed": settings.BlockAlignment(alignment_byte=None)})
