@@ -1,4 +1,4 @@
-"""Results by name: a folder, a git revision through DVC's cache, an MLflow run; and names that are none of these."""
+"""Results by name: a folder, a git revision through DVC's cache; and names that are none of these (MLflow: test_tracking)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from cli.main import main
-from deltastack.errors import EvidenceError, TrackingError, UnknownNameError
+from deltastack.errors import EvidenceError, UnknownNameError
 from deltastack.model import Component
-from flows import sides, tracking
-from tasks import outbox
+from flows import sides
 from tests.report.project import LAYERS, finished
 
 if TYPE_CHECKING:
@@ -73,24 +72,6 @@ def test_what_cannot_be_found_says_so(tmp_path: Path) -> None:
     git(root, "commit", "-q", "-m", "no lock")
     with pytest.raises(EvidenceError, match=r"HEAD has no dvc\.lock"):
         sides.side(root, "HEAD", tmp_path / "scratch")
-
-
-@pytest.mark.slow
-def test_a_published_run_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was published to MLflow is compared with this checkout: the same results do not differ."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    root = finished(tmp_path / "here")
-    (root / "reports").mkdir()
-    (root / "reports/metrics.json").write_text(json.dumps({"canonical": True}))
-    (root / "data/workload.parquet").write_bytes(b"")
-    outbox.put(root)
-    (root / ".run/outbox" / f"{outbox.key(root)}/data/workload.parquet").unlink()
-    (run_id,) = tracking.deliver(root)
-
-    found = sides.side(root, run_id, tmp_path / "scratch")
-    assert found.results.total.equals(sides.side(root, str(root), tmp_path).results.total)  # type: ignore[union-attr]
-    with pytest.raises(TrackingError, match="gave no run 0000"):
-        sides.side(root, "0" * 32, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize(("layers", "said"), [(LAYERS, (0, "no difference resolved")), (WORSE, (1, "worse"))])

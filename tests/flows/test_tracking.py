@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from deltastack.errors import TrackingError
-from flows import tracking
+from flows import sides, tracking
 from tasks import outbox
+from tests.report.project import finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +198,22 @@ def test_two_processes_that_drain_at_once_deliver_once(project: Path) -> None:
     assert not outbox.pending(project)
     assert len(runs(project)) == 4
     assert len({tags[tracking.KEY] for _, _, tags in runs(project)}) == 4
+
+
+def test_a_published_run_comes_back(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was published to MLflow is compared with this checkout: the same results do not differ."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = finished(tmp_path / "here")
+    shutil.copytree(database / ".run", root / ".run")
+    shutil.copyfile(database / "mlflow.db", root / "mlflow.db")
+    (root / "reports").mkdir()
+    (root / "reports/metrics.json").write_text(json.dumps({"canonical": True}))
+    (root / "data/workload.parquet").write_bytes(b"")
+    outbox.put(root)
+    (root / ".run/outbox" / f"{outbox.key(root)}/data/workload.parquet").unlink()
+    (run_id,) = tracking.deliver(root)
+
+    found = sides.side(root, run_id, tmp_path / "scratch")
+    assert found.results.total.equals(sides.side(root, str(root), tmp_path).results.total)  # type: ignore[union-attr]
+    with pytest.raises(TrackingError, match="gave no run 0000"):
+        sides.side(root, "0" * 32, tmp_path / "scratch")
