@@ -1,0 +1,73 @@
+"""Every set of layers, switched on and off a hundred times in one process: nothing drifts."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+import pytest
+
+from deltastack.layers import LAYERS, base, observation
+from deltastack.testbed import bench
+from tests.testbed import tiny
+from tests.testbed.switches.test_conformance import same
+
+if TYPE_CHECKING:
+    from deltastack.testbed.session import Outcome
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+ROOT = Path(__file__).parents[3]
+TIMES = int(os.environ.get("DELTASTACK_DRIFT_SESSIONS", "3"))
+"""Sessions of every cell; every cell is entered and left a hundred times whatever this is."""
+
+
+class Held(NamedTuple):
+    """What the process holds."""
+
+    threads: int
+    system_threads: int
+    files: int
+    resident_byte: int
+    objects: int
+
+
+def held() -> Held:
+    """Now, after a collection."""
+    gc.collect()
+    process = psutil.Process()
+    return Held(
+        threading.active_count(), process.num_threads(), process.num_fds(), process.memory_info().rss, len(gc.get_objects())
+    )
+
+
+def test_nothing_drifts(tmp_path: Path) -> None:
+    """32 cells, each entered and left 100 times, with sessions in between: outputs, threads, files, memory and objects stay."""
+    engine = tiny.engine("llava", tmp_path)
+    batches = tiny.session(engine, new_tokens=2)[:2]
+    chosen = {name: base.chosen(ROOT, layer) for name, layer in LAYERS.items()}
+    able = {name: observation.with_switch(engine, some, entered=True) for name, some in chosen.items()}
+    cells = observation.of_stack(chosen, able)
+    serving = repr(engine.serving)
+    first: dict[str, Outcome] = {}
+    before = held()
+
+    for turn in range(100):
+        for name, switches in cells.items():
+            with bench.entered(engine, switches):
+                if turn < TIMES:
+                    outcome = engine.run(batches)
+                    assert same(first.setdefault(name, outcome), outcome), (name, turn)
+        if turn == 0:
+            before = held()
+    after = held()
+
+    assert len(cells) == 32
+    assert repr(engine.serving) == serving
+    assert same(first["base"], engine.run(batches))
+    assert after[:3] == before[:3]
+    assert after.resident_byte - before.resident_byte < 8e6
+    assert after.objects - before.objects < 300
