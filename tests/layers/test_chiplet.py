@@ -11,6 +11,7 @@ import pytest
 
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet import bench, platform, settings
+from deltastack.fleet.physics import packaging
 from deltastack.fleet.physics.packaging import Bonding
 from deltastack.layers import base, layer
 from deltastack.model import Basis, Resource
@@ -132,6 +133,17 @@ def test_memory_on_logic_saves_the_interface(interface: float, share: float) -> 
 
     assert 1 - base.rewritten(SERVED, [one]).packaging.dram_energy_factor == pytest.approx(share, abs=0.005)
     assert 0.05 * share < saved(BASE[Basis.AT_TRACE], found, Resource.ENERGY_J) < 0.15 * share
+
+
+def test_memory_on_logic_by_hand() -> None:
+    """The processor's price moves by what stacking moves of logic with memory, over the price of the processor alone."""
+    one = technique("memory_on_logic")
+    process = one.params.process()  # type: ignore[attr-defined]
+    on_top, beside = (packaging.with_memory_usd(814.0, 5, 250.0, process, stacked=s) for s in (True, False))
+    alone = packaging.package_usd(814.0, 1, Bonding.INTERPOSER, process)
+
+    assert base.rewritten(SERVED, [one]).packaging.capital_factor == pytest.approx(1 - (beside - on_top) / alone)
+    assert on_top < beside
 
 
 def test_refusals() -> None:

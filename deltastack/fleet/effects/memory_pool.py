@@ -7,6 +7,8 @@
 s is observed: keys and values of each replica over time in the simulation, as the demand that its host memory follows
 (physics/pooling: quantile of the sum against sum of quantiles, block bootstrap, correlation estimated, never assumed 0).
 
+A replica alone has nobody to share with: s is 0 and the switches are paid, a loss.
+
 Source: Li et al., Pond, ASPLOS 2023, for what a pool saves (7 % of DRAM cost); this project for the rest.
 Assumes: host memory in use follows the keys and values in use; a pool saves money and memory, never accelerator memory.
 """
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.platform import Platform
 
-LEAST_REPLICAS = 2
-
 
 class Pool(NamedTuple):
     """What pooling makes of the host memory of a deployment, and the demand that it rests on."""
@@ -37,16 +37,16 @@ class Pool(NamedTuple):
     low: float
     high: float
     """95 % block-bootstrap interval of ``saving``."""
-    correlation: float
-    """Between the demands of replicas that share a pool."""
+    correlation: float | None
+    """Between the demands of replicas that share a pool; None where fewer than two vary."""
     memory_factor: float
     cost_factor: float
 
     def words(self) -> str:
         """What was observed, in words."""
+        together = "of no two that vary" if self.correlation is None else f"correlation of {self.correlation:.2f}"
         return (
-            f"pooling saves {self.saving:.1%} of the pooled capacity ({self.low:.1%} to {self.high:.1%}) at a demand correlation "
-            f"of {self.correlation:.2f}"
+            f"pooling saves {self.saving:.1%} of the pooled capacity ({self.low:.1%} to {self.high:.1%}) at a demand {together}"
         )
 
 
@@ -54,29 +54,22 @@ def observe(demand: NDArray[np.float64], deployment: Deployment) -> Pool | None:
     """The pool of ``deployment`` under ``demand`` (G replicas, T instants) [any unit]; None where nothing is pooled.
 
     Raises:
-        OutOfValidityError: Fewer than two replicas, or demand that is never there or never varies.
+        OutOfValidityError: No replica ever needs memory.
     """
     memory = deployment.memory
     if memory.pooled_share == 0:
         return None
-    replicas = demand.shape[0]
-    if min(replicas, memory.pool_hosts) < LEAST_REPLICAS:
-        raise OutOfValidityError(
-            f"a pool needs at least {LEAST_REPLICAS} replicas; there are {replicas}, and at most {memory.pool_hosts} share one"
-        )
-    groups = np.array_split(demand, -(-replicas // memory.pool_hosts))
-    parts = [pooling.pooled(group) for group in groups]
+    groups = np.array_split(demand, -(-demand.shape[0] // max(memory.pool_hosts, 1)))
     apart = np.array([np.quantile(group, 0.99, axis=1).sum() for group in groups])
-    weight = apart / apart.sum()
-    saving, low, high, correlated = (
-        float(weight @ np.array(column))
-        for column in zip(*((p.saving, p.low, p.high, p.correlation) for p in parts), strict=True)
-    )
+    parts = [pooling.pooled(group) for group, needed in zip(groups, apart, strict=True) if needed > 0 or apart.sum() == 0]
+    weight = apart[apart > 0] / apart.sum()
+    saving, low, high = (float(weight @ [getattr(p, k) for p in parts]) for k in ("saving", "low", "high"))
+    known = [p.correlation for p in parts if p.correlation is not None]
     return Pool(
         saving=saving,
         low=low,
         high=high,
-        correlation=correlated,
+        correlation=float(np.mean(known)) if known else None,
         memory_factor=1 - memory.pooled_share * saving,
         cost_factor=1 - memory.pooled_share * (saving - memory.pool_overhead_share),
     )

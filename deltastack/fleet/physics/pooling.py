@@ -40,7 +40,8 @@ class Pooled:
     saving: float
     low: float
     high: float
-    correlation: float
+    correlation: float | None
+    """None where fewer than two hosts' demands vary, so that there is none."""
     hosts: int
 
 
@@ -75,7 +76,7 @@ def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, 
         saving=saving(demand, quantile=quantile),
         low=float(low),
         high=float(high),
-        correlation=correlation(demand),
+        correlation=correlation(demand) if _correlated(demand) else None,
         hosts=demand.shape[0],
     )
 
@@ -93,7 +94,7 @@ def correlation(demand_bytes: ArrayLike) -> float:
         return 1.0
     spread = demand.std(axis=1)
     cross = spread.sum() ** 2 - (spread**2).sum()
-    if cross <= 0:
+    if not _correlated(demand):
         raise OutOfValidityError("demand does not vary in time: its correlation is undefined")
     return float((demand.sum(axis=0).var() - (spread**2).sum()) / cross)
 
@@ -155,6 +156,11 @@ def break_even_bytes_per_s(kv_bytes_per_token: float, prefill_s_per_token: float
     if prefill_s_per_token <= 0:
         raise OutOfValidityError(f"prefill takes time, found {prefill_s_per_token} s a token")
     return kv_bytes_per_token / prefill_s_per_token
+
+
+def _correlated(demand: NDArray[np.float64]) -> bool:
+    """Whether a correlation is defined: a single host, or at least two whose demands vary."""
+    return demand.shape[0] == 1 or int(np.count_nonzero(np.ptp(demand, axis=1))) > 1
 
 
 def _demand(demand_bytes: ArrayLike) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import KvTier
 from deltastack.fleet.effects import recompute
-from deltastack.fleet.operators import load_tables
+from deltastack.fleet.operators import Known, known, load_tables
 from deltastack.model import Params
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class KeyValueTier:
 
         Raises:
             OutOfValidityError: The medium is not there.
-            UnknownNameError: No operator times of the model, which say what computing takes.
         """
         on_flash = p.medium == "flash"
         size = deployment.storage.drive_bytes if on_flash else deployment.memory.host_bytes_per_replica
@@ -79,11 +78,17 @@ class KeyValueTier:
 
 
 def _words(deployment: Deployment, p: KvTierParams, bandwidth: float) -> str:
-    tables = load_tables(deployment.model, deployment.platform, deployment.precision, deployment.tensor_parallel)
-    least = recompute.break_even_bytes_per_s(tables, PREFIX_TOKENS)
-    pays = "pays" if bandwidth > least else "does not pay"
     return (
-        f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; restoring {PREFIX_TOKENS} tokens is quicker than computing them "
-        f"above {least / 1e9:.1f} GB/s, so it {pays}; {p.hit_share:.0%} of requests find {p.covered_share:.0%} of their prompt "
-        f"(assumed)"
+        f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; {_break_even(deployment, bandwidth)}; {p.hit_share:.0%} of "
+        f"requests find {p.covered_share:.0%} of their prompt (assumed)"
     )
+
+
+def _break_even(deployment: Deployment, bandwidth: float) -> str:
+    """Whether restoring pays at ``bandwidth`` [B/s], where measured operator times say what computing takes."""
+    key = Known(deployment.model, deployment.platform, deployment.precision, deployment.tensor_parallel)
+    if key not in known():
+        return "each prefix is weighed when it is served, by the roofline"
+    least = recompute.break_even_bytes_per_s(load_tables(*key), PREFIX_TOKENS)
+    pays = "pays" if bandwidth > least else "does not pay"
+    return f"restoring {PREFIX_TOKENS} tokens is quicker than computing them above {least / 1e9:.1f} GB/s, so it {pays}"

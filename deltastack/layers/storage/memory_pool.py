@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.testbed.engine import Engine
 
-LEAST_REPLICAS = 2
-
 
 class MemoryPoolParams(Params):
     """The pool and its bus."""
@@ -39,18 +37,14 @@ class MemoryPool:
     params = MemoryPoolParams
 
     def rewrite(self, deployment: Deployment, p: MemoryPoolParams) -> Deployment:
-        """The deployment with a pool; what it saves is observed from the replicas' demand when it serves.
+        """The deployment with a pool; what it saves is observed when it serves, and is nothing for a replica alone.
 
         Raises:
-            OutOfValidityError: No host memory, or fewer than two replicas to share it.
+            OutOfValidityError: No host memory.
         """
         memory = deployment.memory
         if not memory.host_bytes_per_replica:
             raise OutOfValidityError("a pool needs host memory: deployment.host_bytes_per_replica is 0 in params/fleet.yaml")
-        if min(deployment.replicas, p.hosts) < LEAST_REPLICAS:
-            raise OutOfValidityError(
-                f"a pool needs two replicas that share it; there are {deployment.replicas}, {p.hosts} may share"
-            )
         bandwidth = {"gen5": p.gen5_bytes_per_s, "gen6": p.gen6_bytes_per_s}[p.generation]
         pooled = replace(
             memory,

@@ -71,6 +71,31 @@ def test_the_spill_guard() -> None:
 
 
 def test_one_replica_has_nobody_to_share_with() -> None:
-    """The message says how many there are."""
-    with pytest.raises(OutOfValidityError, match="there are 1"):
-        memory_pool.observe(np.ones((1, 9)), deployment(POOL))
+    """A replica alone saves exactly 0 and pays its switch: cost factor 1 + a quarter of 10 %."""
+    found = memory_pool.observe(np.random.default_rng(1).lognormal(size=(1, 90)), deployment(POOL))
+
+    assert found is not None
+    assert (found.saving, found.memory_factor) == (0.0, 1.0)
+    assert found.cost_factor == pytest.approx(1.025)
+
+
+def test_a_replica_that_sleeps_leaves_no_correlation() -> None:
+    """One demand that varies beside one of 0: nothing is shared, so nothing saved, and no correlation is claimed."""
+    demand = np.vstack([np.random.default_rng(2).lognormal(size=90), np.zeros(90)])
+    found = memory_pool.observe(demand, deployment(POOL))
+
+    assert found is not None
+    assert found.saving == pytest.approx(0.0, abs=1e-12)
+    assert found.correlation is None
+    assert "of no two that vary" in found.words()
+
+
+def test_pools_that_nobody_needs_do_not_count() -> None:
+    """Pools of two, the second asleep: the saving is that of the first, 40 %."""
+    demand = np.array([[10.0, 2.0] * 50, [2.0, 10.0] * 50, [0.0] * 100, [0.0] * 100])
+    found = memory_pool.observe(demand, deployment(replace(POOL, pool_hosts=2)))
+
+    assert found is not None
+    assert found.saving == pytest.approx(0.4)
+    with pytest.raises(OutOfValidityError, match="nothing to pool"):
+        memory_pool.observe(np.zeros((2, 9)), deployment(POOL))
