@@ -1,0 +1,29 @@
+"""Stage ``sensitivity``: which parameter a layer's saving hangs on, as data/sensitivity/LAYER.json for the report's tornado."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from deltastack import layers
+from deltastack.contracts import atomic
+from deltastack.layers import sensitivity
+from tasks import entry, fleet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(root: Path, layer: str) -> None:
+    """Write the swings of ``layer``; a quick run writes none."""
+    at = fleet.workbench(root)
+    at = replace(at, requests=sensitivity.window(at.requests), draws=1)
+    found = sensitivity.swings(at, layers.layer(layer)) if at.canonical else []
+    with atomic(root / "data" / "sensitivity" / f"{layer}.json") as part:
+        rows = [one._asdict() for one in found]
+        part.write_text(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    entry.main("sensitivity", run)
