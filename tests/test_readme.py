@@ -53,7 +53,10 @@ def test_the_tree_is_the_house() -> None:
     assert len(tree) <= 20
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:docs|params|tests|deltastack|tasks|scripts)/[\w/.-]*)`", README))))
+PATHS = sorted(set(re.findall(r"`((?:docs|params|tests|deltastack|tasks|scripts)/[\w/.-]*)`", README)))
+
+
+@pytest.mark.parametrize("name", [p for p in PATHS if "NAME" not in p])
 def test_a_named_path_exists(name: str) -> None:
     """A path in backquotes is there (a decision record may be named by its number)."""
     assert (ROOT / name).exists() or list((ROOT / name).parent.glob(f"{(ROOT / name).name}*"))

@@ -16,7 +16,7 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     Raises:
         KeyError: Not a summary.json of ours.
     """
-    lines = [*said["headline"], *said["beside"]]
+    lines = [*said["headline"], *said.get("beside", ())]  # absent in results that wait since an older version
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
     layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(r["delta"] for r in said["table"] if r["layer"] == n))

@@ -103,7 +103,7 @@ def test_a_run_carries_everything(project: Path) -> None:
     assert parent.data.tags["canonical"] == "false"
     assert "the stack saves" in parent.data.tags["mlflow.note.content"]
     assert parent.info.status == "FINISHED"
-    assert {a.path for a in here.list_artifacts(run_id)} == {"data", "reports"}
+    assert {a.path for a in here.list_artifacts(run_id)} == {"data", "params", "reports"}
     assert parent.inputs.dataset_inputs[0].dataset.name == "workload"
     assert json.loads(parent.inputs.dataset_inputs[0].dataset.profile) == {"num_rows": 3}
     assert child["layer"] == "idle"
