@@ -10,9 +10,11 @@ from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
 from deltastack.report import Results, Stack, compute, metrics, wording
+from deltastack.report.baseline import with_measured
 from tasks import entry, outbox, pages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -34,7 +36,7 @@ def load(root: Path) -> Results:
     return compute(
         stack=stack,
         workload=json.loads((root / "data/workload.json").read_text()),
-        baseline=_baseline(root),
+        baseline=_baseline(root, joint),
         deltas=_deltas(root, stack.layers),
         joint=joint,
         quality=_quality(root),
@@ -52,6 +54,12 @@ def run(root: Path) -> None:
     outbox.put(root)
 
 
+def _baseline(root: Path, joint: Mapping[Bench, pd.DataFrame]) -> pd.DataFrame:
+    """Usage with nothing switched: simulated, and measured where the factorial was."""
+    simulated = USAGE.read(root / "data/baseline.parquet")
+    return USAGE.check(with_measured(simulated, joint[Bench.TESTBED])) if Bench.TESTBED in joint else simulated
+
+
 def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     found = {}
     for layer in layers:
@@ -60,16 +68,6 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
     return found
-
-
-def _baseline(root: Path) -> pd.DataFrame:
-    """Usage with nothing switched, of every bench that has it."""
-    import pandas as pd
-
-    tables = [USAGE.read(root / "data/baseline.parquet")]
-    if (root / "data/baseline_testbed.parquet").is_file():
-        tables.append(USAGE.read(root / "data/baseline_testbed.parquet"))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _quality(root: Path) -> pd.DataFrame | None:

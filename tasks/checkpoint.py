@@ -42,13 +42,13 @@ def train(root: Path) -> None:
     shipped.write(training.train(p.trained, log.info), p.trained, folder)
     known, before = shipped.check(root, p), shipped.card(shipped.FOLDER)
     _tell(known)
-    if known["sha256"] == before.get("sha256"):
+    if not before:
+        log.info("no model ships with the package yet: nothing to compare with")
+    elif known["sha256"] == before["sha256"]:
         log.info("the same bytes as the shipped file (sha256 %s)", known["sha256"][:12])
     else:
-        differ = [f"{k}: {before.get('trained_on', {}).get(k)} there, {v} here" for k, v in known["trained_on"].items()]
-        differ = [
-            d for d, (k, v) in zip(differ, known["trained_on"].items(), strict=True) if before.get("trained_on", {}).get(k) != v
-        ]
+        there, here = before["trained_on"], known["trained_on"]
+        differ = [f"{k}: {there.get(k)} there, {here[k]} here" for k in here if there.get(k) != here[k]]
         log.info("other bytes than the shipped file; hosts differ in: %s", "; ".join(differ) or "nothing that is recorded")
 
 

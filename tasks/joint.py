@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from deltastack import layers
-from deltastack.contracts import JOINT, USAGE
+from deltastack.contracts import JOINT
 from deltastack.errors import UnknownNameError
 from deltastack.layers import estimation, observation
 from deltastack.model import Bench
@@ -51,8 +51,6 @@ def _testbed(root: Path, path: Path) -> None:
     quality = root / "data" / "quality" / "joint" / "testbed.parquet"
     subject = {c: c for c in cells if c != "base"}
     testbed.write_quality(quality, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
-    usage = tables.usage_rows(measured.entries, host=measured.host, canonical=stack.canonical)
-    USAGE.write(USAGE.frame(usage), root / "data" / "baseline_testbed.parquet")
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     testbed.tell(path.with_suffix(".json"), measured, {"layers": list(stack.layers)})
     measured.finish()

@@ -77,6 +77,8 @@ class Experiment:
 def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
     """Run what the ledger does not hold yet, and tell progress through ``say``, one line a start.
 
+    However small the budget is, one pair of blocks is run: a measurement without any run says nothing.
+
     Raises:
         StageError: A process start ended with an error; what it wrote before stays.
     """
@@ -88,7 +90,7 @@ def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
         share_s = (stop.budget_s - (time.perf_counter() - began_s)) / (plan.starts - start)
         if not experiment.missing(start):
             continue
-        if share_s <= 0:
+        if share_s <= 0 and experiment.ledger().entries():
             return Stopped.BUDGET
         say(f"start {start + 1} of {plan.starts}: {len(plan.cells)} cells, at most {share_s:.0f} s")
         _run_start(experiment, start, share_s)

@@ -14,7 +14,7 @@ from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from deltastack.testbed.ledger import Entry
 
@@ -102,13 +102,3 @@ def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[
         head = (e.slot.cell, Bench.TESTBED, Basis.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
         rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
     return rows
-
-
-def usage_rows(entries: Sequence[Entry], *, host: str, canonical: bool) -> list[Row]:
-    """Rows of USAGE from the base cell's runs; ``replicate`` numbers them in the order they ran."""
-    runs = [e for e in entries if e.slot.kind is Kind.RUN and e.slot.cell == "base"]
-    return [
-        (Bench.TESTBED, Basis.PER_SESSION, n, c, r, a.value, Evidence.MEASURED, a.reason, host, canonical)
-        for n, e in enumerate(runs)
-        for (c, r), a in amounts(e).items()
-    ]

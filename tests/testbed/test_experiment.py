@@ -139,3 +139,14 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
 
     with pytest.raises(EvidenceError, match="already"):
         ledger.add(entry("base", 0, 2.0))
+
+
+def test_the_smallest_budget_still_gives_a_pair(tmp_path: Path) -> None:
+    """A budget that is spent before the first start runs one pair of blocks of one start, and says that time was short."""
+    asked = experiment(tmp_path, budget_s=0.0)
+
+    stopped = execute(asked, silent)
+    runs = [e.slot for e in asked.ledger().entries() if e.slot.kind is Kind.RUN]
+
+    assert stopped is Stopped.BUDGET
+    assert {(s.start, s.block) for s in runs} == {(0, 0), (0, 1)}

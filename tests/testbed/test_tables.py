@@ -8,6 +8,7 @@ import pytest
 
 from deltastack.contracts import DELTA, JOINT, QUALITY, USAGE
 from deltastack.model import Component, Resource
+from deltastack.report.baseline import with_measured
 from deltastack.testbed import assess, digits, measuring, models, requests, tables
 from deltastack.testbed.bench import Setup
 from deltastack.testbed.experiment import Stopped
@@ -73,7 +74,7 @@ def test_a_small_experiment_through_every_contract(tmp_path: Path) -> None:
     told = {"host": measured.host, "canonical": False}
     delta = DELTA.frame(tables.delta_rows(measured.entries, "idle", **told))
     joint = JOINT.frame(tables.joint_rows(measured.entries, **told))
-    usage = USAGE.frame(tables.usage_rows(measured.entries, **told))
+    usage = USAGE.check(with_measured(USAGE.empty(), joint))
 
     assert measured.stopped in {Stopped.COMPLETE, Stopped.BUDGET}
     assert measured.refused == {"never": "not applicable: llava has no such part"}
