@@ -75,6 +75,7 @@ def _quality(root: Path) -> pd.DataFrame | None:
     import pandas as pd
 
     tables = [QUALITY.read(p) for p in sorted((root / "data/quality").rglob("*.parquet"))]
+    tables = [t for t in tables if len(t)]
     return pd.concat(tables, ignore_index=True) if tables else None
 
 

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from deltastack import layers
-from deltastack.contracts import JOINT
+from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
 from deltastack.layers import estimation, observation
 from deltastack.model import Bench
@@ -34,6 +34,7 @@ def _fleet(root: Path, path: Path) -> None:
     stack = fleet.stack(root)
     rows, refused = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers], stack.cells)
     JOINT.write(JOINT.frame(rows), path)
+    QUALITY.write(QUALITY.empty(), _quality(root, Bench.FLEET))  # a simulated cell answers nothing
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, refused)
 
 
@@ -45,15 +46,20 @@ def _testbed(root: Path, path: Path) -> None:
 
     stack, p = testbed.stack(root), settings.load(root)
     techniques = testbed.chosen(root, [layers.layer(name) for name in stack.layers])
-    cells = observation.of_stack(techniques, testbed.switches(root, p, techniques, entered=True))
+    cells = observation.of_stack(techniques, testbed.switches(root, p, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
     measured = measure(at, testbed.effort(p, stack.profile, joint=True), log.info, cells=tuple(cells))
-    quality = root / "data" / "quality" / "joint" / "testbed.parquet"
     subject = {c: c for c in cells if c != "base"}
-    testbed.write_quality(quality, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
+    testbed.write_quality(
+        _quality(root, Bench.TESTBED), at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions
+    )
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     testbed.tell(path.with_suffix(".json"), measured, {"layers": list(stack.layers)})
     measured.finish()
+
+
+def _quality(root: Path, bench: Bench) -> Path:
+    return root / "data" / "quality" / "joint" / f"{bench}.parquet"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from deltastack import statistics
 from deltastack.errors import OutOfValidityError
 from deltastack.model import cell_name
 from deltastack.testbed import switches
@@ -69,14 +70,18 @@ def _against(technique: str) -> tuple[str, ...]:
     return tuple(DECLARED[technique].against) if technique in DECLARED else ()
 
 
-def of_stack(chosen: Mapping[str, Sequence[Chosen]], with_switch: Mapping[str, frozenset[str]]) -> Cells:
-    """Cells of the factorial: every set of the layers of ``chosen`` that have something to switch on here."""
+def of_stack(chosen: Mapping[str, Sequence[Chosen]], with_switch: Mapping[str, frozenset[str]], which: str = "all") -> Cells:
+    """Cells of the factorial: every set of the layers of ``chosen`` that have something to switch on here.
+
+    With ``which`` = ``half``, the sets that ``statistics.planned`` chooses.
+    """
     on = {
         name: tuple(switch(one) for one in techniques if one.on_testbed and one.name in with_switch[name])
         for name, techniques in chosen.items()
     }
     layers = [name for name, switches in on.items() if switches]
-    sets = [s for size in range(len(layers) + 1) for s in combinations(layers, size)]
+    planned = {frozenset(x for i, x in enumerate(layers) if m >> i & 1) for m in statistics.planned(layers, which)}
+    sets = [s for size in range(len(layers) + 1) for s in combinations(layers, size) if frozenset(s) in planned]
     return {cell_name(s): tuple(x for name in s for x in on[name]) for s in sets}
 
 

@@ -67,10 +67,13 @@ def train(p: Trained, say: Callable[[str], None]) -> Training:
     import torch
 
     torch.set_num_threads(1)
+    before, began_s = torch.are_deterministic_algorithms_enabled(), time.process_time()
     torch.use_deterministic_algorithms(mode=True)
-    began_s = time.process_time()
-    model = shapes.build("llava", p.shape, p.seed).train()
-    curve = [*_vision(model, p, say), *_language(model, p, say)]
+    try:
+        model = shapes.build("llava", p.shape, p.seed).train()
+        curve = [*_vision(model, p, say), *_language(model, p, say)]
+    finally:
+        torch.use_deterministic_algorithms(mode=before)
     return Training(model=model.eval(), curve=tuple(curve), cpu_s=time.process_time() - began_s)
 
 
