@@ -17,8 +17,7 @@ import numpy as np
 
 from deltastack.fleet import memory, platform, settings
 from deltastack.fleet.deployment import Deployment
-from deltastack.fleet.load import WEIGHT_BYTES
-from deltastack.fleet.operators import OperatorTables
+from deltastack.fleet.operators import OperatorTables, roofline
 from deltastack.fleet.operators import aiconfigurator as adapter
 from deltastack.fleet.simulator import Config, Requests, simulate_each, tpot_s, ttft_s
 
@@ -113,22 +112,15 @@ def tables(combination: tuple[str, str, str, int, adapter.Engine]) -> OperatorTa
 
 
 @lru_cache(maxsize=64)
-def roofline(combination: tuple[str, str, str, int, adapter.Engine]) -> OperatorTables:
-    """The same grids with max(FLOP / peak, bytes / bandwidth) at every point: no measurement in it."""
-    t, where = tables(combination), platform.load(ROOT, combination[1])
-    peak, dense, bandwidth = where.peak(t.precision), where.peak("bf16"), where.memory_bytes_per_s
-    weights = t.weight_bytes / WEIGHT_BYTES[t.precision]
-    linear_s = np.maximum(2 * weights * t.token_n / peak, t.weight_bytes / bandwidth)
-    width = 2 * t.layers * t.hidden_size / t.tensor_parallel
-    chunk, prefix = t.prefill_chunk[:, None], t.prefill_prefix
-    prompt_s = np.maximum(2 * width * chunk * (prefix + chunk / 2) / dense, t.kv_bytes_per_token * (prefix + chunk) / bandwidth)
+def rooflines(combination: tuple[str, str, str, int, adapter.Engine]) -> OperatorTables:
+    """The house's roofline of the same combination, keys and values as wide as the row's: no measurement in it."""
+    model, where, precision, parallel, engine = combination
+    plain = roofline.build(model, platform.load(ROOT, where), precision, parallel, context_limit_tokens=131_072)
+    share = 2 if engine.fp8_kv else 1
     return replace(
-        t,
-        linear_s=np.stack([0 * linear_s, linear_s, 0 * linear_s]),
-        linear_gemm_s=np.stack([0 * linear_s, linear_s, 0 * linear_s]),
-        logits_s=0 * t.logits_s,
-        prefill_attention_s=prompt_s,
-        decode_attention_s=t.kv_bytes_per_token * t.decode_batch[:, None] * t.decode_kv / bandwidth,
+        plain,
+        kv_bytes_per_token=plain.kv_bytes_per_token / share,
+        decode_attention_s=plain.decode_attention_s / share,
     )
 
 

@@ -40,7 +40,7 @@ def main() -> None:
         "deltastack": _silicon.simulated(rows, _silicon.tables, (0.0, 0.0)),
         "deltastack + host": _silicon.simulated(rows, _silicon.tables, host),
         "aiconfigurator": _silicon.theirs(rows),
-        "roofline": _silicon.simulated(rows, _silicon.roofline, (0.0, 0.0)),
+        "roofline": _silicon.simulated(rows, _silicon.rooflines, (0.0, 0.0)),
     }
     _sample(rows, excluded, guesses)
     _pairs(rows, guesses)

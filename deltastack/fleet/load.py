@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import UnknownNameError
+from deltastack.fleet.operators.roofline import WEIGHT_BYTES
 
 if TYPE_CHECKING:
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.simulator import Result
 
-WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
-"""Of one weight; nvfp4 carries an 8-bit scale for 16 values."""
 ENCODER_COMPUTE = 0.43
 """Share of the bf16 peak of a Qwen3-VL encoder on H100. Source: silicon tables, 640 x 480 to 1080p give 0.40 to 0.47."""
 

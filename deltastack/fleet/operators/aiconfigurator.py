@@ -130,7 +130,7 @@ def open_engine(model: str, platform: str, precision: str, tensor_parallel: int,
     from aiconfigurator_core.sdk.config_builders import build_model_config
     from aiconfigurator_core.sdk.models import get_model
 
-    modes = {"gemm_quant_mode": PRECISIONS[precision]} | ({"kvcache_quant_mode": "fp8"} if whose.fp8_kv else {})
+    modes: dict[str, Any] = {"gemm_quant_mode": PRECISIONS[precision]} | ({"kvcache_quant_mode": "fp8"} if whose.fp8_kv else {})
     try:
         engine = EngineHandle.compile(name, platform, whose.backend, tp_size=tensor_parallel, **modes)
         engine.evaluate_context_ops([2], batch_size=1, s=64, x=64)
