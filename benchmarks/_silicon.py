@@ -1,4 +1,4 @@
-"""The silicon sample inside aiconfigurator-core, dense models on H100 and H200: its rows, and three predictions of each.
+"""The silicon sample inside aiconfigurator-core: its dense rows, and what each predictor says of them.
 
 Protocol: a closed loop of as many clients as the row's batch, ten requests each, 8,192 tokens a step at most. vLLM and
 TensorRT-LLM chunk prompts beside decoding, SGLang runs prompts first; TensorRT-LLM reserves keys and values at admission.
@@ -27,7 +27,9 @@ NAMES = {
     "meta-llama/Llama-3.1-70B": "meta-llama/Llama-3.1-70B-Instruct",
     "meta-llama/Llama-3.1-8B-Instruct": "meta-llama/Llama-3.1-8B-Instruct",
 }
-PLATFORMS, DRAWN_ROWS, TURNOVERS, TOKEN_BUDGET = ("h100_sxm", "h200_sxm"), "2026-04-06", 10, 8192
+PLATFORMS, DRAWN_ROWS, TURNOVERS, TOKEN_BUDGET = ("h100_sxm", "h200_sxm", "b200_sxm"), "2026-04-06", 10, 8192
+HOPPER = ("h100_sxm", "h200_sxm")
+"""Absolute times are judged here; B200 rows only serve pairs (rows that differ in one thing)."""
 EXCLUDED = {
     "nvidia/Llama-3.1-8B-Instruct-FP8": "its prompts would need 76 % of the fp8 peak: prefix hits, or a load that is mislabelled",
     "fp8_block": "time to first token lies below one wave of prompts: another protocol",
@@ -50,6 +52,11 @@ class Row(NamedTuple):
     drawn: bool
     ttft_s: float
     tpot_s: float
+
+    @property
+    def judged(self) -> bool:
+        """Whether its absolute times count: on Hopper."""
+        return self.platform in HOPPER
 
     @property
     def group(self) -> tuple[str, str, str, str]:
@@ -124,9 +131,18 @@ def rooflines(combination: tuple[str, str, str, int, adapter.Engine]) -> Operato
     )
 
 
-def simulated(found: list[Row], make: Any, host: tuple[float, float]) -> list[Guess]:
-    """Our simulator's answer for every row, over the operator times that ``make`` gives."""
-    cells = [(make(row.combination), _requests(row), _config(row, make(row.combination), host)) for row in found]
+def simulated(found: list[Row], make: Any, hosts: dict[str, tuple[float, float]]) -> list[Guess]:
+    """Our simulator's answer for every row, over the operator times that ``make`` gives.
+
+    Args:
+        found: The rows.
+        make: Operator times by combination.
+        hosts: Seconds of the host, a step and a sequence and step, by engine; none for an engine that is not named.
+    """
+    cells = [
+        (make(row.combination), _requests(row), _config(row, make(row.combination), hosts.get(row.backend, (0.0, 0.0))))
+        for row in found
+    ]
     results = simulate_each(cells, lambda result: result, threads=1)
     return [
         Guess(float(ttft_s(result).mean()), float(tpot_s(result, requests).mean()))
