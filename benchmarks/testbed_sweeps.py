@@ -1,6 +1,6 @@
-"""Tables beside the layers of the testbed: reads, workers, sparse density, the link, ideal lanes.
+"""Tables beside the layers of the testbed: reads, workers, sparse density, the link, ideal lanes, two processes.
 
-    python -m benchmarks.testbed_sweeps [reads|workers|density|link|lanes ...]
+    python -m benchmarks.testbed_sweeps [reads|workers|density|link|lanes|apart ...]
 
 Prints each as a table; docs/testbed.md quotes them. One thread, files of its own in a temporary folder of this checkout.
 """
@@ -11,6 +11,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -18,8 +20,11 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from deltastack.model import Component, Resource
 from deltastack.testbed import models, requests, settings, switches
+from deltastack.testbed.serving import Rank, Ranked
 from deltastack.testbed.sweeps import density, link, reads, workers
+from deltastack.testbed.sweeps.apart import Halves
 from deltastack.testbed.switches.replay import least_micro_batches, replay
 from deltastack.testbed.switches.settings import Lanes as LaneValues
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FILE_BYTE = 512 << 20
+APART_ROUNDS = 9
 SIZES_BYTE = (4096, 8192, 16384, 65536, 262144, 1048576, 4194304)
 
 
@@ -93,12 +99,46 @@ def show_lanes(folder: Path) -> None:
     print(f"attention : feed-forward = {attention / ffn:.2f}, hop {hop_s * 1e6:.0f} us: the rule asks for {least} micro-batches")
 
 
+def show_apart(folder: Path) -> None:
+    """One core, two lanes, two processes, two free threads: wall, processor time, and what crosses the link; median of rounds."""
+    del folder
+    p = settings.load(ROOT)
+    engine = models.engine(ROOT, p)
+    batches = requests.batches(engine.host, p.session, text_share=0.5, trained=False)
+    at, values = len(engine.host.layers) // 2, LaneValues(lanes=2, micro_batches=2)
+    ways = ("one core", "two lanes", "two processes", "free threads")
+    found: dict[str, list[tuple[float, float]]] = {w: [] for w in ways}
+    last = halves = Halves(at=at)
+    for _ in range(APART_ROUNDS + 1):
+        for way in ways:
+            halves = Halves(at=at)
+            with contextlib.ExitStack() as stack:
+                if way in {"two lanes", "two processes"}:
+                    stack.enter_context(switches.on("layer_placement", engine, values))
+                if way == "two processes":
+                    stack.enter_context(engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)))
+                    last = halves
+                if way == "free threads":
+                    stack.enter_context(switches.baseline("free_lanes", engine))
+                outcome = engine.run(batches)
+            loading = outcome.amounts[Component.STORAGE]
+            wall_s, cpu_s = outcome.wall_s - loading[Resource.TIME_S], outcome.cpu_s - loading[Resource.CPU_S]
+            found[way].append((wall_s, cpu_s + halves.fork_cpu_s))
+    print("way | wall s | processor s")
+    for way, rounds in found.items():
+        wall_s, cpu_s = (statistics.median(r[i] for r in rounds[1:]) for i in (0, 1))
+        print(f"{way} | {wall_s:.3f} | {cpu_s:.3f}")
+    crossed = last.sent_byte + last.received_byte
+    print(f"link: {last.messages} messages, {crossed / 1e6:.2f} MB, {crossed / last.messages / 1e3:.1f} kB a message and answer")
+
+
 TABLES: dict[str, Callable[[Path], None]] = {
     "reads": show_reads,
     "workers": show_workers,
     "density": show_density,
     "link": show_link,
     "lanes": show_lanes,
+    "apart": show_apart,
 }
 
 
