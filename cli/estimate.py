@@ -116,17 +116,20 @@ def _estimated(at: Workbench, layer: Layer, technique: str | None, override: Map
     """The savings.
 
     Raises:
-        OutOfValidityError: The one technique that was asked for does not hold here.
+        OutOfValidityError: The one technique that was asked for does not hold here, or has no meaning on the fleet.
     """
     from deltastack.errors import OutOfValidityError
     from deltastack.layers import estimation
     from deltastack.layers.savings import Estimate, savings
 
+    here = {t.name for t in at.chosen(layer, 0, override) if t.on_fleet}
+    if technique is not None and technique not in here:
+        raise OutOfValidityError(f"{technique} is nothing that the fleet can simulate: deltastack measure {layer.name}")
     rows, refused = estimation.delta_rows(at, layer, [technique] if technique else None, override)
     if technique is not None and refused:
         raise OutOfValidityError(f"{technique}: {refused[0].reason}")
     bad = {one.technique for one in refused}
-    held = [t for t in at.chosen(layer, 0, override) if t.name not in bad and technique in {None, t.name}]
+    held = [t for t in at.chosen(layer, 0, override) if t.name in here - bad and technique in {None, t.name}]
     notes = {t.name: at.deployment(0, (t,)).notes.get(t.name, "") for t in held}
     return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws)
 

@@ -73,6 +73,11 @@ def test_a_set_value_is_used_and_a_loss_comes_first(monkeypatch: pytest.MonkeyPa
         (["pipeline", "--set", "deployment.foo=1"], 2, "no key 'foo' in deployment of params/fleet.yaml; there are: model"),
         (["pipeline", "--variant", "moon"], 2, "no variant 'moon' in params/workload.yaml; there are: default"),
         (["instruction_set", "--technique", "low_precision", "--set", "precision=int8"], 3, "no measured operator times"),
+        (
+            ["idle", "--technique", "encoder_skip"],
+            3,
+            "encoder_skip is nothing that the fleet can simulate: deltastack measure idle",
+        ),
     ],
 )
 @pytest.mark.usefixtures("checkout")
