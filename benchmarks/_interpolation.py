@@ -65,6 +65,9 @@ def _components(which: tuple[str, str, str, int]) -> Iterator[tuple[str, NDArray
         for b, k in zip(batch.tolist(), context.tolist(), strict=True)
     ]
     yield "decode attention", _plane(t.decode_batch, t.decode_kv, t.decode_attention_s, batch, context), np.array(decode)
+    encode, size, images = adapter.encoding(opened), log_uniform(64, 8_000), log_uniform(1, 32)
+    pictures = [_seconds(encode(e, i)) for e, i in zip(size.tolist(), images.tolist(), strict=True)]
+    yield "encoder", _plane(t.encoder_tokens, t.encoder_images, t.encoder_s, size, images), np.array(pictures)
 
 
 def _plane(

@@ -241,12 +241,18 @@ def _tabulate(opened: Opened) -> tuple[dict[str, Any], dict[str, NDArray[np.uint
 
 
 def _encoder(opened: Opened) -> tuple[Any, Any, tuple[NDArray[np.float64], NDArray[np.uint8]]]:
-    operators = list(opened.model.encoder_ops or ())
-    if not operators:
+    if not opened.model.encoder_ops:
         none = np.zeros(0, dtype=np.int64)
         return none, none, (np.zeros((0, 0)), np.zeros((0, 0), dtype=np.uint8))
+    tokens, count = grids.image_tokens(), grids.images()
+    return tokens, count, _plane(encoding(opened), tokens, count)
+
+
+def encoding(opened: Opened) -> Callable[[int, int], list[Any]]:
+    """The engine's encoder: operators that encode so many images of so many visual tokens (after merging) each."""
     from aiconfigurator_core.sdk.engine import build_ops_json
 
+    operators = list(opened.model.encoder_ops)
     after = [o for o in operators if "projector" in str(o._name) or "all_gather" in str(o._name)]  # noqa: SLF001 - no public name
     before = build_ops_json([o for o in operators if o not in after])
     projector = build_ops_json(after)
@@ -257,8 +263,7 @@ def _encoder(opened: Opened) -> tuple[Any, Any, tuple[NDArray[np.float64], NDArr
         first = opened.engine.evaluate_ops_json(before, is_context=True, batch_size=i, s=patches, x=patches * i)
         return [*first, *opened.engine.evaluate_ops_json(projector, is_context=True, batch_size=i, s=t, x=t * i)]
 
-    tokens, count = grids.image_tokens(), grids.images()
-    return tokens, count, _plane(encode, tokens, count)
+    return encode
 
 
 def _line(evaluate: Callable[[int], Sequence[Any]], grid: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:

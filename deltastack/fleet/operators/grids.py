@@ -46,13 +46,14 @@ def contexts() -> Grid:
 
 
 def image_tokens() -> Grid:
-    """Visual tokens of one image after merging, (E,): squares of sides in units of 32 pixels."""
-    return np.array([s * s for s in (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96, 128)])
+    """Visual tokens of one image after merging, (E,): both sides of every tile of 32 up to 1,024, where times step."""
+    tiles = np.arange(32, 1025, 32)
+    return _joined(np.arange(1, 17) ** 2, tiles, tiles + 1, _geometric(16, 16_384, 260))
 
 
 def images() -> Grid:
     """Images encoded together, (I,)."""
-    return np.array([1, 2, 3, 4, 6, 8, 9, 12, 16, 25, 32, 36, 49, 64, 100, 128, 196, 256, 400, 529])
+    return _joined(np.arange(1, 25), _geometric(24, 529, 26))
 
 
 def _geometric(low: int, high: int, count: int) -> Grid:

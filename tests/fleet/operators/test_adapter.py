@@ -71,6 +71,19 @@ def test_attention_times_are_the_engines(opened: adapter.Opened) -> None:
         assert p99 <= 0.01
 
 
+def test_encoder_times_are_the_engines(opened: adapter.Opened) -> None:
+    """Random sizes and numbers of images: mean at most 0.2 %, 99th percentile at most 1 %."""
+    t, rng = load_tables(MODEL, PLATFORM, "bf16"), np.random.default_rng(3)
+    size, images = np.exp(rng.uniform(4, 9, 200)).astype(int), np.exp(rng.uniform(0, 3.4, 200)).astype(int)
+    encode = adapter.encoding(opened)
+    truth = [milliseconds(encode(e, i)) for e, i in zip(size.tolist(), images.tolist(), strict=True)]
+    ours = RegularGridInterpolator((t.encoder_tokens, t.encoder_images), t.encoder_s)(np.stack([size, images], axis=1))
+
+    mean, p99 = relative(ours, np.array(truth))
+    assert mean <= 0.002
+    assert p99 <= 0.01
+
+
 def test_the_encoder_is_the_packages_own(opened: adapter.Opened) -> None:
     """Our token arithmetic gives the package's encoder phase: 736 x 1280 pixels are 920 visual tokens."""
     from aiconfigurator_core.sdk.backends.factory import get_backend
