@@ -129,9 +129,12 @@ def idle(engine: Engine, batch: Batch, path: Path) -> None:
 
 
 def sleep(engine: Engine) -> None:
-    """Let go of the encoder's weights."""
+    """Let go of the encoder's weights; a layout that keeps memory for the next load is asked to ``forget`` it."""
     for module in engine.host.encoder_modules():
         empty(module)
+    forget = getattr(engine.serving.layout, "forget", None)
+    if callable(forget):
+        forget()
     engine.residence.release(Component.ENCODER)
     engine.awake = False
 

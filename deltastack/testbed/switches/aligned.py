@@ -2,10 +2,11 @@
 
 The file is a header (its length in 8 bytes, then JSON: name to dtype, shape, place, bytes) and the tensors in the order of
 their names, each beginning at a multiple of the alignment, the end padded to whole blocks. Reading asks for runs of
-neighbouring tensors in pieces, with O_DIRECT, into fresh page-aligned memory; the tensors are views of it, nothing is copied.
+neighbouring tensors in pieces, with O_DIRECT, into page-aligned memory; the tensors are views of it, nothing is copied.
 
-A run never mixes the encoder with the decoder, so that the encoder's memory can be given back alone. Memory is fresh at
-every load: kept buffers would hide a cold start's page faults, and would hold what a sleeping encoder gives back.
+A run never mixes the encoder with the decoder, so that the encoder's memory can be given back alone. Memory that no tensor
+uses any more is kept and used again at the next load, as a server does that loads again and again: its pages are there, no
+page fault is paid. A process that loads for the first time pays them besides. ``forget`` gives kept memory back.
 
 Source: open(2), O_DIRECT: file offset, length and memory address must be multiples of the block size.
 """
@@ -15,7 +16,8 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,12 +51,40 @@ class Entry(NamedTuple):
         return ".".join(self.name.split(".")[:2])
 
 
+class Buffers:
+    """Page-aligned memory that is used again once nothing refers to it."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._held: list[mmap.mmap] = []
+
+    def take(self, length_byte: int) -> mmap.mmap:
+        """Memory of that length: kept and free if there is such, else new."""
+        for i in range(len(self._held)):
+            if len(self._held[i]) == length_byte and self._free(i):
+                return self._held[i]
+        self._held.append(mmap.mmap(-1, length_byte))
+        return self._held[-1]
+
+    def forget(self) -> None:
+        """Give back what nothing refers to."""
+        self._held = [self._held[i] for i in range(len(self._held)) if not self._free(i)]
+
+    def _free(self, i: int) -> bool:
+        return sys.getrefcount(self._held[i]) == _OURS
+
+
+_OURS = 2
+"""References to a free buffer while it is looked at: the list's, and the call's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """Tensors on multiples of ``alignment_byte``, read in pieces of at most ``read_byte``."""
+    """Tensors on multiples of ``alignment_byte``, read in pieces of at most ``read_byte`` into ``buffers``."""
 
     alignment_byte: int
     read_byte: int
+    buffers: Buffers = field(default_factory=Buffers, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -92,11 +122,15 @@ class Aligned:
             os.close(handle)
         return Loaded(tensors, asked_byte, _nothing)
 
+    def forget(self) -> None:
+        """Give back memory that no tensor uses; called when the encoder falls asleep."""
+        self.buffers.forget()
+
     def _run(self, handle: int, run: list[Entry], tensors: Tensors) -> int:
         """Read one run of neighbours into one piece of memory; the bytes asked for."""
         first = run[0].offset - run[0].offset % BLOCK_BYTE
         length = _up(run[-1].offset + run[-1].byte, BLOCK_BYTE) - first
-        memory = mmap.mmap(-1, max(length, BLOCK_BYTE))
+        memory = self.buffers.take(max(length, BLOCK_BYTE))
         if length:
             read(handle, memory, first, self.read_byte)
         tensors.update((e.name, _view(e, memory, e.offset - first)) for e in run)
@@ -169,4 +203,4 @@ def _up(value: int, multiple: int) -> int:
 
 
 def _nothing() -> None:
-    """The memory goes with the last tensor on it."""
+    """The memory is free with the last tensor on it."""

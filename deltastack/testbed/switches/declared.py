@@ -74,7 +74,7 @@ DECLARED: Mapping[str, Declared] = {
     ),
     "block_alignment": Declared(
         exactness=Exactness.BITWISE,
-        fair="safetensors mapped and read from front to back, cold",
+        fair="safetensors mapped and read from front to back, cold; its pages are mapped anew at every load, ours are kept",
         against={"buffered": "the same safetensors read through the page cache into private memory"},
         carries_over="bytes and copies carry over; latencies of this virtual disk do not; no zoned device was measured",
     ),

@@ -12,11 +12,12 @@ import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from deltastack.errors import OutOfValidityError
 from deltastack.testbed.layouts import Mapped
 from deltastack.testbed.serving import Loaded
-from deltastack.testbed.switches.aligned import Aligned
+from deltastack.testbed.switches.aligned import Aligned, Buffers
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from deltastack.testbed.engine import Engine
     from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import BlockAlignment, SharedWeights
+
+_BUFFERS: WeakKeyDictionary[Engine, Buffers] = WeakKeyDictionary()
+"""Kept memory of each engine: it goes with the engine."""
 
 
 def block_alignment(engine: Engine, p: BlockAlignment) -> AbstractContextManager[None]:
@@ -36,7 +40,8 @@ def block_alignment(engine: Engine, p: BlockAlignment) -> AbstractContextManager
     if p.alignment_byte is None:
         return contextlib.nullcontext()
     _refuse_without_direct(engine.base)
-    layout = Aligned(alignment_byte=p.alignment_byte, read_byte=p.read_byte)
+    buffers = _BUFFERS.setdefault(engine, Buffers())
+    layout = Aligned(alignment_byte=p.alignment_byte, read_byte=p.read_byte, buffers=buffers)
     return engine.holding("layout", layout, by="block_alignment")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deltastack.errors import EvidenceError
 from deltastack.testbed import pages
 from deltastack.testbed.layouts import Mapped
-from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, header
+from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
 from deltastack.testbed.switches.storage import Buffered
 
 if TYPE_CHECKING:
@@ -92,3 +92,31 @@ def test_a_cut_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(EvidenceError, match="ends after 8192 bytes, wanted 20480"):
         layout.load(path)
+
+
+def test_memory_is_used_again_only_when_nothing_refers_to_it() -> None:
+    """A buffer that a tensor views is never handed out; free, it is, and forgetting gives it back."""
+    buffers = Buffers()
+    first = buffers.take(4096)
+    place = id(first)
+    tensor = torch.frombuffer(first, dtype=torch.uint8)
+    del first
+    other = buffers.take(4096)
+
+    assert id(other) != place
+    del tensor
+    assert id(buffers.take(4096)) == place
+    buffers.forget()
+    assert [id(b) for b in buffers._held] == [id(other)]
+
+
+def test_loading_again_leaves_the_first_load_alone(tmp_path: Path) -> None:
+    """Tensors of one load keep their values while another file of the same size is loaded beside them."""
+    layout = Aligned(alignment_byte=4096, read_byte=1 << 20)
+    layout.write({"a": torch.zeros(2048)}, tmp_path / "zeros")
+    layout.write({"a": torch.ones(2048)}, tmp_path / "ones")
+    zeros = layout.load(tmp_path / "zeros").tensors
+    ones = layout.load(tmp_path / "ones").tensors
+
+    assert zeros["a"].sum() == 0
+    assert ones["a"].sum() == 2048
