@@ -22,11 +22,14 @@ def run(
     trace: Annotated[str | None, typer.Option(help="A trace to read, or `default` for the built-in workload.")] = None,
     drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Drop bad rows of the trace and count them.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; marked as not canonical.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Measure with the long budget (about an hour).")] = False,
     force_measure: Annotated[bool, typer.Option("--force-measure", help="Measure again, even if nothing changed.")] = False,
     target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Bring the whole graph up to date, publish the results, print the headline."""
+    if quick and long:
+        raise typer.BadParameter("--quick and --long exclude each other")
     from flows import live, start
     from tasks import choices, entry
 
@@ -36,7 +39,7 @@ def run(
             from tasks import workload
 
             workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
-        choices.set_profile(root, "quick" if quick else "default")
+        choices.set_profile(root, "quick" if quick else "long" if long else "default")
         with _progress() as (begin, step):
             listener = start.Listener(output.say, begin, step)
             ended = start.run(root, target, remeasure=force_measure, listener=listener)

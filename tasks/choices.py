@@ -11,7 +11,7 @@ from tasks import entry
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROFILES = ("default", "quick")
+PROFILES = ("default", "quick", "long")
 
 
 def set_profile(root: Path, profile: str) -> None:

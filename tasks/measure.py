@@ -36,7 +36,7 @@ def run(root: Path, layer: str) -> None:
     folder = root / "data" / "delta" / "measured"
     subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(observation.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
-    testbed.write_quality(path, at, measured, subject=subject, questions=p.trained.held_out)
+    testbed.write_quality(path, at, measured, subject=subject, questions=p.budget(stack.profile).layer_questions)
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
     measured.finish()

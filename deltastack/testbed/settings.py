@@ -86,6 +86,7 @@ class Budget(Params):
     starts: int = Field(gt=0, description="process starts")
     layer_s: float = Field(gt=0, description="one layer's experiment")
     joint_s: float = Field(gt=0, description="the factorial")
+    layer_questions: int = Field(ge=32, description="held-out questions of each kind a technique answers")
     joint_questions: int = Field(ge=32, description="held-out questions of each kind a cell of the factorial answers")
 
 

@@ -42,7 +42,7 @@ def test_nothing_is_written_that_stands_there_already(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_or_no_file_is_refused(tmp_path: Path) -> None:
     """Both name what there is."""
-    with pytest.raises(ParamsError, match="no profile 'fast'; there are: default, quick"):
+    with pytest.raises(ParamsError, match="no profile 'fast'; there are: default, quick, long"):
         choices.set_profile(tmp_path, "fast")
     with pytest.raises(ParamsError, match="no such parameter file"):
         choices.set_profile(tmp_path, "quick")
