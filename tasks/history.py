@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from deltastack.report.beside import Past
 from tasks import entry
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deltastack.report.beside import Past
 
 _HEADS = ("delta_total.", "gap.")
 
@@ -26,6 +27,8 @@ def note(root: Path, name: str, content: dict[str, Any]) -> None:
 
 def read(root: Path) -> tuple[Past, ...]:
     """Earlier results, oldest first; a note that cannot be read is left out."""
+    from deltastack.report.beside import Past
+
     found = []
     for path in _folder(root).glob("*.json"):
         try:

@@ -159,8 +159,13 @@ class Settings(NamedTuple):
 def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:
     """Draw number ``draw`` of ``draws``; 0 is the central values.
 
+    Every draw has requests of its own for the search of the capacity (seed + draw), the same in all cells of the draw: what
+    hangs on the requests that happen to be drawn is then inside the interval over draws.
+
     Raises:
         ParamsError: The file does not hold.
     """
     drawn = params.draw(params.read_yaml(root / FILE), FILE, number=draw, of=draws)
-    return Settings(params.parse(drawn.values, FleetParams, FILE), drawn.evidence)
+    values = params.parse(drawn.values, FleetParams, FILE)
+    sample = values.capacity.model_copy(update={"seed": values.capacity.seed + draw})
+    return Settings(values.model_copy(update={"capacity": sample}), drawn.evidence)

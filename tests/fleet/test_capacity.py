@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import CapacityError
-from deltastack.fleet import capacity
+from deltastack.fleet import capacity, settings
 from deltastack.fleet.settings import Capacity
 from tests.fakes import fake_trace
 
@@ -43,3 +45,15 @@ def test_one_sample_at_every_rate() -> None:
     assert np.array_equal(slow.prompt_tokens, fast.prompt_tokens)
     assert slow.arrival_s == pytest.approx(2 * fast.arrival_s, rel=1e-12)
     assert drawn.arrival_s[-1] / HOW.requests == pytest.approx(1.0, rel=1e-12)
+
+
+def test_every_draw_has_requests_of_its_own() -> None:
+    """Draw 2 searches with other requests than draw 0; the same draw always with the same, so cells of a draw are paired."""
+    root = Path(__file__).parents[2]
+    central, second, again = (settings.load(root, draw=n, draws=3).values.capacity for n in (0, 2, 2))
+    trace = fake_trace(1000, 5.0)
+    sizes = [capacity.sample(trace, how).prompt_tokens for how in (central, second, again)]
+
+    assert central.seed == settings.load(root).values.capacity.seed
+    assert not np.array_equal(sizes[0], sizes[1])
+    assert np.array_equal(sizes[1], sizes[2])
