@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.model import cell_name
 from deltastack.report import words
+from deltastack.report.off import off_here
 from deltastack.report.quality import readings
 from deltastack.report.results import HEADLINE
 
@@ -83,11 +84,12 @@ def wording(results: Results) -> dict[str, Any]:
 
 def _table(results: Results) -> list[dict[str, Any]]:
     """The layer table of the headline resources, losses first."""
-    rows = [_line(f, s.layer, s.alone) for f in words.spoken(results) for s in results.shares(f)]
-    return sorted(rows, key=lambda r: r["delta"])
+    rows = [_line(results, f, s.layer, s.alone) for f in words.spoken(results) for s in results.shares(f)]
+    return sorted(rows, key=lambda r: min([r["delta"], *(delta for _, delta in r["off"])]))
 
 
-def _line(f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
+def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
+    off = off_here(results, f, layer) if alone.value == 0 else []
     return {
         "layer": layer,
         "bench": f.bench,
@@ -97,12 +99,14 @@ def _line(f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
         "hi": alone.high,
         "basis": str(f.basis),
         "evidence": f.evidence,
+        "off": [list(o) for o in off],
     }
 
 
 def _answer(a: Any) -> dict[str, Any]:
     return {
         "target": a.target.words,
+        "bench": a.bench,
         "resource": a.resource,
         "verdict": a.verdict,
         "margin": a.margin,

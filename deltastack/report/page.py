@@ -102,6 +102,7 @@ def _environment() -> jinja2.Environment:
         "interval": words.interval,
         "ends": words.ends,
         "amount": _amount,
+        "off": words.off,
     }
     return found
 

@@ -11,6 +11,7 @@ from deltastack.report import cellwise, words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.figures.pairs import sure
 from deltastack.report.nulls import nulls
+from deltastack.report.off import off_here
 from deltastack.report.quality import worst
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ def shares(results: Results) -> list[dict[str, Any]]:
             "last_in": s.last_in,
             "shapley": s.shapley,
             "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
+            "off": off_here(results, f, s.layer) if s.alone.value == 0 else [],
         }
         for f in results.found
         for s in results.shares(f)
     ]
-    return sorted(found, key=lambda r: r["alone"].value)
+    return sorted(found, key=lambda r: min([r["alone"].value, *(o.delta for o in r["off"])]))
 
 
 def formula_errors(results: Results) -> list[dict[str, Any]]:

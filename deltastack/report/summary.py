@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deltastack.report import words
 from deltastack.report.words import percent, speed_up
 
 MOST_LINES = 12
@@ -19,7 +20,7 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     lines = [*said["headline"], *said.get("beside", ())]  # absent in results that wait since an older version
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
-    layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(r["delta"] for r in said["table"] if r["layer"] == n))
+    layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(_least(r) for r in said["table"] if r["layer"] == n))
     lines += [_layer(n, [r for r in said["table"] if r["layer"] == n]) for n in layers]
     lines += _targets(said["targets"])
     lines.append(f"workload: {said['workload']}")
@@ -34,18 +35,43 @@ def _layer(name: str, rows: list[dict[str, Any]]) -> str:
     return f"  {name:<16} " + "; ".join(_reading(r) for r in rows)
 
 
+def _least(row: dict[str, Any]) -> float:
+    """What a row is sorted by: its saving, or that of the worst technique that is off."""
+    return float(min([row["delta"], *(delta for _, delta in row.get("off", ()))]))
+
+
 def _reading(row: dict[str, Any]) -> str:
-    ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]" if row["lo"] is not None else "(no interval)"
-    word = "loses" if round(row["delta"], 4) < 0 else "saves" if round(row["delta"], 4) > 0 else "changes nothing of"
-    amount = f" {percent(abs(row['delta'])).lstrip('+')} {ends} ({speed_up(row['delta'])}) of" if round(row["delta"], 4) else ""
-    return f"{word}{amount} {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
+    """A row in words: saves, loses, not resolved (0 is inside the interval), changes nothing, or off and what it would do."""
+    where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
+    if row.get("off"):
+        return f"off: {words.off(row['off'])} {where}"
+    if not round(row["delta"], 4):
+        return f"changes nothing {where}"
+    if row["lo"] is None:
+        return f"{_verb(row['delta'])} {_size(row['delta'])} (no interval) {where}"
+    ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]"
+    if row["lo"] <= 0 <= row["hi"]:
+        return f"not resolved: {percent(row['delta'])} {ends} {where}"
+    return f"{_verb(row['delta'])} {_size(row['delta'])} {ends} ({speed_up(row['delta'])}) {where}"
+
+
+def _verb(delta: float) -> str:
+    return "loses" if delta < 0 else "saves"
+
+
+def _size(delta: float) -> str:
+    return percent(abs(delta)).lstrip("+")
 
 
 def _targets(answers: list[dict[str, Any]]) -> list[str]:
     """One line a target."""
     names = dict.fromkeys(t["target"] for t in answers)
-    return [
-        f"target {n}: "
-        + ", ".join(f"{t['resource']} {t['verdict']} ({100 * t['margin']:+.1f})" for t in answers if t["target"] == n)
-        for n in names
-    ]
+    benches = dict.fromkeys(t.get("bench", "") for t in answers)
+    return [f"target {n}: " + "; ".join(filter(None, (_answers(answers, n, b) for b in benches))) for n in names]
+
+
+def _answers(answers: list[dict[str, Any]], name: str, bench: str) -> str:
+    """One target on one bench."""
+    mine = [t for t in answers if (t["target"], t.get("bench", "")) == (name, bench)]
+    told = ", ".join(f"{t['resource']} {t['verdict']} ({100 * t['margin']:+.1f})" for t in mine)
+    return f"{bench} {told}".strip() if told else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deltastack.model import Resource
+from deltastack.model import Bench, Resource
 from deltastack.report.attribution import saving_of
 from deltastack.report.totals import Estimate, estimate
 
@@ -53,6 +53,7 @@ class Answer:
     """A target held against the best cell: the one with the fewest layers among those that reach it, else the best."""
 
     target: Target
+    bench: Bench
     resource: Resource
     verdict: str
     joint: Estimate
@@ -81,6 +82,7 @@ def _answer(f: Factorial, target: Target, confidence: float) -> Answer:
     verdict = REACHED if sure else UNKNOWN if possible else MISSED
     return Answer(
         target=target,
+        bench=f.bench,
         resource=f.resource,
         verdict=verdict,
         joint=joint,

@@ -9,6 +9,8 @@ import pandas as pd
 from deltastack.model import Basis, Resource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from deltastack.model import Bench
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
@@ -157,3 +159,12 @@ def text_only_note(results: Results) -> str | None:
 
 def _does(verdict: object) -> str:
     return {"holds": "it holds", "fails": "it fails"}.get(str(verdict), "whether it holds cannot be told")
+
+
+def off(techniques: Iterable[Sequence[Any]]) -> str:
+    """What techniques that are off would do alone, from pairs of a name and its Δ.
+
+    >>> off([("a", -0.5), ("b", 0.021)])
+    'a would lose 50.0 %, b would save 2.1 %'
+    """
+    return ", ".join(f"{name} would {'lose' if d < 0 else 'save'} {percent(abs(d)).lstrip('+')}" for name, d in techniques)

@@ -14,7 +14,7 @@ import pytest
 
 from deltastack import params
 from deltastack.composition import read_published
-from deltastack.contracts import QUALITY, USAGE
+from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
 from deltastack.report import Stack, compute, elsewhere, metrics, sections, summary_lines, wording
 from deltastack.report.beside import Beside, Past, Swing
@@ -249,3 +249,60 @@ def test_quality_of_the_whole_stack_stands_beside_its_saving(change: tuple[float
     assert said in sentence
     assert flat(metrics(made))["quality/accuracy.fleet"] == change[0]
     assert "nobody looked at the answers" in sections.admissible(results(), -0.01)[0]
+
+
+def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Results:
+    """A stack whose layer ``pipeline`` changes nothing, beside Δ rows (technique, replicate, base, optimized) of that layer."""
+    made = results(layers=LAYERS | {"pipeline": {}})
+    tail = (Evidence.SIMULATED, None, "simulation", True)
+    head = ("pipeline", "fleet", Basis.AT_CAPACITY, Component.FFN, Resource.ENERGY_J)
+    layer, bench, basis, component, resource = head
+    table = [(layer, name, bench, basis, n, component, resource, base, opt, *tail) for name, n, base, opt in rows]
+    return replace(made, deltas={"pipeline/fleet": DELTA.frame(table)})
+
+
+def test_a_layer_that_is_off_says_what_it_would_do() -> None:
+    """Attention apart: 25 J instead of 10 (loses 150 %), encoders 9 (save 10 %): losses lead, on the page and at the end."""
+    made = _with_pipeline_off(
+        [
+            ("all", 0, 10.0, 10.0),
+            ("attention_ffn", 0, 10.0, 25.0),
+            ("encoder_pool", 0, 10.0, 9.0),
+            ("encoder_pool", 1, 10.0, 90.0),
+        ]
+    )
+    told = "attention_ffn would lose 150.0 %, encoder_pool would save 10.0 %"
+    lines = [line for line in summary_lines(wording(made)) if line.startswith("  ")]
+
+    assert f"off: {told} of energy_j at capacity" in lines[0]
+    assert "changes nothing of energy_j at trace" in lines[0]
+    assert f"off here: {told}" in html(made, {})
+
+
+def test_a_layer_that_is_on_is_not_called_off() -> None:
+    """Where ``all`` differs from the base in any draw, the layer is on, whatever its central Δ is."""
+    made = _with_pipeline_off([("all", 0, 10.0, 10.5), ("attention_ffn", 0, 10.0, 25.0)])
+
+    assert all("off" not in line for line in summary_lines(wording(made)))
+
+
+@pytest.mark.parametrize(
+    ("delta", "lo", "hi", "word"),
+    [(-0.01, -0.044, 0.024, "not resolved: -1.0 %"), (-0.05, -0.1, -0.01, "loses 5.0 %"), (0.05, 0.01, 0.1, "saves 5.0 %")],
+)
+def test_what_lies_inside_its_noise_is_not_resolved(delta: float, lo: float, hi: float, word: str) -> None:
+    """An interval that holds 0 is neither a saving nor a loss."""
+    said = wording(results())
+    row = {"layer": "idle", "bench": "testbed", "resource": "cpu_s", "delta": delta, "lo": lo, "hi": hi}
+    said["table"] = [row | {"basis": "per_session", "evidence": "measured", "off": []}]
+
+    assert any(word in line for line in summary_lines(said))
+
+
+def test_targets_name_their_bench() -> None:
+    """Two benches answer apart."""
+    said = wording(results())
+
+    assert any(
+        line.startswith("target 50 % more work per resource") and ": fleet energy_j" in line for line in summary_lines(said)
+    )
