@@ -1,4 +1,4 @@
-"""Techniques that a stack leaves off, and what each would do alone: so a layer without any does not read as one without effect."""
+"""Techniques that a stack leaves off, and what each would do alone: a layer without any is not one without effect."""
 
 from __future__ import annotations
 

@@ -45,18 +45,15 @@ def _reading(row: dict[str, Any]) -> str:
     where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
     if row.get("off"):
         return f"off: {words.off(row['off'])} {where}"
-    if not round(row["delta"], 4):
-        return f"changes nothing {where}"
+    word = words.resolved(row["delta"], row["lo"], row["hi"])
+    if word == "changes nothing":
+        return f"{word} {where}"
     if row["lo"] is None:
-        return f"{_verb(row['delta'])} {_size(row['delta'])} (no interval) {where}"
+        return f"{word} {_size(row['delta'])} (no interval) {where}"
     ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]"
-    if row["lo"] <= 0 <= row["hi"]:
-        return f"not resolved: {percent(row['delta'])} {ends} {where}"
-    return f"{_verb(row['delta'])} {_size(row['delta'])} {ends} ({speed_up(row['delta'])}) {where}"
-
-
-def _verb(delta: float) -> str:
-    return "loses" if delta < 0 else "saves"
+    if word == "not resolved":
+        return f"{word}: {percent(row['delta'])} {ends} {where}"
+    return f"{word} {_size(row['delta'])} {ends} ({speed_up(row['delta'])}) {where}"
 
 
 def _size(delta: float) -> str:

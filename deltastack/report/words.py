@@ -168,3 +168,16 @@ def off(techniques: Iterable[Sequence[Any]]) -> str:
     'a would lose 50.0 %, b would save 2.1 %'
     """
     return ", ".join(f"{name} would {'lose' if d < 0 else 'save'} {percent(abs(d)).lstrip('+')}" for name, d in techniques)
+
+
+def resolved(delta: float, low: float | None, high: float | None) -> str:
+    """What a saving with its interval may be called: an interval that holds 0 is neither a saving nor a loss.
+
+    >>> resolved(0.1, 0.05, 0.2), resolved(-0.1, -0.2, 0.1), resolved(-0.1, -0.2, -0.05), resolved(1e-6, None, None)
+    ('saves', 'not resolved', 'loses', 'changes nothing')
+    """
+    if not round(delta, 4):
+        return "changes nothing"
+    if low is not None and high is not None and low <= 0 <= high:
+        return "not resolved"
+    return "loses" if delta < 0 else "saves"
