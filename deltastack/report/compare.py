@@ -204,7 +204,7 @@ def markdown(c: Comparison) -> str:
         lines += ["", "| total | saving before | saving after | Δ of Δ [points] | |", "|---|---:|---:|---:|---|"]
     order = [Word.WORSE, Word.UNTOLD, Word.BETTER, Word.SAME]
     for x in sorted(c.totals, key=lambda x: (order.index(x.word), x.change.value)):
-        where = f"{x.bench}, {str(x.basis).replace('_', ' ')}, {words.RESOURCE[x.resource]}"
+        where = f"{x.bench}, {str(x.basis).replace('_', ' ')}, {words.resource(x.bench, x.resource)}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         lines.append(
             f"| {where} | {words.percent(x.before.value)} | {words.percent(x.after.value)} | {_points(x.change)} | {note} |"

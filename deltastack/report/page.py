@@ -86,7 +86,8 @@ def html(
         curves=history.curves(more.history, more.view.history),
         box=(history.WIDTH, history.HEIGHT),
         absent=[
-            {"where": f"{a.bench}, {a.basis}", "resource": words.RESOURCE[a.resource], "reason": a.reason} for a in results.absent
+            {"where": f"{a.bench}, {a.basis}", "resource": words.resource(a.bench, a.resource), "reason": a.reason}
+            for a in results.absent
         ],
         glossary=GLOSSARY,
         provenance=provenance,

@@ -37,17 +37,17 @@ def totals(results: Results) -> list[dict[str, Any]]:
 
 def _head(f: Factorial) -> dict[str, Any]:
     """Where a row stands, and of which resource it speaks."""
-    return {"where": f"{f.bench}, {f.basis}".replace("_", " "), "resource": words.RESOURCE[f.resource]}
+    return {"where": f"{f.bench}, {f.basis}".replace("_", " "), "resource": words.resource(f.bench, f.resource)}
 
 
 def evidence(results: Results) -> list[str]:
     """How the totals are known: one line a bench, basis and class, then what nobody could read."""
     lines: dict[tuple[str, str], list[str]] = {}
     for f in results.found:
-        lines.setdefault((_head(f)["where"], str(f.evidence)), []).append(words.RESOURCE[f.resource])
+        lines.setdefault((_head(f)["where"], str(f.evidence)), []).append(words.resource(f.bench, f.resource))
     missing: dict[str, list[str]] = {}
     for a in results.absent:
-        missing.setdefault(f"{a.bench}, {a.basis}".replace("_", " "), []).append(words.RESOURCE[a.resource])
+        missing.setdefault(f"{a.bench}, {a.basis}".replace("_", " "), []).append(words.resource(a.bench, a.resource))
     told = [f"{where}: {known} ({', '.join(names)})" for (where, known), names in lines.items()]
     return told + [f"{where}: not read ({', '.join(names)})" for where, names in missing.items()]
 
@@ -91,7 +91,7 @@ def breakers(results: Results) -> list[str]:
 
 
 def _breaker(results: Results, f: Factorial) -> str:
-    where = f"{words.RESOURCE[f.resource]}, {f.bench} bench {f.basis}".replace("_", " ")
+    where = f"{words.resource(f.bench, f.resource)}, {f.bench} bench {f.basis}".replace("_", " ")
     sure_ones = [p for p in results.pairs(f) if sure(p)]
     if not sure_ones:
         return f"{where}: no pair of layers surely breaks the product."
@@ -144,14 +144,14 @@ def null_factors(results: Results) -> list[dict[str, Any]]:
         tests = nulls(results.joint[f.bench], f, results.stack.confidence)
         if tests:
             loud = [f"{t.factor}{' x ' + t.layer if t.layer else ''}" for t in tests if t.false]
-            found.append({"where": f"{f.bench}, {words.RESOURCE[f.resource]}", "tests": len(tests), "false": loud})
+            found.append({"where": f"{f.bench}, {words.resource(f.bench, f.resource)}", "tests": len(tests), "false": loud})
     return found
 
 
 def one_percent(results: Results) -> list[str]:
     """The "1 % a module" reading: what the stack is worth in such modules, and what twelve of them give."""
     worth = {
-        f"The joint saving of {words.RESOURCE[a.resource]} ({words.percent(a.joint.value)}) is worth {a.modules} modules that "
+        f"The joint saving of {words.resource(a.bench, a.resource)} ({words.percent(a.joint.value)}) is worth {a.modules} modules that "
         "take 1 % off all that is left."
         for a in results.answers()
         if a.modules is not None

@@ -34,6 +34,15 @@ BASIS = {
 HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
 
 
+def resource(bench: Bench, name: Resource) -> str:
+    """A resource in words: time is an accelerator's on the fleet, and passes on the wall on the testbed.
+
+    >>> resource("testbed", Resource.TIME_S), resource("fleet", Resource.TIME_S)
+    ('wall time', 'accelerator time')
+    """
+    return "wall time" if (bench, name) == ("testbed", Resource.TIME_S) else RESOURCE[name]
+
+
 def percent(value: Any, digits: int = 1) -> str:
     """A signed percentage; an absent number is a dash.
 
@@ -118,10 +127,12 @@ def _sentence(results: Results, f: Factorial) -> str:
     by_formula = {r["formula"]: r for r in rows_of(results, f)}
     saved = by_formula["joint"]["delta"]
     if pd.isna(saved):
-        return f"{' + '.join(f.layers)}: nothing can be told of {RESOURCE[f.resource]} ({by_formula['joint']['reason']})."
+        return (
+            f"{' + '.join(f.layers)}: nothing can be told of {resource(f.bench, f.resource)} ({by_formula['joint']['reason']})."
+        )
     does = "saves" if round(saved, 4) > 0 else "costs" if round(saved, 4) < 0 else "changes"
     amount = percent(abs(saved)).lstrip("+") if round(saved, 4) else "nothing"
-    truth = f"{' + '.join(f.layers)} {does} {amount} of {RESOURCE[f.resource]} {BASIS[f.basis]} ({f.bench} bench, {f.evidence})"
+    truth = f"{' + '.join(f.layers)} {does} {amount} of {resource(f.bench, f.resource)} {BASIS[f.basis]} ({f.bench} bench, {f.evidence})"
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]

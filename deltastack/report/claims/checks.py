@@ -63,7 +63,9 @@ def _target(check: Target, results: Results) -> Answer:
         return Answer(Verdict.UNTESTABLE, None, f"no joint run has {' or '.join(check.resources)}", None)
     saved = [(f, estimate(f, lambda g: values(g)["joint"], results.stack.confidence)) for f in here]
     best, most = max(saved, key=lambda x: x[1].value)
-    reason = "; ".join(f"{words.interval(e)} of {words.RESOURCE[f.resource]}, {f.bench} bench ({f.evidence})" for f, e in saved)
+    reason = "; ".join(
+        f"{words.interval(e)} of {words.resource(f.bench, f.resource)}, {f.bench} bench ({f.evidence})" for f, e in saved
+    )
     if check.stricter is not None:
         reason += f"; the stricter reading, {check.stricter:.0%}: {_reached([e for _, e in saved], check.stricter)}"
     return Answer(_reached([e for _, e in saved], check.delta), most.value, f"all layers on: {reason}", best.evidence)
