@@ -132,7 +132,8 @@ def _sentence(results: Results, f: Factorial) -> str:
         )
     does = "saves" if round(saved, 4) > 0 else "costs" if round(saved, 4) < 0 else "changes"
     amount = percent(abs(saved)).lstrip("+") if round(saved, 4) else "nothing"
-    truth = f"{' + '.join(f.layers)} {does} {amount} of {resource(f.bench, f.resource)} {BASIS[f.basis]} ({f.bench} bench, {f.evidence})"
+    known = f"({f.bench} bench, {f.evidence})"
+    truth = f"{' + '.join(f.layers)} {does} {amount} of {resource(f.bench, f.resource)} {BASIS[f.basis]} {known}"
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
