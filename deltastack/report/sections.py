@@ -151,9 +151,8 @@ def null_factors(results: Results) -> list[dict[str, Any]]:
 def one_percent(results: Results) -> list[str]:
     """The "1 % a module" reading: what the stack is worth in such modules, and what twelve of them give."""
     worth = {
-        f"The joint saving of {words.resource(a.bench, a.resource)} ({words.percent(a.joint.value)}) is worth {a.modules} modules "
-        "that "
-        "take 1 % off all that is left."
+        f"The joint saving of {words.resource(a.bench, a.resource)} ({words.percent(a.joint.value)}) is worth "
+        f"{a.modules} modules that take 1 % off all that is left."
         for a in results.answers()
         if a.modules is not None
     }
