@@ -45,10 +45,16 @@ def show(found: dict[str, Any]) -> None:
 def show_floor(found: dict[str, Any]) -> None:
     """Print the A/A floor of each quantity, and what it takes to resolve less."""
     for quantity, floor in found["floor"].items():
-        span = f"Δ {floor['delta']:+.2%} [{floor['lo']:+.2%}, {floor['hi']:+.2%}] from {floor['pairs']} pairs"
+        span = f"Δ {floor['delta']:+.2%} [{floor['lo']:+.2%}, {floor['hi']:+.2%}] from {_units(floor)}"
         typer.echo(f"A/A floor of {quantity}: {span}; minimum detectable Δ {floor['minimum_detectable']:.2%}")
         needs = "; ".join(f"{n['delta']:.0%}: {n['pairs']} pairs, {n['minutes']:.1f} min" for n in found["needs"][quantity])
         typer.echo(f"  to resolve {needs}")
+
+
+def _units(floor: dict[str, Any]) -> str:
+    if floor["pairs_a_unit"] == 1:
+        return f"{floor['pairs']} pairs"
+    return f"{floor['pairs']} process starts, which differ by more than their pairs do"
 
 
 def _line(row: dict[str, Any]) -> str:

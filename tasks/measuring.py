@@ -82,8 +82,10 @@ def findings(session: Session) -> dict[str, Any]:
         "host": session.measured.host,
         "runs": len(runs),
         "cells": [_cell(v) for v in verdicts.verdicts(entries, cells, floors)],
-        "floor": {str(q): _floor(f) for q, f in floors.items()},
-        "needs": {str(q): [n._asdict() for n in verdicts.needs(f, pair_s)] for q, f in floors.items()},
+        "floor": {str(q): _floor(f) | {"pairs_a_unit": verdicts.per_unit(entries, f, q)} for q, f in floors.items()},
+        "needs": {
+            str(q): [n._asdict() for n in verdicts.needs(f, pair_s, verdicts.per_unit(entries, f, q))] for q, f in floors.items()
+        },
         "components": _components(runs),
         "component_share": _extremes([e.quality["component_share"] for e in runs]),
         "drift_per_run": None if drift is None else {"change": drift[0], "found": drift[1]},

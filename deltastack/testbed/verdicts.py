@@ -15,6 +15,7 @@ from deltastack.errors import EvidenceError
 from deltastack.testbed import noise
 from deltastack.testbed.experiment import compare, pair_log_ratios
 from deltastack.testbed.meter import Quantity
+from deltastack.testbed.nested import interval
 from deltastack.testbed.plan import Kind
 
 if TYPE_CHECKING:
@@ -46,13 +47,24 @@ class Need(NamedTuple):
 
 
 def floors(entries: tuple[Entry, ...]) -> dict[Quantity, Floor]:
-    """The A/A floor of each timed quantity that was read; empty without a twin."""
+    """The A/A floor of each timed quantity that was read; empty without a twin.
+
+    Where process starts differ beyond what their pairs explain (``nested``), a start is the unit and not a pair: the floor
+    is then that of the starts' means, wider and over fewer units.
+    """
     found = {}
     for quantity in TIMED:
-        pairs = [r for group in pair_log_ratios(entries, TWIN, "base", quantity) for r in group]
-        if len(pairs) > 1:
-            found[quantity] = noise.floor(np.ones(len(pairs)), np.exp(pairs))
+        groups = pair_log_ratios(entries, TWIN, "base", quantity)
+        if sum(map(len, groups)) > 1:
+            units = [r for group in groups for r in group] if interval(groups).pooled else [float(np.mean(g)) for g in groups]
+            found[quantity] = noise.floor(np.ones(len(units)), np.exp(units))
     return found
+
+
+def per_unit(entries: tuple[Entry, ...], floor: Floor, quantity: Quantity) -> int:
+    """Pairs behind one unit of ``floor``: 1, or the mean number of pairs a start where starts are the units."""
+    pairs = sum(map(len, pair_log_ratios(entries, TWIN, "base", quantity)))
+    return max(1, round(pairs / floor.pairs))
 
 
 def verdicts(entries: tuple[Entry, ...], cells: tuple[str, ...], known: dict[Quantity, Floor]) -> list[Verdict]:
@@ -69,11 +81,11 @@ def verdicts(entries: tuple[Entry, ...], cells: tuple[str, ...], known: dict[Qua
     return found
 
 
-def needs(floor: Floor, pair_s: float) -> list[Need]:
+def needs(floor: Floor, pair_s: float, pairs_a_unit: int = 1) -> list[Need]:
     """Pairs of blocks and minutes of two cells for each of the usual goals, at this floor's spread."""
     found = []
     for goal in GOALS:
-        pairs = noise.pairs_needed(floor.sd_log, goal)
+        pairs = noise.pairs_needed(floor.sd_log, goal) * pairs_a_unit
         found.append(Need(goal, pairs, pairs * pair_s / 60))
     return found
 

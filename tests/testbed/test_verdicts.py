@@ -96,9 +96,33 @@ def test_the_floor_has_the_sign_of_a_saving() -> None:
 
     assert floor.delta == pytest.approx(1 - math.exp(-0.2))
     assert floor.pairs == 2
-    assert verdicts.pair_s.__doc__
     with pytest.raises(EvidenceError, match="no run was timed"):
         verdicts.pair_s(entries)
+
+
+def test_starts_that_differ_are_the_units_of_the_floor() -> None:
+    """By hand: pairs near +0.1 in one start and near -0.1 in the other. The floor's Δ is near 0 over 2 starts, and wide."""
+    ratios = {0: (0.10, 0.101, 0.099), 1: (-0.10, -0.101, -0.099)}
+    entries = tuple(
+        Entry(
+            slot=Slot(start=start, block=2 * n + half, position=0, cell=cell, kind=Kind.RUN),
+            readings=QUIET | {Quantity.CPU_S: Reading(math.exp(r if cell == "base#2" else 0.0), "hand")},
+            components={},
+            quality={},
+        )
+        for start, rs in ratios.items()
+        for n, r in enumerate(rs)
+        for half in (0, 1)
+        for cell in ("base", "base#2")
+    )
+
+    floor = verdicts.floors(entries)[Quantity.CPU_S]
+
+    assert floor.pairs == 2
+    assert floor.delta == pytest.approx(0, abs=1e-9)
+    assert floor.half_width > 1
+    assert verdicts.per_unit(entries, floor, Quantity.CPU_S) == 3
+    assert verdicts.needs(floor, 2.0, 3)[0].pairs == 3 * verdicts.needs(floor, 2.0)[0].pairs
 
 
 def test_a_quantity_that_was_not_read_says_why() -> None:
