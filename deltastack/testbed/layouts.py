@@ -40,11 +40,11 @@ class Mapped:
 
         with safe_open(path, framework="pt") as file:
             tensors = {k: file.get_tensor(k) for k in file.offset_keys() if k.startswith(roots)}
-        asked_byte = sum(_touch(t) for t in tensors.values())
+        asked_byte = sum(touch(t) for t in tensors.values())
         return Loaded(tensors, asked_byte, _nothing)
 
 
-def _touch(tensor: object) -> int:
+def touch(tensor: object) -> int:
     """Read one byte of every page of ``tensor``; its bytes."""
     import torch
 

@@ -34,6 +34,7 @@ _BASELINES = {
     "same_path": ("softmax_approx", "same_path"),
     "bfloat16": ("low_precision", "bfloat16"),
     "buffered": ("storage", "buffered"),
+    "plain_mapping": ("storage", "plain_mapping"),
     "two_threads": ("placement", "two_threads"),
     "free_lanes": ("placement", "free_lanes"),
 }

@@ -19,10 +19,11 @@ import os
 import sys
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from deltastack.errors import EvidenceError
 from deltastack.testbed.serving import Loaded
+from deltastack.testbed.switches.tensors import Entry, viewed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,19 +37,9 @@ BLOCK_BYTE = 4096
 _LENGTH_BYTE = 8
 
 
-class Entry(NamedTuple):
-    """One tensor in the file."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-    byte: int
-
-    @property
-    def root(self) -> str:
-        """The part of the model that it belongs to: tensors of different parts are never read together."""
-        return ".".join(self.name.split(".")[:2])
+def part(entry: Entry) -> str:
+    """The part of the model that a tensor belongs to: tensors of different parts are never read together."""
+    return ".".join(entry.name.split(".")[:2])
 
 
 class Buffers:
@@ -116,7 +107,7 @@ class Aligned:
         try:
             entries, asked_byte = header(handle)
             tensors: Tensors = {}
-            for _, run in groupby((e for e in entries if e.name.startswith(roots)), key=lambda e: e.root):
+            for _, run in groupby((e for e in entries if e.name.startswith(roots)), key=part):
                 asked_byte += self._run(handle, list(run), tensors)
         finally:
             os.close(handle)
@@ -133,7 +124,7 @@ class Aligned:
         memory = self.buffers.take(max(length, BLOCK_BYTE))
         if length:
             read(handle, memory, first, self.read_byte)
-        tensors.update((e.name, _view(e, memory, e.offset - first)) for e in run)
+        tensors.update((e.name, viewed(e, memory, e.offset - first)) for e in run)
         return length
 
 
@@ -179,16 +170,6 @@ def _laid_out(tensors: Tensors, alignment_byte: int) -> list[Entry]:
         entries.append(Entry(n, d, s, place, b))
         place = _up(place + b, alignment_byte)
     return entries
-
-
-def _view(e: Entry, memory: mmap.mmap, offset: int) -> Tensor:
-    import torch
-
-    dtype = getattr(torch, e.dtype)
-    if not e.byte:
-        return torch.empty(e.shape, dtype=dtype)
-    count = e.byte // dtype.itemsize
-    return torch.frombuffer(memory, dtype=dtype, count=count, offset=offset).view(e.shape)
 
 
 def _raw(tensor: Tensor) -> bytes:

@@ -8,16 +8,17 @@ against ``buffered`` it keeps one copy for all workers. No zoned device was meas
 from __future__ import annotations
 
 import contextlib
-import json
+import mmap
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.layouts import Mapped, touch
 from deltastack.testbed.serving import Loaded
 from deltastack.testbed.switches.aligned import Aligned, Buffers
+from deltastack.testbed.switches.tensors import listed, viewed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -57,10 +58,6 @@ def buffered(engine: Engine) -> AbstractContextManager[None]:
     return engine.holding("layout", Buffered(), by="buffered")
 
 
-_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "I8": "int8", "U8": "uint8", "I32": "int32", "I64": "int64"}
-"""Words of the safetensors format and of torch."""
-
-
 @dataclass(frozen=True, slots=True)
 class Buffered:
     """Safetensors read whole by ``read``, as ``torch.load`` without mapping does: a copy out of the page cache."""
@@ -78,22 +75,32 @@ class Buffered:
 
     def load_some(self, path: Path, roots: tuple[str, ...]) -> Loaded:
         """Tensors whose names begin with one of ``roots``, each in memory of its own."""
-        import torch
-
         tensors: Tensors = {}
-        with path.open("rb", buffering=0) as f:
-            length = int.from_bytes(f.read(8), "little")
-            listed = json.loads(f.read(length))
-            for name, one in sorted(listed.items(), key=lambda item: item[1].get("data_offsets", [0])[0]):
-                if name == "__metadata__" or not name.startswith(roots):
-                    continue
-                begin, end = one["data_offsets"]
-                memory = bytearray(end - begin)
-                f.seek(8 + length + begin)
-                f.readinto(memory)
-                dtype = getattr(torch, _DTYPES[one["dtype"]])
-                tensors[name] = torch.frombuffer(memory, dtype=dtype).view(one["shape"]) if memory else torch.empty(one["shape"])
+        with path.open("rb", buffering=0) as file:
+            for e in (e for e in listed(file) if e.name.startswith(roots)):
+                memory = bytearray(e.byte)
+                file.seek(e.offset)
+                file.readinto(memory)
+                tensors[e.name] = viewed(e, memory, 0)
         return Loaded(tensors, sum(t.numel() * t.element_size() for t in tensors.values()), _nothing)
+
+
+def plain_mapping(engine: Engine) -> AbstractContextManager[None]:
+    """The other baseline: the same safetensors mapped without the library."""
+    return engine.holding("layout", Plain(), by="plain_mapping")
+
+
+@dataclass(frozen=True, slots=True)
+class Plain(Buffered):
+    """Safetensors through one private mapping of this process's own: the system maps it in far larger pieces."""
+
+    def load_some(self, path: Path, roots: tuple[str, ...]) -> Loaded:
+        """Tensors whose names begin with one of ``roots``, views of the mapping, every page touched in order."""
+        with path.open("rb", buffering=0) as file:
+            entries = [e for e in listed(file) if e.name.startswith(roots)]
+            mapping = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+        tensors = {e.name: viewed(e, mapping, e.offset) for e in entries}
+        return Loaded(tensors, sum(touch(t) for t in tensors.values()), _nothing)
 
 
 def _refuse_without_direct(path: Path) -> None:

@@ -14,7 +14,7 @@ from deltastack.errors import EvidenceError
 from deltastack.testbed import pages
 from deltastack.testbed.layouts import Mapped
 from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
-from deltastack.testbed.switches.storage import Buffered
+from deltastack.testbed.switches.storage import Buffered, Plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ shapes = st.lists(st.lists(st.integers(0, 40), max_size=3), min_size=1, max_size
 def test_every_layout_brings_back_every_bit(
     tmp_path_factory: pytest.TempPathFactory, found: list[list[int]], block: int, piece: int
 ) -> None:
-    """Aligned and buffered files give the tensors that the mapped one gives, whatever their shapes; all places are aligned."""
+    """Aligned, buffered and plainly mapped files give what was written, whatever the shapes; all places are aligned."""
     chance = torch.Generator().manual_seed(len(found))
     tensors: Tensors = {f"m.part{i % 2}.{i}": torch.rand(shape, generator=chance) for i, shape in enumerate(found)}
     folder = tmp_path_factory.mktemp("layouts")
@@ -62,7 +62,7 @@ def test_every_layout_brings_back_every_bit(
     aligned.write(tensors, folder / "a")
     Mapped().write(tensors, folder / "m")
 
-    for loaded in (aligned.load(folder / "a"), Buffered().load(folder / "m")):
+    for loaded in (aligned.load(folder / "a"), Buffered().load(folder / "m"), Plain().load(folder / "m")):
         assert loaded.tensors.keys() == tensors.keys()
         assert all(torch.equal(v, loaded.tensors[k]) and v.dtype == loaded.tensors[k].dtype for k, v in tensors.items())
     assert all(place % block == 0 for _, place, _ in entries(folder / "a"))
