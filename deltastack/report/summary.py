@@ -18,14 +18,13 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
         KeyError: Not a summary.json of ours.
     """
     lines = [*said["headline"], *said.get("beside", ())]  # absent in results that wait since an older version
+    lines += [said["text_only"]] if said["text_only"] else []
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
     layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(_least(r) for r in said["table"] if r["layer"] == n))
     lines += [_layer(n, [r for r in said["table"] if r["layer"] == n]) for n in layers]
     lines += _targets(said["targets"])
     lines.append(f"workload: {said['workload']}")
-    if said["text_only"]:
-        lines.append(said["text_only"])
     kept = lines[:MOST_LINES]
     return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
 
