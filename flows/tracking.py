@@ -236,5 +236,5 @@ def _name(content: dict[str, Any]) -> str:
 
 
 def _note(files: Path) -> str:
-    """The evidence card: what the description panel of the run shows."""
+    """The last lines of the run: what the description panel of the run shows."""
     return "```\n" + "\n".join(summary.lines(files)) + "\n```"
