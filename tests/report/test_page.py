@@ -270,6 +270,7 @@ def test_a_layer_that_is_off_says_what_it_would_do() -> None:
         [
             ("all", 0, 10.0, 10.0),
             ("attention_ffn", 0, 10.0, 25.0),
+            ("attention_ffn@other_base", 0, 10.0, 99.0),
             ("encoder_pool", 0, 10.0, 9.0),
             ("encoder_pool", 1, 10.0, 90.0),
         ]
