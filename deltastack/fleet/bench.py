@@ -39,6 +39,8 @@ class Prepared:
     requests: Requests
     config: Config
     residents: memory.Residents
+    at_stake: sleep.Stakes
+    """What sleep of an encoder saves, and waking it costs."""
 
 
 def prepare(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Prepared:
@@ -47,7 +49,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     Raises:
         UnknownNameError: No operator times for the model on the platform.
         CapacityError: The model does not fit.
-        OutOfValidityError: A field for which there is no model.
+        OutOfValidityError: A field for which there is no model; sleep that saves more than there is.
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
@@ -79,6 +81,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         requests=requests,
         config=config,
         residents=inside,
+        at_stake=sleep.stakes(encoder, values.power, board_w=platform.board_w),
     )
 
 
@@ -107,9 +110,11 @@ class Run(NamedTuple):
         return float(self.requests.arrival_s.size / self.result.span_s)
 
     def words(self) -> dict[str, str]:
-        """What tiers and pools were seen to do, by technique."""
+        """What tiers, pools and sleeping encoders were seen to do, by technique."""
         tier, pool = self.account.tier, self.account.memory_pool
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
+        if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
+            found["encoder_sleep"] = self.account.pool.words(self.account.at_stake)
         return found | ({"memory_pool": pool.words()} if pool else {})
 
 
@@ -200,9 +205,9 @@ def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | No
     encoder = ready.deployment.encoder
     requests = encoder_pool.requests(requests, ready.deployment)
     if sleep.sleeps(encoder):
-        seen, pool = sleep.served(ready.tables, requests, ready.config, encoder)
+        seen, pool = sleep.served(ready.tables, requests, ready.config, encoder=encoder, at_stake=ready.at_stake)
         result = simulate(ready.tables, seen, replace(ready.config, encoder_pool=0))
-        return result, sleep.until(pool, result.span_s, encoder)
+        return result, sleep.until(pool, result.span_s, encoder=encoder, at_stake=ready.at_stake)
     result = simulate(ready.tables, requests, ready.config)
     if not ready.config.encoder_pool:
         return result, None

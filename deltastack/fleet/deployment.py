@@ -37,12 +37,11 @@ class Encoder:
     """A fixed-graph server that encodes a blank image for text: never the fair baseline."""
     sleep_policy: str = "always_on"
     """``always_on``, ``timeout``, ``randomised`` or ``oracle``; only a pool can sleep."""
-    timeout_s: float = 0.0
     wake_s: float = 0.0
-    wake_j: float = 0.0
-    """Energy of one wake-up, all of it."""
-    sleep_saved_w: float = 0.0
-    """Power below idle while asleep; 0 where the context is kept."""
+    wake_share: float = 0.0
+    """Power while waking, as a share of the board limit."""
+    sleep_saved_share: float = 0.0
+    """Share of idle power that sleep saves, in 0..1; the timeout is the gap in which that pays for waking."""
     transfer_bytes_per_s: float = 0.0
     """From a pool to the language model, for embeddings; 0 takes no time."""
     transfer_latency_s: float = 0.0
@@ -197,10 +196,10 @@ class Autoscaling:
     timeout_s: float = float("inf")
     """Idle time after which a replica sleeps."""
     cold_start_s: float = 0.0
-    cold_start_w: float = 0.0
-    """Power of each of its accelerators meanwhile."""
-    saved_w: float = 0.0
-    """Power of each accelerator below idle while asleep."""
+    cold_start_share: float = 0.0
+    """Power of each of its accelerators meanwhile, as a share of the board limit."""
+    saved_share: float = 0.0
+    """Share of each accelerator's idle power that sleep saves, in 0..1."""
     given_back: bool = False
     """Asleep is gone: its accelerators are charged to nobody until it starts again."""
 

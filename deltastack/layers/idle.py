@@ -4,9 +4,12 @@
 in a fraction of a second and saves next to nothing: its clocks decide what it draws, not what is in its memory. With its
 context torn down it saves tens of watts and has to be loaded again.
 
-    kept         P_saved = kept_saved_w       t_w = wake_s        E_w = wake_w wake_s
-    torn_down    P_saved = torn_saved_w       t_w = reload_s      E_w = wake_w reload_s
-    timeout T = E_w / P_saved                 (never, where nothing is saved)
+    kept         P_saved = kept_saved_share idle_w       t_w = wake_s        E_w = wake_share board_w wake_s
+    torn_down    P_saved = torn_saved_share idle_w       t_w = reload_s      E_w = wake_share board_w reload_s
+    timeout T = E_w / P_saved                            (never, where nothing is saved)
+
+Powers are shares of what the accelerator draws, so that sleep never saves more than there is; ``fleet.effects.sleep`` makes watts
+of them, for the timeout and for the energy alike.
 
 ``replica_sleep`` packs requests on the first replicas that have room. One that was idle for its timeout sleeps, or is given
 back to whoever lends it, and starts cold when the others are full. Packing alone already saves energy: larger batches share
@@ -24,7 +27,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from deltastack.fleet.deployment import Autoscaling
-from deltastack.fleet.effects.sleep import break_even_s
 from deltastack.layers.base import OnFleet, OnTestbed
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
@@ -47,9 +49,9 @@ class EncoderSleepParams(Params):
     dedicated: int = Field(ge=0, description="move an inline encoder to so many accelerators of its own; 0 leaves it where it is")
     wake_s: float = Field(ge=0)
     reload_s: float = Field(ge=0)
-    wake_w: float = Field(ge=0, description="power while waking")
-    kept_saved_w: float = Field(ge=0)
-    torn_saved_w: float = Field(ge=0)
+    wake_share: float = Field(ge=0, le=1, description="power while waking, of the board limit")
+    kept_saved_share: float = Field(ge=0, le=1, description="of idle power")
+    torn_saved_share: float = Field(ge=0, le=1, description="of idle power")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +68,27 @@ class EncoderSleep(OnFleet[EncoderSleepParams]):
             encoder = replace(encoder, placement="pool", pool_size=p.dedicated)
         kept = p.context == "kept"
         wake_s = p.wake_s if kept else p.reload_s
-        saved_w = p.kept_saved_w if kept else p.torn_saved_w
-        timeout_s = break_even_s(wake_j=p.wake_w * wake_s, saved_w=saved_w)
+        saved_share = p.kept_saved_share if kept else p.torn_saved_share
         encoder = replace(
             encoder,
-            sleep_policy=p.policy if saved_w > 0 else "always_on",
-            timeout_s=timeout_s,
+            sleep_policy=p.policy if saved_share > 0 else "always_on",
             wake_s=wake_s,
-            wake_j=p.wake_w * wake_s,
-            sleep_saved_w=saved_w,
+            wake_share=p.wake_share,
+            sleep_saved_share=saved_share,
         )
-        return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p, saved_w, timeout_s))
+        return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p, saved_share))
 
     def control(self, p: EncoderSleepParams) -> EncoderSleepParams:
         """An encoder that never sleeps."""
         return p.model_copy(update={"policy": "always_on", "dedicated": 0})
 
 
-def _words(placement: str, p: EncoderSleepParams, saved_w: float, timeout_s: float) -> str:
+def _words(placement: str, p: EncoderSleepParams, saved_share: float) -> str:
     if placement == "inline":
         return "the encoder runs on the language model's accelerators: it has no power of its own to save"
-    if saved_w <= 0 or p.policy == "always_on":
+    if saved_share <= 0 or p.policy == "always_on":
         return "encoders never sleep: sleeping would save no power"
-    return f"encoders sleep by {p.policy}, context {p.context}: {saved_w:.0f} W saved, break-even {timeout_s:.0f} s"
+    return f"encoders sleep by {p.policy}, context {p.context}: {saved_share:.0%} of idle power saved"
 
 
 class ReplicaSleepParams(Params):
@@ -99,8 +99,8 @@ class ReplicaSleepParams(Params):
     pack_tokens: float = Field(ge=0, description="tokens of unfinished requests up to which a replica takes more")
     timeout_s: float = Field(ge=0)
     cold_start_s: float = Field(ge=0)
-    cold_start_w: float = Field(ge=0)
-    saved_w: float = Field(ge=0)
+    cold_start_share: float = Field(ge=0, le=1, description="power meanwhile, of the board limit")
+    saved_share: float = Field(ge=0, le=1, description="of idle power, where it stays")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,11 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
             pack_tokens=round(p.pack_tokens),
             timeout_s=p.timeout_s,
             cold_start_s=p.cold_start_s,
-            cold_start_w=p.cold_start_w,
-            saved_w=p.saved_w,
+            cold_start_share=p.cold_start_share,
+            saved_share=p.saved_share,
             given_back=p.given_back,
         )
-        gone = "given back" if p.given_back else f"drawing {p.saved_w:.0f} W less"
+        gone = "given back" if p.given_back else f"drawing {p.saved_share:.0%} less than idle"
         words = f"replicas idle for {p.timeout_s:.0f} s are {gone} and start cold in {p.cold_start_s:.0f} s"
         if deployment.replicas == 1:
             words = "a single replica never sleeps: somebody has to be awake"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from deltastack.fleet import bench, platform, settings
+from deltastack.fleet.effects import sleep
+from deltastack.fleet.load import Load
 from deltastack.layers.base import Chosen, chosen
 from deltastack.layers.idle import IDLE, EncoderSleep, EncoderSleepParams, ReplicaSleep, ReplicaSleepParams
 from deltastack.model import Basis, Evidence, Resource
@@ -22,18 +24,19 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = settings.load(ROOT)
 BASE = SETTINGS.values.deployment.deployment()
 H100 = platform.load(ROOT, BASE.platform)
+IDLE_W = SETTINGS.values.power.idle_w(board_w=H100.board_w)
 SLEEP = EncoderSleepParams(
     policy="timeout",
     context="torn_down",
     dedicated=0,
     wake_s=0.4,
     reload_s=40,
-    wake_w=200,
-    kept_saved_w=0,
-    torn_saved_w=50,
+    wake_share=200 / 700,
+    kept_saved_share=0,
+    torn_saved_share=50 / IDLE_W,
 )
 DEMAND = ReplicaSleepParams(
-    policy="demand", given_back=True, pack_tokens=20_000, timeout_s=300, cold_start_s=60, cold_start_w=200, saved_w=45
+    policy="demand", given_back=True, pack_tokens=20_000, timeout_s=300, cold_start_s=60, cold_start_share=0.3, saved_share=0.6
 )
 
 
@@ -89,15 +92,51 @@ def test_a_dedicated_encoder_by_hand() -> None:
         bench.observe(bench.prepare(d, quiet(10, 1000.0), H100, SETTINGS.values), quiet(10, 1000.0), SETTINGS)
         for d in (pool, EncoderSleep().rewrite(pool, SLEEP))
     )
-    idle_w = SETTINGS.values.power.idle_w
-    gain_j = 800 * 50 - 40 * (200 - idle_w)
+    gain_j = 800 * 50 - 40 * (200 - IDLE_W)
 
     saved_j = 10 * (awake.usage.total(Resource.ENERGY_J) - asleep.usage.total(Resource.ENERGY_J))
     waited_s = (asleep.result.first_token_s - awake.result.first_token_s).mean()
     assert waited_s == pytest.approx(40, abs=0.1)
     # the run ends 40 s later, and every accelerator idles through them
-    later_j = 40 * (2 * (idle_w + SETTINGS.values.power.node_w))
+    later_j = 40 * (2 * (IDLE_W + SETTINGS.values.power.node_w))
     assert saved_j == pytest.approx(10 * gain_j - later_j, rel=0.05)
+
+
+def test_the_break_even_and_the_energy_rest_on_one_figure() -> None:
+    """In a gap of the timeout alone, sleeping all of it and waking spends what idling spends: on H100 and on an L4, to 1e-9."""
+    pool = replace(BASE, replicas=1, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
+    encoder = EncoderSleep().rewrite(pool, SLEEP).encoder
+    power = SETTINGS.values.power
+
+    for board_w, timeout_s in ((700.0, 160.0), (72.0, 160.0)):
+        at_stake = sleep.stakes(encoder, power, board_w=board_w)
+        asleep_w = power.asleep_w(encoder.sleep_saved_share, board_w=board_w)
+        idle_w = power.idle_w(board_w=board_w)
+        assert at_stake.timeout_s == pytest.approx(timeout_s)
+        assert asleep_w * at_stake.timeout_s + at_stake.wake_j == pytest.approx(idle_w * at_stake.timeout_s, rel=1e-9)
+
+
+def test_what_a_sleeping_pool_is_seen_to_do() -> None:
+    """Ten images 1000 s apart: asleep most of the time, woken ten times, break-even at 160 s, in words."""
+    pool = replace(BASE, replicas=1, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
+    requests = quiet(10, 1000.0)
+    ready = bench.prepare(EncoderSleep().rewrite(pool, SLEEP), requests, H100, SETTINGS.values)
+
+    said = bench.observe(ready, requests, SETTINGS).words()["encoder_sleep"]
+    assert said.endswith("of the time and woke 10 times; asleep they save 50 W, which pays for waking after 160 s")
+
+
+@pytest.mark.parametrize("draw", range(5))
+@pytest.mark.parametrize("name", platform.platforms(ROOT))
+def test_nothing_that_sleeps_or_idles_draws_more_than_what_works(name: str, draw: int) -> None:
+    """Asleep <= idle <= least busy <= board on every platform, in every draw of both files; asleep is never below nothing."""
+    board_w = platform.load(ROOT, name).board_w
+    power = settings.load(ROOT, draw=draw, draws=5).values.power
+    encoder, replica = (one.params for one in chosen(ROOT, IDLE, draw=draw, draws=5) if one.on_fleet)
+    least_w = power.busy_w(Load(decode_attention=0.0, compute=0.0), board_w=board_w)
+
+    for saved in (encoder.kept_saved_share, encoder.torn_saved_share, replica.saved_share):
+        assert 0 < power.asleep_w(saved, board_w=board_w) <= power.idle_w(board_w=board_w) < least_w <= board_w
 
 
 def test_images_at_azure_s_rate_leave_nothing_to_sleep_in() -> None:

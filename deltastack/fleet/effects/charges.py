@@ -18,16 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.fleet.effects import packaging, schedule, stores, weights
+from deltastack.fleet.effects import packaging, schedule, sleep, stores, weights
 from deltastack.fleet.load import load_of
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
+from deltastack.fleet.power import carried
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.effects import memory_pool
     from deltastack.fleet.effects.kv_tier import Tier
-    from deltastack.fleet.effects.sleep import Pool
     from deltastack.fleet.memory import Residents
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.platform import Platform
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.simulator import Result
 
 BUSY = ("power.busy_base", "power.busy_decode_attention", "power.busy_compute")
+IDLE = ("power.idle_share",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,13 +47,23 @@ class Account:
     tables: OperatorTables
     residents: Residents
     result: Result
-    pool: Pool | None
+    pool: sleep.Pool | None
     """What encoders of their own did; None where the encoder is inline."""
     settings: Settings
     tier: Tier | None = None
     """What a tier of keys and values restored and took."""
     memory_pool: memory_pool.Pool | None = None
     """What a pool makes of the replicas' host memory."""
+
+    @property
+    def idle_w(self) -> float:
+        """Power of an accelerator with nothing to do."""
+        return self.settings.values.power.idle_w(board_w=self.platform.board_w)
+
+    @property
+    def at_stake(self) -> sleep.Stakes:
+        """What sleep of an encoder saves, and waking it costs."""
+        return sleep.stakes(self.deployment.encoder, self.settings.values.power, board_w=self.platform.board_w)
 
     @property
     def replica_s(self) -> float:
@@ -131,7 +142,7 @@ def lines(account: Account) -> list[Line]:
         Component.IDLE: result.idle_s - result.asleep_s - result.waking_s,
     }
     held = schedule.occupied(account.deployment, parts)
-    idle = Line(Component.IDLE, held.pop(Component.IDLE), power.idle_w, ("power.idle_w",))
+    idle = Line(Component.IDLE, held.pop(Component.IDLE), account.idle_w, IDLE)
     found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
     found += _sleep_lines(account)
     return found + (_pool_lines(account, pool) if pool else [])
@@ -143,32 +154,30 @@ def _sleep_lines(account: Account) -> list[Line]:
     wide = schedule.accelerators_per_replica(account.deployment)
     if scaling.policy == "fixed":
         return []
-    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_w, ())]
+    board_w = account.platform.board_w
+    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_share * board_w, ())]
     if not scaling.given_back:
-        asleep_w = max(account.settings.values.power.idle_w - scaling.saved_w, 0.0)
-        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, ("power.idle_w",)))
+        asleep_w = account.settings.values.power.asleep_w(scaling.saved_share, board_w=board_w)
+        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, IDLE))
     return found
 
 
-def _pool_lines(account: Account, pool: Pool) -> list[Line]:
-    power, encoder = account.settings.values.power, account.deployment.encoder
-    waking_s = pool.wakes * encoder.wake_s
-    waking_w = encoder.wake_j / encoder.wake_s if encoder.wake_s else 0.0
-    asleep_s = pool.asleep_s
+def _pool_lines(account: Account, pool: sleep.Pool) -> list[Line]:
+    power, encoder, board_w = account.settings.values.power, account.deployment.encoder, account.platform.board_w
     found = [
-        Line(Component.ENCODER, pool.busy_s, power.encoder_w(board_w=account.platform.board_w), ("power.encoder_share",)),
-        Line(Component.IDLE, pool.idle_s, power.idle_w, ("power.idle_w",)),
+        Line(Component.ENCODER, pool.busy_s, power.encoder_w(board_w=board_w), ("power.encoder_share",)),
+        Line(Component.IDLE, pool.idle_s, account.idle_w, IDLE),
     ]
     if encoder.sleep_policy != "always_on":
-        found.append(Line(Component.IDLE, asleep_s, max(power.idle_w - encoder.sleep_saved_w, 0.0), ("power.idle_w",)))
-        found.append(Line(Component.IDLE, waking_s, waking_w, ()))
+        found.append(Line(Component.IDLE, pool.asleep_s, account.idle_w - account.at_stake.saved_w, IDLE))
+        found.append(Line(Component.IDLE, pool.wakes * encoder.wake_s, encoder.wake_share * board_w, ()))
     return found
 
 
 def _time_and_energy(account: Account) -> list[Charge]:
     node_w = account.settings.values.power.node_w
     found = []
-    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.settings.values.power.idle_w, ("power.idle_w",))
+    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.idle_w, IDLE)
     for line in [*lines(account), waiting]:
         if line is waiting and not waiting.time_s:
             continue
@@ -258,7 +267,8 @@ def _weight_shares(tables: OperatorTables) -> dict[Component, float]:
 
 
 def _evidence(account: Account, *names: str) -> Evidence:
-    """The weakest of the operator times and the named parameters."""
+    """The weakest of the operator times and the named parameters; power carried over to another board is assumed."""
     roofline = any((codes == Source.ROOFLINE).any() for codes in account.tables.sources.values())
     known = account.settings.evidence
-    return weakest([Evidence.ASSUMED if roofline else Evidence.SIMULATED, *(known[n] for n in names if n in known)])
+    guessed = roofline or (any(n.startswith("power.") for n in names) and carried(account.platform.board_w))
+    return weakest([Evidence.ASSUMED if guessed else Evidence.SIMULATED, *(known[n] for n in names if n in known)])

@@ -1,6 +1,7 @@
 """Encoders that sleep between images: what they draw, and how long images wait for them to wake.
 
     E_awake = P_i t        E_asleep = (P_i - P_saved) t + E_w        break-even T = E_w / P_saved
+    P_saved = sleep_saved_share idle_w        E_w = wake_share board_w wake_s
 
 ``timeout`` sleeps after T, so it never spends more than twice what foresight would; ``randomised`` draws its timeouts from
 f(tau) = e^(tau/T) / (T (e - 1)) on 0..T, at most e/(e-1) = 1.58 times in the mean; ``oracle`` knows every gap.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from deltastack.fleet.deployment import Encoder
     from deltastack.fleet.operators import OperatorTables
+    from deltastack.fleet.power import PowerModel
     from deltastack.fleet.simulator import Config, Requests
 
 POLICIES = ("always_on", "timeout", "randomised", "oracle")
@@ -40,6 +42,38 @@ class Pool(NamedTuple):
     asleep_s: float
     wakes: int
     free_s: NDArray[np.float64]
+
+    def words(self, at_stake: Stakes) -> str:
+        """What it did, in words."""
+        there_s = self.busy_s + self.idle_s + self.asleep_s
+        return (
+            f"encoders slept {self.asleep_s / there_s:.1%} of the time and woke {self.wakes:,} times; asleep they save "
+            f"{at_stake.saved_w:.0f} W, which pays for waking after {at_stake.timeout_s:.0f} s"
+        )
+
+
+class Stakes(NamedTuple):
+    """What sleep saves and what waking costs, of one accelerator."""
+
+    saved_w: float
+    """Power below idle while asleep."""
+    wake_j: float
+    """Energy of one wake-up, all of it."""
+
+    @property
+    def timeout_s(self) -> float:
+        """The gap in which one pays for the other."""
+        return break_even_s(wake_j=self.wake_j, saved_w=self.saved_w)
+
+
+def stakes(encoder: Encoder, power: PowerModel, *, board_w: float) -> Stakes:
+    """The stakes of ``encoder`` on accelerators of that board limit; energy is charged from the same two figures.
+
+    Raises:
+        OutOfValidityError: More saved than an idle accelerator draws.
+    """
+    saved_w = power.idle_w(board_w=board_w) - power.asleep_w(encoder.sleep_saved_share, board_w=board_w)
+    return Stakes(saved_w=saved_w, wake_j=encoder.wake_share * board_w * encoder.wake_s)
 
 
 def break_even_s(*, wake_j: float, saved_w: float) -> float:
@@ -62,10 +96,19 @@ def sleeps(encoder: Encoder) -> bool:
     return encoder.placement == "pool" and encoder.sleep_policy != "always_on"
 
 
-def served(tables: OperatorTables, requests: Requests, config: Config, encoder: Encoder) -> tuple[Requests, Pool]:
+def served(
+    tables: OperatorTables, requests: Requests, config: Config, *, encoder: Encoder, at_stake: Stakes
+) -> tuple[Requests, Pool]:
     """The requests as the replicas see them behind a pool that sleeps, and what the pool did.
 
     Each request's images are encoded already (``cached_images``) and it is ready when they are (``delay_s``).
+
+    Args:
+        tables: Operator times.
+        requests: With arrivals.
+        config: How many encoders there are.
+        encoder: By which policy they sleep, and how long waking takes.
+        at_stake: What sleep saves and waking costs.
 
     Raises:
         OutOfValidityError: A closed loop: when requests come depends on what is simulated.
@@ -75,14 +118,14 @@ def served(tables: OperatorTables, requests: Requests, config: Config, encoder: 
     count = requests.arrival_s.size
     free_s, ready_s, spent = np.zeros(config.encoder_pool), np.empty(count), np.zeros(4)
     oracle = encoder.sleep_policy == "oracle"
-    equal_s = max(break_even_s(wake_j=encoder.wake_j, saved_w=encoder.sleep_saved_w), encoder.wake_s)
+    timeout_s = at_stake.timeout_s
     encoders.serve(
         prepare(tables, config),
         requests.arrival_s,
         requests.images - requests.cached_images,
         requests.image_tokens / np.maximum(requests.images, 1),
-        np.full(count, np.inf) if oracle else _timeouts_s(encoder, count),
-        equal_s if oracle else np.inf,
+        np.full(count, np.inf) if oracle else _timeouts_s(encoder.sleep_policy, timeout_s, count),
+        max(timeout_s, encoder.wake_s) if oracle else np.inf,
         encoder.wake_s,
         free_s,
         ready_s,
@@ -94,16 +137,16 @@ def served(tables: OperatorTables, requests: Requests, config: Config, encoder: 
     return replace(requests, cached_images=requests.images, delay_s=delay_s), pool
 
 
-def until(pool: Pool, span_s: float, encoder: Encoder) -> Pool:
+def until(pool: Pool, span_s: float, *, encoder: Encoder, at_stake: Stakes) -> Pool:
     """The same pool observed until ``span_s``: after its last image an encoder idles, and sleeps once its timeout has passed."""
     rest_s = np.maximum(span_s - pool.free_s, 0.0)
-    awake_s = np.minimum(rest_s, 0.0 if encoder.sleep_policy == "oracle" else encoder.timeout_s)
+    awake_s = np.minimum(rest_s, 0.0 if encoder.sleep_policy == "oracle" else at_stake.timeout_s)
     return pool._replace(idle_s=pool.idle_s + float(awake_s.sum()), asleep_s=pool.asleep_s + float((rest_s - awake_s).sum()))
 
 
-def _timeouts_s(encoder: Encoder, count: int) -> NDArray[np.float64]:
-    if encoder.sleep_policy == "timeout" or not np.isfinite(encoder.timeout_s):
-        return np.full(count, encoder.timeout_s)
+def _timeouts_s(policy: str, timeout_s: float, count: int) -> NDArray[np.float64]:
+    if policy == "timeout" or not np.isfinite(timeout_s):
+        return np.full(count, timeout_s)
     uniform = np.random.default_rng(SEED).random(count)
-    drawn: NDArray[np.float64] = encoder.timeout_s * np.log1p(uniform * (np.e - 1))
+    drawn: NDArray[np.float64] = timeout_s * np.log1p(uniform * (np.e - 1))
     return drawn

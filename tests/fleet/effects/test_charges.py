@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from deltastack import params
+from deltastack.errors import OutOfValidityError, ParamsError
 from deltastack.fleet import memory, platform, settings
-from deltastack.fleet.deployment import Storage
+from deltastack.fleet.deployment import Autoscaling, Storage
 from deltastack.fleet.effects import charges, sleep
+from deltastack.fleet.power import PowerModel
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Component, Evidence, Resource, Usage
 from tests.fakes import fake_result, fake_tables, fake_trace
@@ -24,6 +27,7 @@ SETTINGS = settings.load(ROOT)
 VALUES = SETTINGS.values
 BASE = replace(VALUES.deployment.deployment(), replicas=1, storage=Storage())
 TABLES = fake_tables()
+IDLE_W = VALUES.power.idle_w(board_w=H100.board_w)
 DRIVES = VALUES.prices.flash_bytes_in_price * VALUES.prices.drive_usd_per_byte_s
 """Of an accelerator's price: the base here has no drive, so its part stays out."""
 INSIDE = memory.residents(TABLES, H100, BASE, VALUES.memory)
@@ -53,11 +57,11 @@ def test_by_hand() -> None:
     usage = charges.usage(account(result=fake_result(span_s=100.0, idle_s=100.0)), 2)
 
     assert amount(usage, Component.IDLE, Resource.TIME_S) == 50
-    assert usage.total(Resource.ENERGY_J) == pytest.approx(50 * (VALUES.power.idle_w + VALUES.power.node_w))
+    assert usage.total(Resource.ENERGY_J) == pytest.approx(50 * (IDLE_W + VALUES.power.node_w))
     assert usage.total(Resource.COST_USD) == pytest.approx(50 * (VALUES.prices.accelerator_usd_per_s - DRIVES))
     assert usage.total(Resource.MEMORY_BYTE_S) == pytest.approx(50 * (H100.memory_bytes + 256e9))
     grams = VALUES.carbon.embodied_g_per_accelerator / VALUES.carbon.lifetime_s
-    joules = 50 * (VALUES.power.idle_w + VALUES.power.node_w)
+    joules = 50 * (IDLE_W + VALUES.power.node_w)
     assert usage.total(Resource.CARBON_G) == pytest.approx(joules * VALUES.carbon.pue * VALUES.carbon.grid_g_per_j + 50 * grams)
 
 
@@ -80,17 +84,60 @@ def test_keys_in_use_are_attention_s_and_the_rest_is_idle() -> None:
 
 
 def test_waking_takes_time_and_its_own_energy() -> None:
-    """An encoder that was awake 10 s, asleep 50 s and woke once in 40 s for 8000 J: 100 s, and each part at its own power."""
+    """An encoder awake for 10 s, asleep for 50 s at 0.4 of its idle power, woken once in 40 s at 200 W: each part at its own."""
     encoder = replace(
-        BASE.encoder, placement="pool", pool_size=1, sleep_policy="timeout", wake_s=40.0, wake_j=8000.0, sleep_saved_w=45.0
+        BASE.encoder, placement="pool", pool_size=1, sleep_policy="timeout", wake_s=40.0, wake_share=2 / 7, sleep_saved_share=0.6
     )
     pool = sleep.Pool(0.0, 10.0, 50.0, 1, np.zeros(1))
     run = account(deployment=replace(BASE, encoder=encoder), pool=pool, result=fake_result(span_s=100.0, idle_s=100.0))
-    idle_w, node_w = VALUES.power.idle_w, VALUES.power.node_w
+    node_w = VALUES.power.node_w
     usage = charges.usage(run, 1)
 
     assert usage.total(Resource.TIME_S) == pytest.approx(200)
-    assert usage.total(Resource.ENERGY_J) == pytest.approx(110 * idle_w + 50 * (idle_w - 45) + 8000 + 200 * node_w)
+    assert usage.total(Resource.ENERGY_J) == pytest.approx(110 * IDLE_W + 50 * 0.4 * IDLE_W + 8000 + 200 * node_w)
+
+
+def test_replicas_asleep_by_hand() -> None:
+    """100 s of one replica: 20 idle, 50 asleep at 0.4 of idle power, 30 waking at 200 W; what was given back draws nothing."""
+    ran = fake_result(span_s=100.0, idle_s=100.0, asleep_s=50.0, waking_s=30.0)
+    ours = Autoscaling(policy="demand", timeout_s=1.0, cold_start_s=30.0, cold_start_share=2 / 7, saved_share=0.6)
+    kept, gone = (
+        charges.usage(account(deployment=replace(BASE, autoscaling=s), result=ran), 1)
+        for s in (ours, replace(ours, given_back=True))
+    )
+    node_w = VALUES.power.node_w
+
+    assert kept.total(Resource.ENERGY_J) == pytest.approx(20 * IDLE_W + 50 * 0.4 * IDLE_W + 30 * 200 + 100 * node_w)
+    assert gone.total(Resource.ENERGY_J) == pytest.approx(20 * IDLE_W + 30 * 200 + 50 * node_w)
+
+
+def test_an_l4_idles_at_a_share_of_its_own_board() -> None:
+    """11 % of 72 W is 7.92 W, far below its least busy draw; carried over from another board, it is assumed."""
+    l4 = platform.load(ROOT, "l4")
+    usage = charges.usage(account(platform=l4, result=fake_result(span_s=100.0, idle_s=100.0)), 1)
+
+    assert usage.total(Resource.ENERGY_J) == pytest.approx(100 * (0.110 * 72 + VALUES.power.node_w))
+    assert usage.evidence(Resource.ENERGY_J) is Evidence.ASSUMED
+    assert usage.evidence(Resource.TIME_S) is Evidence.SIMULATED
+
+
+def test_sleep_saves_no_more_than_there_is() -> None:
+    """More than all of the idle power, or less than none of it, is refused, never clipped; all of it leaves nothing."""
+    sleeper, ran = Autoscaling(policy="demand", saved_share=1.2), fake_result(span_s=2.0, idle_s=2.0, asleep_s=1.0)
+    with pytest.raises(OutOfValidityError, match=r"a share in 0\.\.1 .* found 1\.2: there is no more to save than 77 W"):
+        charges.usage(account(deployment=replace(BASE, autoscaling=sleeper), result=ran), 1)
+    encoder = replace(BASE.encoder, placement="pool", pool_size=1, sleep_policy="timeout", sleep_saved_share=-0.1)
+    with pytest.raises(OutOfValidityError, match=r"found -0\.1"):
+        charges.usage(
+            account(deployment=replace(BASE, encoder=encoder), pool=sleep.Pool(0.0, 1.0, 1.0, 0, np.zeros(1)), result=ran), 1
+        )
+    assert VALUES.power.asleep_w(1.0, board_w=700) == 0
+
+
+def test_idling_never_costs_more_than_working() -> None:
+    """An idle share above the least busy one is refused where the parameters are read."""
+    with pytest.raises(ParamsError, match=r"idle_share 0\.7 lies above busy_base 0\.597"):
+        params.parse(VALUES.power.model_dump() | {"idle_share": 0.7}, PowerModel, "power")
 
 
 @hypothesis_settings(deadline=None, max_examples=25)
