@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Params)
 
 
-class _Loader(yaml.SafeLoader):
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser where PyYAML was built with it: the same values, ten times as fast."""
+
+
+class _Loader(_Safe):  # type: ignore[misc]
     """YAML as DVC reads it (version 1.2): ``on``, ``off``, ``yes`` and ``no`` are words, ``true`` and ``false`` booleans."""
 
 

@@ -42,18 +42,18 @@ def _fleet(root: Path, path: Path) -> None:
 def _testbed(root: Path, path: Path) -> None:
     """Measure every set of layers that has something to switch on here; goes on where it was cut."""
     testbed.one_thread()
-    from deltastack.testbed import settings, tables
+    from deltastack.testbed import models, settings, tables
     from deltastack.testbed.measuring import measure
 
     stack, p = testbed.stack(root), settings.load(root)
     techniques = testbed.chosen(root, [layers.layer(name) for name in stack.layers])
-    cells = observation.of_stack(techniques, testbed.switches(root, p, techniques, entered=True), stack.cells)
+    engine = models.engine(root, p)
+    cells = observation.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
-    measured = measure(at, testbed.effort(p, stack.profile, joint=True), log.info, cells=tuple(cells))
+    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=True), log.info, cells=tuple(cells))
     subject = {c: c for c in cells if c != "base"}
-    testbed.write_quality(
-        _quality(root, Bench.TESTBED), at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions
-    )
+    quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
+    QUALITY.write(quality, _quality(root, Bench.TESTBED))
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     testbed.tell(path.with_suffix(".json"), measured, {"layers": list(stack.layers)})
     measured.finish()

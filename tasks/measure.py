@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from deltastack import layers
-from deltastack.contracts import DELTA
+from deltastack.contracts import DELTA, QUALITY
 from deltastack.layers import observation
 from tasks import entry, testbed
 
@@ -22,21 +22,22 @@ log = logging.getLogger("deltastack.tasks")
 def run(root: Path, layer: str) -> None:
     """Write the Δ table of ``layer``, as measured here."""
     testbed.one_thread()
-    from deltastack.testbed import settings, tables
+    from deltastack.testbed import models, settings, tables
     from deltastack.testbed.measuring import measure
 
     stack, p = testbed.stack(root), settings.load(root)
     techniques = testbed.chosen(root, [layers.layer(layer)])
-    here = testbed.switches(root, p, techniques, entered=False)
+    engine = models.engine(root, p)
+    here = testbed.switches(engine, techniques, entered=False)
     cells = observation.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
-    measured = measure(at, testbed.effort(p, stack.profile, joint=False), log.info)
+    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=False), log.info)
     against = observation.against(cells)
     rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
     folder = root / "data" / "delta" / "measured"
     subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(observation.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
-    testbed.write_quality(path, at, measured, subject=subject, questions=p.budget(stack.profile).layer_questions)
+    QUALITY.write(testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).layer_questions), path)
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
     measured.finish()

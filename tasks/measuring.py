@@ -46,7 +46,7 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
         DeltastackError: As ``measuring.measure``.
     """
     testbed.one_thread()
-    from deltastack.testbed import measuring, neighbours, settings
+    from deltastack.testbed import measuring, models, neighbours, settings
     from deltastack.testbed.bench import Setup
     from deltastack.testbed.meter import Meter
     from deltastack.testbed.plan import plain
@@ -60,7 +60,7 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
     )
     wanted = ("base", *names[1:]) if names[:1] == ["base"] else ("base", *names)
     with entry.lock(entry.machine_lock(), "another measurement runs on this machine, waiting", say), neighbours.watch() as seen:
-        measured = measuring.measure(at, plan, say, cells=wanted)
+        measured = measuring.measure(models.engine(root, p), at, plan, say, cells=wanted)
     measured.finish()
     work = measuring.exact(at, dict.fromkeys(plain(c) for c in wanted))
     return Session(measured=measured, neighbours=seen, overhead_s=Meter().overhead_s(), work=work)

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pandas as pd
+
     from deltastack.layers.base import Chosen
     from deltastack.model import Layer
     from deltastack.testbed.bench import Cells, Setup
+    from deltastack.testbed.engine import Engine
     from deltastack.testbed.measuring import Effort, Measured
     from deltastack.testbed.settings import Testbed
 
@@ -58,13 +61,8 @@ def chosen(root: Path, layers: list[Layer]) -> dict[str, tuple[Chosen, ...]]:
     return {layer.name: base.chosen(root, layer) for layer in layers}
 
 
-def switches(
-    root: Path, settings: Testbed, techniques: Mapping[str, tuple[Chosen, ...]], *, entered: bool
-) -> dict[str, frozenset[str]]:
+def switches(engine: Engine, techniques: Mapping[str, tuple[Chosen, ...]], *, entered: bool) -> dict[str, frozenset[str]]:
     """By layer, the techniques that have a switch on the testbed; with ``entered``, only those that this host takes."""
-    from deltastack.testbed import models
-
-    engine = models.engine(root, settings)
     return {name: observation.with_switch(engine, some, entered=entered) for name, some in techniques.items()}
 
 
@@ -82,13 +80,12 @@ def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
     )
 
 
-def write_quality(path: Path, at: Setup, measured: Measured, *, subject: Mapping[str, str], questions: int) -> None:
-    """Write what every cell of ``subject`` does to the answers, beside the base."""
+def quality(engine: Engine, at: Setup, measured: Measured, *, subject: Mapping[str, str], questions: int) -> pd.DataFrame:
+    """What every cell of ``subject`` does to the answers, beside the base."""
     from deltastack.testbed import bench, digits, models, requests
     from deltastack.testbed.assess import Assessor
 
     p = at.settings
-    engine = models.engine(at.root, p)
     possible, _ = bench.possible(engine, at.cells)
     session = requests.batches(engine.host, p.session, text_share=at.text_share, trained=p.profile == "trained")
     assessor = Assessor(
@@ -100,7 +97,7 @@ def write_quality(path: Path, at: Setup, measured: Measured, *, subject: Mapping
         canonical=stack(at.root).canonical,
     )
     rows = assessor.rows(possible, {c: s for c, s in subject.items() if c in possible})
-    QUALITY.write(QUALITY.frame(rows), path)
+    return QUALITY.frame(rows)
 
 
 def tell(path: Path, measured: Measured, facts: dict[str, Any]) -> None:

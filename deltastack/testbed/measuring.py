@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from deltastack.testbed.bench import Setup
+    from deltastack.testbed.engine import Engine
     from deltastack.testbed.ledger import Entry
     from deltastack.testbed.work import Work
 
@@ -56,14 +57,22 @@ class Measured:
         self.ledger.unlink(missing_ok=True)
 
 
-def measure(setup: Setup, effort: Effort, say: Callable[[str], None], *, cells: tuple[str, ...] | None = None) -> Measured:
+def measure(
+    engine: Engine, setup: Setup, effort: Effort, say: Callable[[str], None], *, cells: tuple[str, ...] | None = None
+) -> Measured:
     """Run ``cells`` of ``setup`` (all by default, an A/A twin of ``base`` added) as one experiment.
+
+    Args:
+        engine: The engine of ``setup``, to see which cells can be entered; every process start builds its own.
+        setup: What a process start needs.
+        effort: What may be spent.
+        say: Told of progress.
+        cells: In this order, the base first; a name may stand twice.
 
     Raises:
         OutOfValidityError: No cell but the base can be entered here.
-        DeltastackError: As ``models.engine`` and ``experiment.execute``.
+        DeltastackError: As ``experiment.execute``.
     """
-    engine = models.engine(setup.root, setup.settings)
     possible, refused = bench.possible(engine, setup.cells)
     wanted = cells or ("base", "base", *(c for c in possible if c != "base"))
     for name, reason in refused.items():

@@ -70,7 +70,7 @@ def test_a_small_experiment_through_every_contract(tmp_path: Path) -> None:
     effort = measuring.Effort(starts=1, budget_s=60, block_pairs=1, half_width=0.001, seed=1)
     said: list[str] = []
 
-    measured = measuring.measure(setup, effort, said.append)
+    measured = measuring.measure(models.engine(tmp_path, setup.settings), setup, effort, said.append)
     told = {"host": measured.host, "canonical": False}
     delta = DELTA.frame(tables.delta_rows(measured.entries, "idle", **told))
     joint = JOINT.frame(tables.joint_rows(measured.entries, **told))
