@@ -210,6 +210,10 @@ class Layer:
         raise UnknownNameError(message)
 
 
+AGAIN = "base@again"
+"""The base's A/A twin: the same cell under another name, so that its Δ is noise and nothing else."""
+
+
 def cell_name(cell: Iterable[str]) -> str:
     """The canonical name of a set of layers: ``base``, or names sorted and joined by ``+``.
 

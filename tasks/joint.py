@@ -50,7 +50,8 @@ def _testbed(root: Path, path: Path) -> None:
     engine = models.engine(root, p)
     cells = observation.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
-    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=True), log.info, cells=tuple(cells))
+    wanted = ("base", *cells)  # with the base's A/A twin
+    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=True), log.info, cells=wanted)
     subject = {c: c for c in cells if c != "base"}
     quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
     QUALITY.write(quality, _quality(root, Bench.TESTBED))

@@ -9,7 +9,7 @@ import numpy as np
 
 from deltastack import params, statistics
 from deltastack.contracts import DELTA, JOINT
-from deltastack.model import Resource
+from deltastack.model import AGAIN, Resource
 from deltastack.report import Stack, plan
 from tasks import entry
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
-AGAIN = "base@again"
-"""The technique under which a measured layer's table holds its A/A pair."""
 
 
 def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:

@@ -2,8 +2,9 @@
 
 ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
 ``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (its change with
-the whole stack on). The bench alone stands for its headline
-basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent; sentences and tables stand in summary.json.
+the whole stack on), ``floor.<bench>.<resource>`` (the largest Δ that two equal cells may show, where they were run). The bench
+alone stands for its headline basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent; sentences and
+tables stand in summary.json.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from deltastack.model import cell_name
-from deltastack.report import words
+from deltastack.report import sentences, words
+from deltastack.report.floors import largest
 from deltastack.report.off import off_here
 from deltastack.report.quality import readings
 from deltastack.report.results import HEADLINE
@@ -38,6 +40,7 @@ def metrics(results: Results) -> dict[str, Any]:
             if share.shapley is not None:
                 _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
     _put_quality(tree, results)
+    _put_floors(tree, results)
     classes = sorted({str(f.evidence) for f in results.found})
     return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
 
@@ -49,6 +52,18 @@ def _put_quality(tree: dict[str, Any], results: Results) -> None:
         for r in readings(results, bench, cell_name(layers)):
             if r.change is not None:
                 _put(tree, [f"quality/{r.metric}"], bench, r.change)
+
+
+def _put_floors(tree: dict[str, Any], results: Results) -> None:
+    """Set the largest Δ that two equal cells may show, by measured resource."""
+    for name, value in _floors(results).items():
+        bench, resource = name.split(".")
+        _put(tree, ["floor", bench], resource, (value, None, None))
+
+
+def _floors(results: Results) -> dict[str, float]:
+    known = {f"{_bench(f.bench, f.basis)}.{f.resource}": results.floor(f) for f in results.found}
+    return {name: largest(floor) for name, floor in known.items() if floor is not None}
 
 
 def _overall(results: Results) -> str:
@@ -68,14 +83,15 @@ def wording(results: Results) -> dict[str, Any]:
             verdicts.setdefault(name, {})[row["formula"]] = row["verdict"]
         evidence[name] = row["evidence"]
     return {
-        "headline": words.verdict_sentences(results),
-        "beside": words.other_sentences(results),
+        "headline": sentences.headline(results),
+        "beside": sentences.others(results),
         "canonical": results.stack.canonical,
         "profile": results.stack.profile,
         "layers": list(results.stack.layers),
         "workload": results.workload.get("words"),
         "text_only": words.text_only_note(results),
         "verdict": verdicts,
+        "floor": _floors(results),
         "evidence": evidence,
         "table": _table(results),
         "targets": [_answer(a) for a in results.answers()],
@@ -97,6 +113,7 @@ def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[s
         "delta": alone.value,
         "lo": alone.low,
         "hi": alone.high,
+        "word": words.resolved(*alone, results.floor(f)),
         "basis": str(f.basis),
         "evidence": f.evidence,
         "off": [list(o) for o in off],

@@ -1,8 +1,9 @@
 """What a factorial will cost and what it can tell, before anything runs.
 
 Fleet: cells x draws at the pace of the last run; a simulation has no noise, so its draws bound what the model does not know.
-Testbed: blocks = budget / (cells x seconds a run). With s the standard deviation of the log ratio of two equal runs (A/A)
-and B blocks, the least Δ that is seen with 80 % power at 5 % follows from the standard deviation of one block's estimate:
+Testbed: blocks = budget / ((cells + 1) x seconds a run), one run for the base's A/A twin. With s the standard deviation of
+the log ratio of two equal runs (A/A) and B blocks, the least Δ that is seen with 80 % power at 5 % follows from the standard
+deviation of one block's estimate:
 
     a layer alone  s        averaged over contexts  s / √(cells / 2)        interaction of a pair  s √(8 / cells)
 
@@ -64,7 +65,7 @@ def fleet(*, cells: int, draws: int, pace: Pace | None) -> Forecast:
 
 def testbed(*, cells: int, budget_s: float, pace: Pace | None, sd_log: float | None) -> Forecast:
     """The factorial that is measured within ``budget_s``; ``sd_log`` is that of the log ratios of an A/A run."""
-    blocks = None if pace is None else int(budget_s / (cells * pace.run_s))
+    blocks = None if pace is None else int(budget_s / ((cells + 1) * pace.run_s))
     reasons = [f"blocks: {UNKNOWN_PACE}" if pace is None else f"pace: {pace.source}"]
     least: tuple[float | None, ...] = (None, None, None)
     if sd_log is None:

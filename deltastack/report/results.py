@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from deltastack.model import Basis, Bench, Params, Resource
-from deltastack.report import attribution, targets
+from deltastack.report import attribution, floors, targets
 from deltastack.report.cells import Absent, Factorial, factorials
 from deltastack.report.totals import totals
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+
+    from deltastack.testbed.noise import Floor
 
 
 class Stack(Params):
@@ -48,11 +50,17 @@ class Results:
     deltas: Mapping[str, pd.DataFrame]
     """One table (contract DELTA) a layer and bench, by ``layer/bench``."""
     joint: Mapping[Bench, pd.DataFrame]
+    """The factorials without the base's twin, which is in ``floors``."""
     quality: pd.DataFrame | None = None
     """What cells and techniques do to the answers (contract QUALITY); None where nobody looked."""
     found: tuple[Factorial, ...] = field(default=())
     absent: tuple[Absent, ...] = field(default=())
     total: pd.DataFrame | None = None
+    floors: Mapping[Bench, floors.Floors] = field(default_factory=dict)
+
+    def floor(self, f: Factorial) -> Floor | None:
+        """What two equal cells seem to differ by in this resource; None where no twin was run."""
+        return self.floors.get(f.bench, {}).get((f.basis, f.resource))
 
     def of(self, bench: Bench, basis: Basis, resource: Resource) -> Factorial | None:
         """The factorial of one resource, if it was run."""
@@ -95,9 +103,10 @@ def compute(  # noqa: PLR0913 - one keyword a table
     """
     import pandas as pd
 
+    apart = {bench: floors.split(table) for bench, table in joint.items()}
     found: list[Factorial] = []
     absent: list[Absent] = []
-    for table in joint.values():
+    for table, _ in apart.values():
         one, none = factorials(table, stack.layers, stack.cells)
         found += one
         absent += none
@@ -107,9 +116,10 @@ def compute(  # noqa: PLR0913 - one keyword a table
         workload=workload,
         baseline=baseline,
         deltas=deltas,
-        joint=joint,
+        joint={bench: table for bench, (table, _) in apart.items()},
         quality=quality,
         found=tuple(found),
         absent=tuple(absent),
         total=total,
+        floors={bench: known for bench, (_, known) in apart.items()},
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.composition import compound, modules_needed, published_gap
 from deltastack.model import cell_name
-from deltastack.report import cellwise, words
+from deltastack.report import cellwise, sentences, words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.figures.pairs import sure
 from deltastack.report.nulls import nulls
@@ -31,7 +31,9 @@ def totals(results: Results) -> list[dict[str, Any]]:
     spoken, found = words.spoken(results), []
     for f in results.found:
         rows = {r["formula"]: r for r in words.rows_of(results, f)}
-        found.append(_head(f) | {"evidence": f.evidence, "spoken": f in spoken, "joint": rows.pop("joint"), "formulas": rows})
+        joint, floor = rows.pop("joint"), words.floor_note(results.floor(f))
+        told = {"word": sentences.joint_word(results, f, joint), "floor": floor, "joint": joint, "formulas": rows}
+        found.append(_head(f) | {"evidence": f.evidence, "spoken": f in spoken} | told)
     return sorted(found, key=lambda r: r["joint"]["delta"])
 
 
@@ -62,7 +64,7 @@ def shares(results: Results) -> list[dict[str, Any]]:
             "evidence": f.evidence,
             "spoken": f in spoken,
             "alone": s.alone,
-            "word": words.resolved(s.alone.value, s.alone.low, s.alone.high),
+            "word": words.resolved(*s.alone, results.floor(f)),
             "averaged": s.averaged,
             "last_in": s.last_in,
             "shapley": s.shapley,

@@ -40,11 +40,14 @@ def _least(row: dict[str, Any]) -> float:
 
 
 def _reading(row: dict[str, Any]) -> str:
-    """A row in words: saves, loses, not resolved (0 is inside the interval), changes nothing, or off and what it would do."""
+    """A row in words: saves, loses, not resolved, changes nothing, or off and what it would do.
+
+    Not resolved: the interval holds 0, or two equal cells seem to differ as much.
+    """
     where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
     if row.get("off"):
         return f"off: {words.off(row['off'])} {where}"
-    word = words.resolved(row["delta"], row["lo"], row["hi"])
+    word = row.get("word") or words.resolved(row["delta"], row["lo"], row["hi"])  # absent as above
     if word == "changes nothing":
         return f"{word} {where}"
     if row["lo"] is None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from deltastack.model import Basis, Resource
+from deltastack.report.floors import largest
+from deltastack.testbed import noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
     from deltastack.report.totals import Estimate
+    from deltastack.testbed.noise import Floor
 
 RESOURCE = {
     Resource.TIME_S: "accelerator time",
@@ -105,40 +108,11 @@ def spoken(results: Results) -> list[Factorial]:
     return found
 
 
-def verdict_sentences(results: Results) -> list[str]:
-    """What the stack saves at the headline basis, and whether the formulas say so too: one sentence a bench."""
-    said = [_sentence(results, f) for f in spoken(results) if f.basis is headline_basis(f.bench)]
-    return said or ["Nothing can be told yet: no resource has a full factorial at the headline basis."]
-
-
-def other_sentences(results: Results) -> list[str]:
-    """The same of the other bases."""
-    return [_sentence(results, f) for f in spoken(results) if f.basis is not headline_basis(f.bench)]
-
-
 def headline_basis(bench: Bench) -> Basis:
     """The basis that speaks for a bench."""
     from deltastack.report.results import HEADLINE
 
     return HEADLINE[bench]
-
-
-def _sentence(results: Results, f: Factorial) -> str:
-    by_formula = {r["formula"]: r for r in rows_of(results, f)}
-    saved = by_formula["joint"]["delta"]
-    if pd.isna(saved):
-        return (
-            f"{' + '.join(f.layers)}: nothing can be told of {resource(f.bench, f.resource)} ({by_formula['joint']['reason']})."
-        )
-    does = "saves" if round(saved, 4) > 0 else "costs" if round(saved, 4) < 0 else "changes"
-    amount = percent(abs(saved)).lstrip("+") if round(saved, 4) else "nothing"
-    known = f"({f.bench} bench, {f.evidence})"
-    truth = f"{' + '.join(f.layers)} {does} {amount} of {resource(f.bench, f.resource)} {BASIS[f.basis]} {known}"
-    if len(f.layers) == 1:
-        return f"{truth}. One layer alone: there is nothing to compose."
-    product = by_formula["independent"]
-    says = f"the product of the single savings says {percent(product['delta'])}, a gap of {points(product['gap'])}"
-    return f"{truth}; {says}: {_does(product['verdict'])}."
 
 
 def rows_of(results: Results, f: Factorial) -> list[dict[str, Any]]:
@@ -169,10 +143,6 @@ def text_only_note(results: Results) -> str | None:
     return None
 
 
-def _does(verdict: object) -> str:
-    return {"holds": "it holds", "fails": "it fails"}.get(str(verdict), "whether it holds cannot be told")
-
-
 def off(techniques: Iterable[Sequence[Any]]) -> str:
     """What techniques that are off would do alone, from pairs of a name and its Δ.
 
@@ -182,14 +152,28 @@ def off(techniques: Iterable[Sequence[Any]]) -> str:
     return ", ".join(f"{name} would {'lose' if d < 0 else 'save'} {percent(abs(d)).lstrip('+')}" for name, d in techniques)
 
 
-def resolved(delta: float, low: float | None, high: float | None) -> str:
+def resolved(delta: float, low: float | None, high: float | None, floor: Floor | None = None) -> str:
     """What a saving with its interval may be called: an interval that holds 0 is neither a saving nor a loss.
+
+    Nor is a Δ that lies inside what two equal cells seem to differ by: with their ``floor`` the word is the testbed's own.
 
     >>> resolved(0.1, 0.05, 0.2), resolved(-0.1, -0.2, 0.1), resolved(-0.1, -0.2, -0.05), resolved(1e-6, None, None)
     ('saves', 'not resolved', 'loses', 'changes nothing')
     """
     if not round(delta, 4):
         return "changes nothing"
-    if low is not None and high is not None and low <= 0 <= high:
-        return "not resolved"
+    if low is not None and high is not None:
+        if floor is not None:
+            return str(noise.resolve(delta, low, high, floor))
+        if low <= 0 <= high:
+            return "not resolved"
     return "loses" if delta < 0 else "saves"
+
+
+def floor_note(floor: Floor | None) -> str:
+    """The A/A floor beside a measured number; empty where none was run.
+
+    >>> floor_note(None)
+    ''
+    """
+    return "" if floor is None else f"A/A floor ±{percent(largest(floor)).lstrip('+')}"

@@ -17,11 +17,14 @@ import numpy as np
 from scipy import stats
 
 from deltastack.errors import EvidenceError
+from deltastack.testbed import noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+    from deltastack.testbed.noise import Floor
 
 POOLING_ALPHA = 0.25
 
@@ -66,6 +69,20 @@ def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Ne
         starts=len(groups),
         pooled=pooled,
     )
+
+
+def twin_floor(log_ratios: Sequence[ArrayLike]) -> Floor:
+    """The A/A floor from ln(twin / base), one (P_s,) series a process start.
+
+    Where process starts differ beyond what their pairs explain, a start is the unit and not a pair: the floor is then that
+    of the starts' means, wider and over fewer units.
+
+    Raises:
+        EvidenceError: As ``interval``.
+    """
+    groups = [np.asarray(g, dtype=float) for g in log_ratios]
+    units = np.concatenate(groups) if interval(groups).pooled else np.array([g.mean() for g in groups])
+    return noise.floor(np.ones(len(units)), np.exp(units))
 
 
 def _variance_of_mean(groups: list[np.ndarray], every: np.ndarray) -> tuple[float, int, bool]:

@@ -2,14 +2,14 @@
 
 Time, processor time and memory are the engine's own, by component; bytes read belong to storage; joules, where the machine
 has a counter, are split by the components' time. Instructions are counted for the whole session and charged to ``other``.
-Controls and warm-ups are no rows.
+Controls and warm-ups are no rows. The base's twin is called ``base@again``, so that every table carries its A/A result.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource
 from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 Row = tuple[object, ...]
 Key = tuple[Component, Resource]
-AGAIN = "base@again"
-"""The technique that is none: a second base cell, so that every table carries its A/A result."""
+_BASE = "base"
 _BY_COMPONENT = (Resource.TIME_S, Resource.CPU_S, Resource.MEMORY_BYTE_S)
 
 
@@ -71,16 +70,20 @@ def delta_rows(
     runs = [e for e in entries if e.slot.kind is Kind.RUN]
     blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
     found = {(e.slot.start, e.slot.block, e.slot.cell): amounts(e) for e in runs}
-    alone = {c: ("base", c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != "base" and not c.startswith("@")}
+    alone = {c: (_BASE, c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != _BASE and not c.startswith("@")}
     rows: list[Row] = []
     for number, block in enumerate(blocks):
         for name, (base, cell) in (alone | dict(against or {})).items():
             if (*block, base) in found and (*block, cell) in found:
-                technique = AGAIN if plain(name) == "base" else name
-                head = (layer, technique, Bench.TESTBED, Basis.PER_SESSION, number)
+                head = (layer, _called(name), Bench.TESTBED, Basis.PER_SESSION, number)
                 pairs = _paired(found[*block, base], found[*block, cell])
                 rows += [(*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical) for c, r, pair, reason in pairs]
     return rows
+
+
+def _called(cell: str) -> str:
+    """A cell's name in a table: that of the base's twin is ``AGAIN``."""
+    return AGAIN if cell != _BASE and plain(cell) == _BASE else cell
 
 
 def _paired(
@@ -99,6 +102,6 @@ def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[
     """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start."""
     rows: list[Row] = []
     for e in (e for e in entries if e.slot.kind is Kind.RUN):
-        head = (e.slot.cell, Bench.TESTBED, Basis.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
+        head = (_called(e.slot.cell), Bench.TESTBED, Basis.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
         rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
     return rows

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from deltastack.errors import EvidenceError
 from deltastack.testbed import noise
 from deltastack.testbed.experiment import compare, pair_log_ratios
 from deltastack.testbed.meter import Quantity
-from deltastack.testbed.nested import interval
+from deltastack.testbed.nested import twin_floor
 from deltastack.testbed.plan import Kind
 
 if TYPE_CHECKING:
@@ -47,18 +45,9 @@ class Need(NamedTuple):
 
 
 def floors(entries: tuple[Entry, ...]) -> dict[Quantity, Floor]:
-    """The A/A floor of each timed quantity that was read; empty without a twin.
-
-    Where process starts differ beyond what their pairs explain (``nested``), a start is the unit and not a pair: the floor
-    is then that of the starts' means, wider and over fewer units.
-    """
-    found = {}
-    for quantity in TIMED:
-        groups = pair_log_ratios(entries, TWIN, "base", quantity)
-        if sum(map(len, groups)) > 1:
-            units = [r for group in groups for r in group] if interval(groups).pooled else [float(np.mean(g)) for g in groups]
-            found[quantity] = noise.floor(np.ones(len(units)), np.exp(units))
-    return found
+    """The A/A floor of each timed quantity that was read (``nested.twin_floor``); empty without a twin."""
+    groups = {q: pair_log_ratios(entries, TWIN, "base", q) for q in TIMED}
+    return {q: twin_floor(g) for q, g in groups.items() if sum(map(len, g)) > 1}
 
 
 def per_unit(entries: tuple[Entry, ...], floor: Floor, quantity: Quantity) -> int:

@@ -7,14 +7,13 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from deltastack.contracts import JOINT
-from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name
+from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource, cell_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pandas as pd
+    from collections.abc import Mapping, Sequence
 
 BASE = {Component.ATTENTION: 40.0, Component.FFN: 50.0, Component.ENCODER: 10.0}
 
@@ -65,6 +64,14 @@ def joint(  # noqa: PLR0913 - one keyword a planted property
                     )
                 )
     return JOINT.frame(rows)
+
+
+def with_twin(frame: pd.DataFrame, log_ratios: Sequence[float]) -> pd.DataFrame:
+    """A measured table with the base's A/A twin, e^r of the base's amount in each block in turn."""
+    base = frame[frame["cell"] == "base"]
+    factor = base["block"].map(dict(enumerate(math.exp(r) for r in log_ratios)))
+    twin = base.assign(cell=AGAIN, position=1, amount=base["amount"] * factor)
+    return JOINT.check(pd.concat([frame, twin], ignore_index=True))
 
 
 WHOLE = dict.fromkeys(Component, 0.8)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def test_by_hand() -> None:
-    """32 cells x 5 draws at 0.3 s are 0.8 minutes; 640 s over 32 cells of 2 s are 10 blocks, so 10 pairs."""
+    """32 cells x 5 draws at 0.3 s are 0.8 minutes; 660 s over 32 cells and the twin of 2 s are 10 blocks, so 10 pairs."""
     fleet = plan.fleet(cells=32, draws=5, pace=plan.Pace(run_s=0.3, source="x"))
     assert fleet.minutes == pytest.approx(0.8)
     assert fleet.alone is None
 
-    found = plan.testbed(cells=32, budget_s=640, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    found = plan.testbed(cells=32, budget_s=660, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
     assert found.samples == 10
     assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1, 10))
     assert found.averaged == pytest.approx(statistics.minimum_detectable_delta(0.1 / 4, 10))
@@ -38,7 +38,7 @@ def test_what_is_not_known_is_null_with_its_reason() -> None:
     assert (found.samples, found.alone) == (None, None)
     assert found.reasons == (f"blocks: {plan.UNKNOWN_PACE}", f"least Δ: {plan.UNKNOWN_NOISE}")
 
-    short = plan.testbed(cells=32, budget_s=64, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    short = plan.testbed(cells=32, budget_s=66, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
     assert (short.samples, short.alone) == (1, None)
     assert plan.TOO_FEW in short.reasons
 
@@ -46,7 +46,7 @@ def test_what_is_not_known_is_null_with_its_reason() -> None:
 def test_more_blocks_see_less() -> None:
     """Twice the budget sees a smaller Δ; the averaged effect is always seen before the one alone."""
     pace = plan.Pace(run_s=1.0, source="x")
-    least = [plan.testbed(cells=8, budget_s=b, pace=pace, sd_log=0.05) for b in (40, 80, 160)]
+    least = [plan.testbed(cells=8, budget_s=b, pace=pace, sd_log=0.05) for b in (45, 90, 180)]
 
     assert least[0].alone > least[1].alone > least[2].alone  # type: ignore[operator]
     assert all(f.averaged < f.alone for f in least)  # type: ignore[operator]

@@ -80,7 +80,7 @@ def test_a_small_experiment_through_every_contract(tmp_path: Path) -> None:
     assert measured.refused == {"never": "not applicable: llava has no such part"}
     assert said[0] == "never is left out: not applicable: llava has no such part"
     assert set(delta.technique) == {"base@again", "blank"}
-    assert set(joint.cell) == {"base", "base#2", "blank"}
+    assert set(joint.cell) == {"base", "base@again", "blank"}
     encoder = delta[(delta.technique == "blank") & (delta.component == "encoder") & (delta.resource == "cpu_s")]
     assert (encoder.optimized > encoder.base).all()
     assert len(usage[usage.resource == "io_byte"]) == 2

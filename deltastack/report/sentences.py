@@ -1,0 +1,63 @@
+"""What the whole stack does and whether the formulas say so too, one sentence a bench and basis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from deltastack.report import words
+
+if TYPE_CHECKING:
+    from deltastack.report.cells import Factorial
+    from deltastack.report.results import Results
+
+
+def headline(results: Results) -> list[str]:
+    """What the stack saves at the headline basis, and whether the formulas say so too: one sentence a bench."""
+    said = [_sentence(results, f) for f in words.spoken(results) if f.basis is words.headline_basis(f.bench)]
+    return said or ["Nothing can be told yet: no resource has a full factorial at the headline basis."]
+
+
+def others(results: Results) -> list[str]:
+    """The same of the other bases."""
+    return [_sentence(results, f) for f in words.spoken(results) if f.basis is not words.headline_basis(f.bench)]
+
+
+def joint_word(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
+    """What the row ``joint`` of TOTAL may be called; empty where there is no number."""
+    return "" if pd.isna(joint["delta"]) else words.resolved(joint["delta"], *_ends(joint), results.floor(f))
+
+
+def _sentence(results: Results, f: Factorial) -> str:
+    by_formula = {r["formula"]: r for r in words.rows_of(results, f)}
+    joint, resource = by_formula["joint"], words.resource(f.bench, f.resource)
+    if pd.isna(joint["delta"]):
+        return f"{' + '.join(f.layers)}: nothing can be told of {resource} ({joint['reason']})."
+    truth = _truth(results, f, joint)
+    if len(f.layers) == 1:
+        return f"{truth}. One layer alone: there is nothing to compose."
+    product = by_formula["independent"]
+    says = f"the product of the single savings says {words.percent(product['delta'])}, a gap of {words.points(product['gap'])}"
+    return f"{truth}; {says}: {_does(product['verdict'])}."
+
+
+def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
+    """What all layers together do, if that is resolved."""
+    known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), words.floor_note(results.floor(f)))))
+    what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known})"
+    layers, word = " + ".join(f.layers), joint_word(results, f, joint)
+    if word == "not resolved":
+        return f"{layers}: a saving {what} is not resolved, {words.percent(joint['delta'])} {words.ends(_ends(joint))}"
+    if word == "changes nothing":
+        return f"{layers} changes nothing {what}"
+    return f"{layers} {'saves' if word == 'saves' else 'costs'} {words.percent(abs(joint['delta'])).lstrip('+')} {what}"
+
+
+def _ends(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    low, high = (None if pd.isna(row[n]) else float(row[n]) for n in ("lo", "hi"))
+    return low, high
+
+
+def _does(verdict: object) -> str:
+    return {"holds": "it holds", "fails": "it fails"}.get(str(verdict), "whether it holds cannot be told")
