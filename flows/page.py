@@ -49,8 +49,8 @@ def show_results(root: Path) -> None:
 
 
 def markdown(root: Path) -> str:
-    """The headline, the table of totals, the waterfall as an embedded picture if there is one, and where the report lies."""
-    parts = ["# deltastack", *_prose(summary.lines(root)), *_totals(root)]
+    """Verdict and evidence card, layers and targets, totals, the waterfalls as embedded pictures, and where the report lies."""
+    parts = ["# deltastack", "", *summary.card(root), *_prose(summary.layers(root)), *_totals(root)]
     for picture in sorted((root / "reports").glob("**/waterfall*.png")):
         content = picture.read_bytes()
         if len(content) <= LARGEST_PICTURE_BYTES:
@@ -63,8 +63,8 @@ def markdown(root: Path) -> str:
 def _prose(lines: list[str]) -> list[str]:
     """Paragraphs, and a bullet for each indented line: a block of code would not wrap.
 
-    >>> _prose(["a saves 5 %", "  idle    loses 1 %", "target b: reached"])
-    ['', 'a saves 5 %', '', '- **idle** loses 1 %', '', 'target b: reached']
+    >>> _prose(["  idle    loses 1 %", "  chiplet saves 1 %", "target b: reached"])
+    ['', '- **idle** loses 1 %', '- **chiplet** saves 1 %', '', 'target b: reached']
     """
     found: list[str] = []
     for line in lines:

@@ -17,3 +17,23 @@ def lines(folder: Path) -> list[str]:
     from deltastack.report import summary_lines
 
     return summary_lines(said)
+
+
+def card(folder: Path) -> list[str]:
+    """The verdict and the evidence card of the results in ``folder``, as Markdown; empty if there are none."""
+    said = outbox.read(folder / SAID)
+    if not said:
+        return []
+    from deltastack.report import card_markdown
+
+    return card_markdown(said)
+
+
+def layers(folder: Path) -> list[str]:
+    """The lines of the layers and targets of the results in ``folder``, losses first; empty if there are none."""
+    said = outbox.read(folder / SAID)
+    if not said:
+        return []
+    from deltastack.report import layer_lines
+
+    return layer_lines(said)

@@ -148,7 +148,7 @@ def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path
         client,
         experiment,
         content["key"],
-        {**content["tags"], "mlflow.runName": _name(content), "mlflow.note.content": _note(files)},
+        {**content["tags"], "mlflow.runName": _name(content), "mlflow.note.content": "\n".join(summary.card(files))},
     )
     if run.data.tags.get(COMPLETE) != "true":
         _log(client, run, content["metrics"], content["params"])
@@ -233,8 +233,3 @@ def _name(content: dict[str, Any]) -> str:
     """A name that sorts by time: ``2026-11-22T2350Z idle+storage``."""
     stamp = content["created"][:16].replace(":", "")
     return f"{stamp}Z {'+'.join(content['layers']) or 'base'}"
-
-
-def _note(files: Path) -> str:
-    """The last lines of the run: what the description panel of the run shows."""
-    return "```\n" + "\n".join(summary.lines(files)) + "\n```"

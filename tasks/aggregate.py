@@ -40,6 +40,7 @@ def load(root: Path) -> Results:
         deltas=_deltas(root, stack.layers),
         joint=joint,
         quality=_quality(root),
+        served=_served(root),
     )
 
 
@@ -68,6 +69,16 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
     return found
+
+
+def _served(root: Path) -> str | None:
+    """What the fleet serves with nothing switched, in words; None without params/fleet.yaml."""
+    path = root / "params/fleet.yaml"
+    if not path.is_file():
+        return None
+    d = params.read_yaml(path).get("deployment", {})
+    count = d.get("replicas", 1)
+    return f"{d.get('model')} in {d.get('precision')} on {count} {'replicas' if count > 1 else 'replica'} of {d.get('platform')}"
 
 
 def _quality(root: Path) -> pd.DataFrame | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.model import cell_name
 from deltastack.report import sentences, words
+from deltastack.report.card import card
 from deltastack.report.floors import largest
 from deltastack.report.off import off_here
 from deltastack.report.quality import readings
@@ -84,6 +85,7 @@ def wording(results: Results) -> dict[str, Any]:
         evidence[name] = row["evidence"]
     return {
         "headline": sentences.headline(results),
+        "card": card(results),
         "beside": sentences.others(results),
         "canonical": results.stack.canonical,
         "profile": results.stack.profile,

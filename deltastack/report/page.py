@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from deltastack.report import fleet_view, history, sections, words
 from deltastack.report.beside import Beside
+from deltastack.report.card import NOT_CANONICAL
 from deltastack.report.figures import INK, Figure, figures
 from deltastack.report.metrics import wording
 
@@ -79,6 +80,7 @@ def html(
         style=Markup((room / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         said=wording(results),
         results=results,
+        not_canonical=NOT_CANONICAL,
         sections=sections,
         pictures=pictures,
         beside=more,

@@ -53,6 +53,8 @@ class Results:
     """The factorials without the base's twin, which is in ``floors``."""
     quality: pd.DataFrame | None = None
     """What cells and techniques do to the answers (contract QUALITY); None where nobody looked."""
+    served: str | None = None
+    """What the simulated deployment serves, and on what, in words."""
     found: tuple[Factorial, ...] = field(default=())
     absent: tuple[Absent, ...] = field(default=())
     total: pd.DataFrame | None = None
@@ -95,6 +97,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     deltas: Mapping[str, pd.DataFrame],
     joint: Mapping[Bench, pd.DataFrame],
     quality: pd.DataFrame | None = None,
+    served: str | None = None,
 ) -> Results:
     """Everything that follows from the tables.
 
@@ -118,6 +121,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         deltas=deltas,
         joint={bench: table for bench, (table, _) in apart.items()},
         quality=quality,
+        served=served,
         found=tuple(found),
         absent=tuple(absent),
         total=total,

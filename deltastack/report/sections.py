@@ -42,18 +42,6 @@ def _head(f: Factorial) -> dict[str, Any]:
     return {"where": f"{f.bench}, {f.basis}".replace("_", " "), "resource": words.resource(f.bench, f.resource)}
 
 
-def evidence(results: Results) -> list[str]:
-    """How the totals are known: one line a bench, basis and class, then what nobody could read."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for f in results.found:
-        lines.setdefault((_head(f)["where"], str(f.evidence)), []).append(words.resource(f.bench, f.resource))
-    missing: dict[str, list[str]] = {}
-    for a in results.absent:
-        missing.setdefault(f"{a.bench}, {a.basis}".replace("_", " "), []).append(words.resource(a.bench, a.resource))
-    told = [f"{where}: {known} ({', '.join(names)})" for (where, known), names in lines.items()]
-    return told + [f"{where}: not read ({', '.join(names)})" for where, names in missing.items()]
-
-
 def shares(results: Results) -> list[dict[str, Any]]:
     """Every layer's Δ by bench, basis and resource: losses first; ``spoken`` marks the headline resources."""
     spoken = words.spoken(results)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltastack.report import words
 from deltastack.report.words import percent, speed_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_LINES = 12
 """Paths follow; together at most fifteen lines."""
@@ -21,12 +24,17 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
     lines += [said["text_only"]] if said["text_only"] else []
     if not said["canonical"]:
         lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
-    layers = sorted({r["layer"] for r in said["table"]}, key=lambda n: min(_least(r) for r in said["table"] if r["layer"] == n))
-    lines += [_layer(n, [r for r in said["table"] if r["layer"] == n]) for n in layers]
-    lines += _targets(said["targets"])
+    lines += layer_lines(said)
     lines.append(f"workload: {said['workload']}")
     kept = lines[:MOST_LINES]
     return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
+
+
+def layer_lines(said: Mapping[str, Any]) -> list[str]:
+    """One line a layer, losses first, then one a target."""
+    table = said["table"]
+    layers = sorted({r["layer"] for r in table}, key=lambda n: min(_least(r) for r in table if r["layer"] == n))
+    return [*(_layer(n, [r for r in table if r["layer"] == n]) for n in layers), *_targets(said["targets"])]
 
 
 def _layer(name: str, rows: list[dict[str, Any]]) -> str:

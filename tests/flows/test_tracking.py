@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deltastack.errors import TrackingError
-from flows import sides, tracking
+from flows import page, sides, tracking
 from tasks import outbox
 from tests.report.project import finished
 
@@ -61,6 +61,7 @@ def write_metrics(root: Path, joint: float) -> None:
     """Results with that joint saving."""
     said = {
         "headline": ["the stack saves"],
+        "card": [["Layers on", ["idle"]], ["Machine", ["fleet: simulation", "testbed: here"]]],
         "canonical": False,
         "table": [],
         "targets": [],
@@ -101,7 +102,9 @@ def test_a_run_carries_everything(project: Path) -> None:
     assert parent.data.params == {"stack.profile": "quick", "idle.timeout_s": "2.5"}
     assert parent.data.tags[tracking.KEY] == name
     assert parent.data.tags["canonical"] == "false"
-    assert "the stack saves" in parent.data.tags["mlflow.note.content"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.endswith("**the stack saves**\n\n- **Layers on:** idle\n- **Machine:** fleet: simulation; testbed: here")
+    assert note in page.markdown(project)
     assert parent.info.status == "FINISHED"
     assert {a.path for a in here.list_artifacts(run_id)} == {"data", "params", "reports"}
     assert parent.inputs.dataset_inputs[0].dataset.name == "workload"

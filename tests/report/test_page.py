@@ -18,7 +18,6 @@ from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
 from deltastack.report import Stack, compute, elsewhere, metrics, sections, summary_lines, wording
 from deltastack.report.beside import Beside, Past, Swing
-from deltastack.report.cells import Absent
 from deltastack.report.claims import Claims, judge
 from deltastack.report.figures import figures
 from deltastack.report.page import html, png, svg
@@ -310,20 +309,3 @@ def test_targets_name_their_bench() -> None:
     assert any(
         line.startswith("target 50 % more work per resource") and ": fleet energy_j" in line for line in summary_lines(said)
     )
-
-
-def test_the_evidence_card_groups_what_is_known_alike() -> None:
-    """One line a bench and basis; a resource that nobody read is named as such, not as measured."""
-    made = results()
-    told = sections.evidence(made)
-    gone = Absent(
-        bench=Bench.TESTBED,
-        basis=Basis.PER_SESSION,
-        resource=Resource.INSTRUCTIONS,
-        evidence=Evidence.MEASURED,
-        canonical=True,
-        reason="no counter",
-    )
-
-    assert told == ["fleet, at trace: simulated (energy)", "fleet, at capacity: simulated (energy)"]
-    assert sections.evidence(replace(made, absent=(gone,)))[-1] == "testbed, per session: not read (instructions)"

@@ -1,0 +1,103 @@
+"""The evidence card: what is on, on which workload and machine, how it is known, and what may be quoted.
+
+Made once from the results, kept in summary.json, and shown on the page, on the flow's page and on the tracked run alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deltastack.model import Bench
+from deltastack.report import words
+from deltastack.report.floors import largest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deltastack.model import Basis, Resource
+    from deltastack.report.results import Results
+
+Row = tuple[str, list[str]]
+"""A name, and one or more lines of text."""
+BASELINE = (
+    "what a competent team runs: bf16, continuous batching with chunked prefill, page cache warm, "
+    "no encoder run for text-only requests"
+)
+INTERVALS = {
+    Bench.FLEET: "fleet: draws of the model's parameter ranges, and at capacity of the requests sampled "
+    "(model uncertainty, not measurement error)",
+    Bench.TESTBED: "testbed: jackknife over blocks of runs",
+}
+NOT_CANONICAL = "QUICK RUN: NOT CANONICAL. These numbers may not be quoted; run without --quick."
+
+
+def card(results: Results) -> list[Row]:
+    """The rows of the card, in the order in which they are read."""
+    stack, workload = results.stack, results.workload
+    dropped = f" ({workload['dropped_rows']} bad rows left out)" if workload.get("dropped_rows") else ""
+    found: list[Row] = [
+        ("Layers on", [", ".join(stack.layers).replace("_", " ")]),
+        ("Workload", [f"{workload.get('words')}{dropped}"]),
+        ("Workload source", [str(workload.get("source"))]),
+        ("Baseline", [BASELINE]),
+        ("Machine", machines(results)),
+        ("Evidence", evidence(results)),
+        ("Intervals", [f"{100 * stack.confidence:.0f} %", *(INTERVALS[b] for b in results.benches())]),
+        ("Noise floor", floors(results)),
+        ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} points"]),
+        ("Canonical", ["yes" if stack.canonical else f"no ({stack.profile} profile)"]),
+    ]
+    return [(name, lines) for name, lines in found if lines]
+
+
+def machines(results: Results) -> list[str]:
+    """Where each bench ran: the hosts of its samples, which are never pooled; a simulation runs the same everywhere."""
+    found = []
+    for bench in results.benches():
+        hosts = sorted(results.joint[bench]["host"].dropna().unique())
+        where = " / ".join(host.replace(" | ", ", ") for host in hosts)
+        found.append(f"{bench}: {where}{f' of {results.served}' if bench is Bench.FLEET and results.served else ''}")
+    return found
+
+
+def floors(results: Results) -> list[str]:
+    """What two equal cells seem to differ by, one line a measured bench; a simulation has no noise and no line."""
+    found = []
+    for bench in results.benches():
+        mine = [f for f in results.found if f.bench is bench and not f.drawn]
+        known = {words.resource(bench, f.resource): largest(floor) for f in mine if (floor := results.floor(f)) is not None}
+        told = ", ".join(f"{words.percent(most).lstrip('+')} of {name}" for name, most in known.items())
+        if mine:
+            says = f"two equal cells (A/A) seem to differ by up to {told}" if told else "no two equal cells were run"
+            found.append(f"{bench}: {says}")
+    return found
+
+
+def evidence(results: Results) -> list[str]:
+    """How the totals are known: one line a bench and class, then what nobody could read."""
+    known = {(f.bench, f.resource, f.basis): str(f.evidence) for f in results.found}
+    known |= {(a.bench, a.resource, a.basis): "not read" for a in results.absent}
+    by_bases: dict[tuple[str, str, str], list[str]] = {}
+    for (bench, resource, word), bases in _bases(known).items():
+        by_bases.setdefault((bench, bases, word), []).append(words.resource(bench, resource))
+    return [f"{bench}, {bases}: {word} ({', '.join(names)})" for (bench, bases, word), names in by_bases.items()]
+
+
+def _bases(known: Mapping[tuple[Bench, Resource, Basis], str]) -> dict[tuple[Bench, Resource, str], str]:
+    """The bases, in words, on which a resource of a bench is known in the same way."""
+    found: dict[tuple[Bench, Resource, str], list[str]] = {}
+    for (bench, resource, basis), word in known.items():
+        found.setdefault((bench, resource, word), []).append(str(basis).replace("_", " "))
+    return {key: " and ".join(bases) for key, bases in found.items()}
+
+
+def card_markdown(said: Mapping[str, Any]) -> list[str]:
+    """The verdict sentences, then one bullet a row of the card, from summary.json.
+
+    >>> card_markdown({"headline": ["a saves 5 %."], "canonical": True, "card": [["Layers on", ["a"]], ["Machine", ["x", "y"]]]})
+    ['**a saves 5 %.**', '', '- **Layers on:** a', '- **Machine:** x; y']
+    """
+    warned = [] if said["canonical"] else [f"**{NOT_CANONICAL}**", ""]
+    heads = [line for sentence in said["headline"] for line in (f"**{sentence}**", "")]
+    rows = said.get("card", ())  # absent in results that wait since an older version
+    return [*warned, *heads, *(f"- **{name}:** {'; '.join(lines)}" for name, lines in rows)]

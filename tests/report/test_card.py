@@ -1,0 +1,85 @@
+"""The evidence card: one maker, three places that show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from markupsafe import escape
+
+from deltastack.model import Basis, Bench, Evidence, Resource
+from deltastack.report import card_markdown, metrics, wording
+from deltastack.report.card import card, evidence
+from deltastack.report.cells import Absent
+from deltastack.report.page import html
+from tests.report.test_floors import LOUD
+from tests.report.test_floors import results as measured
+from tests.report.test_page import results
+
+
+def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
+    """Worked by hand from the planted stack of three layers, one simulated bench on two bases, 95 % and 2 points."""
+    made = replace(results(), served="a model in bf16 on 2 replicas of a card")
+    rows = dict(card(made))
+
+    assert rows["Layers on"] == ["storage, pipeline, idle"]
+    assert rows["Workload"] == ["3 requests over 6.2 s"]
+    assert rows["Workload source"] == ["a <test> & no trace"]
+    assert rows["Machine"] == ["fleet: host of a model in bf16 on 2 replicas of a card"]
+    assert rows["Evidence"] == ["fleet, at trace and at capacity: simulated (energy)"]
+    assert rows["Intervals"][0] == "95 %"
+    assert "inside ±2.0 points" in rows["A formula holds if"][0]
+    assert rows["Canonical"] == ["yes"]
+
+
+def test_what_nobody_read_is_not_called_measured() -> None:
+    """A resource without a reading stands on a line of its own; one that is known otherwise on one basis is not merged."""
+    made = results()
+    gone = Absent(
+        bench=Bench.TESTBED,
+        basis=Basis.PER_SESSION,
+        resource=Resource.INSTRUCTIONS,
+        evidence=Evidence.MEASURED,
+        canonical=True,
+        reason="no counter",
+    )
+    weaker = tuple(replace(f, evidence=Evidence.ASSUMED) if f.basis is Basis.AT_TRACE else f for f in made.found)
+
+    assert evidence(replace(made, absent=(gone,)))[-1] == "testbed, per session: not read (instructions)"
+    assert evidence(replace(made, found=weaker)) == [
+        "fleet, at trace: assumed (energy)",
+        "fleet, at capacity: simulated (energy)",
+    ]
+
+
+@pytest.mark.parametrize("profile", ["default", "quick"])
+def test_the_verdict_leads_and_the_lines_are_few(profile: str) -> None:
+    """Seven to fifteen lines of Markdown: a quick run's warning, the verdict, then the rows; no other line is bold whole."""
+    made = results(profile=profile)
+    said = wording(made)
+    lines = [line for line in card_markdown(said) if line]
+
+    assert 7 <= len(lines) <= 15
+    assert lines[profile == "quick"] == f"**{said['headline'][0]}**"
+    assert ("NOT CANONICAL" in lines[0]) is (profile == "quick")
+    assert lines[-1] == f"- **Canonical:** {'yes' if profile == 'default' else 'no (quick profile)'}"
+
+
+def test_the_page_shows_the_very_rows() -> None:
+    """Every row of the card stands on the page, foreign text escaped."""
+    made = results()
+    page = html(made, {})
+
+    for name, lines in card(made):
+        shown = "<br>".join(escape(line) for line in lines)
+        assert f"<dt>{name}</dt><dd>{shown}</dd>" in page
+
+
+def test_a_measured_bench_says_its_noise_floor_or_that_it_has_none() -> None:
+    """The number of metrics.json in words; without a twin that is said, and a simulation says nothing of noise."""
+    most = metrics(measured(LOUD))["floor"]["testbed"]["cpu_s"]
+
+    told = [f"testbed: two equal cells (A/A) seem to differ by up to {100 * most:.1f} % of processor time"]
+    assert dict(card(measured(LOUD)))["Noise floor"] == told
+    assert dict(card(measured(None)))["Noise floor"] == ["testbed: no two equal cells were run"]
+    assert "Noise floor" not in dict(card(results()))
