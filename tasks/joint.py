@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deltastack import layers
@@ -50,8 +51,13 @@ def _testbed(root: Path, path: Path) -> None:
     engine = models.engine(root, p)
     cells = observation.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
-    wanted = ("base", *cells)  # with the base's A/A twin
-    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=True), log.info, cells=wanted)
+    measured = measure(
+        engine,
+        at,
+        replace(testbed.effort(p, stack.profile, joint=True), repeats=p.measuring.repeats.of(cells)),
+        log.info,
+        cells=("base", *cells),  # with the base's A/A twin
+    )
     subject = {c: c for c in cells if c != "base"}
     quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
     QUALITY.write(quality, _quality(root, Bench.TESTBED))

@@ -33,10 +33,17 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
 
     stack = params.load(root / "params/stack.yaml", Stack)
     count = len(statistics.planned(stack.layers, cells or stack.cells))
-    budget = load(root).budget(stack.profile)
+    testbed = load(root)
+    budget = testbed.budget(stack.profile)
     return [
         plan.fleet(cells=count, draws=stack.layer_draws, pace=_simulated(root)),
-        plan.testbed(cells=1 << len(stack.layers), budget_s=budget.joint_s, pace=_measured(root), sd_log=_noise(root)),
+        plan.testbed(
+            layers=stack.layers,
+            repeats=testbed.measuring.repeats,
+            budget_s=budget.joint_s,
+            pace=_measured(root),
+            sd_log=_noise(root),
+        ),
     ]
 
 

@@ -92,7 +92,7 @@ def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
             continue
         if share_s <= 0 and experiment.ledger().entries():
             return Stopped.BUDGET
-        say(f"start {start + 1} of {plan.starts}: {len(plan.cells)} cells, at most {share_s:.0f} s")
+        say(f"start {start + 1} of {plan.starts}: {len(plan.cells)} cells, {len(plan.block)} runs a block, {share_s:.0f} s")
         _run_start(experiment, start, share_s)
     if _precise(experiment.ledger().entries(), plan, stop):
         return Stopped.PRECISE
@@ -102,13 +102,16 @@ def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
 def pair_log_ratios(entries: tuple[Entry, ...], cell: str, base: str, quantity: Quantity) -> list[list[float]]:
     """ln(cell / base) of each block pair, grouped by start; a pair with a missing run or reading is left out.
 
-    Both halves of a pair are averaged in log, which cancels a drift that is linear in time.
+    Repeats in a block and both halves of a pair are averaged in log, which cancels a drift that is linear in time.
     """
-    amounts: dict[tuple[int, int, str], float] = {}
+    read: dict[tuple[int, int, str], list[float]] = {}
     for e in entries:
         value = e.readings[quantity].value
-        if e.slot.kind is Kind.RUN and value is not None and value > 0:
-            amounts[e.slot.start, e.slot.block, e.slot.cell] = math.log(value)
+        if e.slot.kind is Kind.RUN:
+            logs = read.setdefault((e.slot.start, e.slot.block, e.slot.cell), [])
+            logs.append(math.log(value) if value is not None and value > 0 else math.nan)
+    means = {key: math.fsum(logs) / len(logs) for key, logs in read.items()}
+    amounts = {key: mean for key, mean in means.items() if not math.isnan(mean)}
     starts = sorted({s for s, _, _ in amounts})
     grouped = [_pairs_of_start(amounts, s, cell, base) for s in starts]
     return [g for g in grouped if g]
@@ -161,7 +164,7 @@ def _child(experiment: Experiment, start: int, share_s: float) -> None:
             runner(slot)
         for slot in by_kind[Kind.RUN]:
             _run_once(runner, slot, ledger)
-            pair_done = slot.block % 2 == 1 and slot.position == len(experiment.plan.cells) - 1
+            pair_done = slot.block % 2 == 1 and slot.position == len(experiment.plan.block) - 1
             late = time.perf_counter() - began_s >= share_s
             if pair_done and (late or _precise(ledger.entries(), experiment.plan, experiment.stop)):
                 break

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ class Effort:
     block_pairs: int
     half_width: float
     seed: int
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    """Runs a block of some cells; where any are named, these alone warm up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,15 @@ def measure(
     unable = [c for c in wanted if c in refused]
     if cells is not None and unable:
         raise OutOfValidityError(f"'{unable[0]}' cannot be entered here: {refused[unable[0]]}")
-    plan = Plan(cells=distinct(list(wanted)), starts=effort.starts, block_pairs=effort.block_pairs, seed=effort.seed)
+    repeats = {c: n for c, n in effort.repeats.items() if c in wanted}
+    plan = Plan(
+        cells=distinct(list(wanted)),
+        starts=effort.starts,
+        block_pairs=effort.block_pairs,
+        seed=effort.seed,
+        repeats=tuple(repeats.items()),
+        warm=tuple(repeats) or None,
+    )
     where = host.fingerprint(engine.device.name)
     run = replace(setup, cells=possible)
     key = _key(run, plan, where)

@@ -1,9 +1,16 @@
 """The experiment plan: which cell runs when.
 
-Randomised complete blocks: every block runs every cell once, in random order. Blocks come in pairs, the second in
-the reverse order of the first (A-B-B-A for two cells), so that a drift that is linear in time cancels inside a pair.
-Each process start opens with discarded warm-up runs and ends with a closing control: one more run of the first cell of
-the plan, which differs from its runs in the blocks only by when it ran.
+Randomised complete blocks: every block runs every cell once, or as often as ``repeats`` says, in random order. Blocks come
+in pairs, the second in the reverse order of the first (A-B-B-A for two cells), so that a drift that is linear in time cancels
+inside a pair. Each process start opens with discarded warm-up runs and ends with a closing control: one more run of the first
+cell of the plan, which differs from its runs in the blocks only by when it ran.
+
+Repeats go where the question's variance is. The gap of the product of k single savings is, in logs,
+
+    ln joint - Σ ln alone_i + (k - 1) ln base,    variance σ² (1 / r_joint + k / r_alone + (k - 1)² / r_base)
+
+so that the base of five layers weighs sixteen times as much as the joint cell: with 4, 2 and 2 runs a block instead of 1, 1
+and 1 the variance falls from 22 to 7 σ² for 9 more runs beside 32.
 
 Source: Jain, The Art of Computer Systems Performance Analysis (1991), ch. 17-18; Kalibera & Jones, arXiv 2007.10899
 (replicate process starts, not only runs).
@@ -53,6 +60,10 @@ class Plan:
     block_pairs: int
     warm_ups: int = 1
     seed: int = 0
+    repeats: tuple[tuple[str, int], ...] = ()
+    """Runs a block of some cells; once for those that are not named."""
+    warm: tuple[str, ...] | None = None
+    """The cells that warm up; all of them if None."""
 
     def __post_init__(self) -> None:
         """Refuse a plan that measures nothing.
@@ -67,6 +78,9 @@ class Plan:
             breaches.append(f"a cell twice in {', '.join(self.cells)}; name an A/A pair base,base")
         if self.starts < 1 or self.block_pairs < 1 or self.warm_ups < 0:
             breaches.append(f"starts={self.starts}, block_pairs={self.block_pairs}, warm_ups={self.warm_ups}: at least 1, 1, 0")
+        strange = ({c for c, _ in self.repeats} | set(self.warm or ())) - set(self.cells)
+        if any(n < 1 for _, n in self.repeats) or strange:
+            breaches.append(f"repeats={self.repeats}, warm={self.warm}: of cells of the plan, at least once")
         if breaches:
             raise ParamsError("the experiment plan does not hold: " + "; ".join(breaches))
 
@@ -78,11 +92,11 @@ class Plan:
         """The runs of one process start."""
         order = random.Random(f"{self.seed}/{start}")  # noqa: S311 - an order of runs, not a secret
         slots = [
-            Slot(start=start, block=0, position=i, cell=self.cells[i % len(self.cells)], kind=Kind.WARM_UP)
-            for i in range(self.warm_ups * len(self.cells))
+            Slot(start=start, block=0, position=i, cell=c, kind=Kind.WARM_UP)
+            for i, c in enumerate((self.cells if self.warm is None else self.warm) * self.warm_ups)
         ]
         for pair in range(self.block_pairs):
-            there = list(self.cells)
+            there = list(self.block)
             order.shuffle(there)
             for half, cells in enumerate((there, there[::-1])):
                 block = 2 * pair + half
@@ -92,9 +106,10 @@ class Plan:
         return tuple(slots)
 
     @property
-    def replicates(self) -> int:
-        """Runs of each cell that are analysed."""
-        return self.starts * self.block_pairs * 2
+    def block(self) -> tuple[str, ...]:
+        """The runs of one block, not yet in order."""
+        often = dict(self.repeats)
+        return tuple(c for c in self.cells for _ in range(often.get(c, 1)))
 
 
 def distinct(cells: list[str]) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from deltastack import params
 from deltastack.errors import ParamsError
-from deltastack.model import Params
+from deltastack.model import Params, cell_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 Family = Literal["llava", "qwen3_vl", "smolvlm"]
@@ -90,12 +91,32 @@ class Budget(Params):
     joint_questions: int = Field(ge=32, description="held-out questions of each kind a cell of the factorial answers")
 
 
+class Repeats(Params):
+    """Runs a block of the cells that the formulas' gap hangs on (``plan``); every other cell runs once."""
+
+    base: int = Field(gt=0)
+    alone: int = Field(gt=0, description="each cell of one layer")
+    together: int = Field(gt=0, description="the cell of all layers")
+
+    def of(self, cells: Iterable[str]) -> dict[str, int]:
+        """Runs a block of the named ones among ``cells``.
+
+        >>> Repeats(base=4, alone=2, together=3).of(["base", "idle", "storage", "chiplet", "idle+storage", "chiplet+idle+x"])
+        {'base': 4, 'idle': 2, 'storage': 2, 'chiplet': 2, 'chiplet+idle+x': 3}
+        """
+        layers = {c: len(cell_of(c)) for c in cells}
+        most = max(layers.values(), default=0)
+        often = {0: self.base, most: self.together} | ({1: self.alone} if most else {})
+        return {c: often[n] for c, n in layers.items() if n in often}
+
+
 class Measuring(Params):
     """The experiment plan."""
 
     seed: int
     block_pairs: int = Field(gt=0)
     half_width: float = Field(gt=0, lt=1)
+    repeats: Repeats
     budgets: dict[Literal["quick", "default", "long"], Budget]
 
 

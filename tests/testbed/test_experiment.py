@@ -49,6 +49,16 @@ def test_pair_ratio_by_hand() -> None:
     assert pair_log_ratios(runs, "x", "base", Quantity.CPU_S) == [[pytest.approx(-math.log(2))]]
 
 
+def test_repeats_are_averaged_in_log() -> None:
+    """Base 2 and 8 in one block are 4 there; against x = 1 and 4, the pair's log ratio is (ln 1/4 + ln 4/4) / 2 = -ln 2."""
+    import math
+
+    runs = (entry("base", 0, 2.0), entry("base", 0, 8.0), entry("x", 0, 1.0), entry("x", 1, 4.0), entry("base", 1, 4.0))
+
+    assert pair_log_ratios(runs, "x", "base", Quantity.CPU_S) == [[pytest.approx(-math.log(2))]]
+    assert pair_log_ratios((*runs, entry("x", 1, None)), "x", "base", Quantity.CPU_S) == []
+
+
 def test_a_pair_with_a_missing_reading_is_left_out() -> None:
     """A null amount takes its whole pair out; it is not read as zero; controls and warm-ups never count."""
     runs = (entry("base", 0, 2.0), entry("x", 0, None), entry("x", 1, 4.0), entry("base", 1, 8.0))

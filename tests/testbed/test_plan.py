@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -30,16 +31,17 @@ plans = st.builds(
     block_pairs=st.integers(1, 4),
     warm_ups=st.integers(0, 2),
     seed=st.integers(0, 99),
+    repeats=st.integers(1, 3).map(lambda n: (("c0", n),)),
 )
 
 
 @given(plans)
 def test_blocks_are_complete_and_pairs_are_palindromes(plan: Plan) -> None:
-    """Every block holds every cell once; the second block of a pair is the first reversed."""
+    """Every block holds every cell once, or as often as its repeats say; the second block of a pair is the first reversed."""
     for start in range(plan.starts):
         runs = [s for s in plan.start_slots(start) if s.kind is Kind.RUN]
         blocks = [[s.cell for s in runs if s.block == b] for b in range(2 * plan.block_pairs)]
-        assert all(Counter(b) == Counter(plan.cells) for b in blocks)
+        assert all(Counter(b) == Counter(plan.cells) + Counter({"c0": dict(plan.repeats)["c0"] - 1}) for b in blocks)
         assert all(blocks[i] == blocks[i + 1][::-1] for i in range(0, len(blocks), 2))
 
 
@@ -52,7 +54,18 @@ def test_a_linear_drift_cancels_in_every_pair(plan: Plan) -> None:
         instants.setdefault((s.block // 2, s.cell), []).append(i)
 
     for pair in range(plan.block_pairs):
-        assert len({sum(v) for (p, _), v in instants.items() if p == pair}) == 1
+        assert len({Fraction(sum(v), len(v)) for (p, _), v in instants.items() if p == pair}) == 1
+
+
+def test_repeats_by_hand() -> None:
+    """Base twice, idle once: a block has three runs, its twin the same ones reversed; only what is named warms up."""
+    plan = Plan(cells=("base", "idle"), starts=1, block_pairs=1, repeats=(("base", 2),), warm=("base",), seed=3)
+    slots = plan.start_slots(0)
+
+    runs = [s.cell for s in slots if s.kind is Kind.RUN]
+    assert [s.cell for s in slots if s.kind is Kind.WARM_UP] == ["base"]
+    assert sorted(runs[:3]) == ["base", "base", "idle"]
+    assert runs[3:] == runs[:3][::-1]
 
 
 @given(plans)
@@ -78,6 +91,8 @@ def test_a_plan_that_measures_nothing_is_refused_with_all_reasons() -> None:
         Plan(cells=(), starts=0, block_pairs=0)
     with pytest.raises(ParamsError, match="a cell twice in base, base"):
         Plan(cells=("base", "base"), starts=1, block_pairs=1)
+    with pytest.raises(ParamsError, match="of cells of the plan, at least once"):
+        Plan(cells=("base",), starts=1, block_pairs=1, repeats=(("idle", 2),))
 
 
 def test_an_aa_pair_gets_two_names() -> None:
