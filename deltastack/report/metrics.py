@@ -2,9 +2,10 @@
 
 ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
 ``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (its change with
-the whole stack on), ``floor.<bench>.<resource>`` (the largest Δ that two equal cells may show, where they were run). The bench
-alone stands for its headline basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent; sentences and
-tables stand in summary.json.
+the whole stack on), ``floor.<bench>.<resource>`` (the largest Δ that two equal cells may show, where they were run),
+``false_positive.<bench>.<resource>.{order,coin}`` (the share of intervals that claim an effect of a factor that does nothing).
+The bench alone stands for its headline basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent;
+sentences and tables stand in summary.json.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from deltastack.model import cell_name
 from deltastack.report import sentences, words
 from deltastack.report.card import card
 from deltastack.report.floors import largest
+from deltastack.report.nulls import rates
 from deltastack.report.off import off_here
 from deltastack.report.quality import readings
 from deltastack.report.results import HEADLINE
@@ -42,6 +44,7 @@ def metrics(results: Results) -> dict[str, Any]:
                 _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
     _put_quality(tree, results)
     _put_floors(tree, results)
+    _put_nulls(tree, results)
     classes = sorted({str(f.evidence) for f in results.found})
     return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
 
@@ -60,6 +63,13 @@ def _put_floors(tree: dict[str, Any], results: Results) -> None:
     for name, value in _floors(results).items():
         bench, resource = name.split(".")
         _put(tree, ["floor", bench], resource, (value, None, None))
+
+
+def _put_nulls(tree: dict[str, Any], results: Results) -> None:
+    """Set how often a factor that does nothing claims an effect, by measured headline resource."""
+    for f in (f for f in words.spoken(results) if not f.drawn):
+        for r in rates(results.joint[f.bench], f, results.stack.confidence):
+            _put(tree, ["false_positive", _bench(f.bench, f.basis), str(f.resource)], r.factor, (r.share, None, None))
 
 
 def _floors(results: Results) -> dict[str, float]:

@@ -1,11 +1,14 @@
 """Two factors that do nothing, carried through the measured factorial: how often the machinery cries wolf.
 
-*order* says whether a run came early or late in its block, *coin* is drawn at random; neither can change an amount. With
-r(b, m) the log amount of cell m in block b less the mean of m over all B blocks, and x = ±1,
+*order* says whether a run came early or late in its block, *coin* is drawn at random; neither is anything that was switched,
+so each splits runs of the very same cells into two halves, A and A. With r(b, m) the log amount of cell m in block b less the
+mean of m over all B blocks, and x = ±1,
 
-    c_b = √(B / (B - 1)) mean over m of  x r          and with a layer's sign s_m = ±1:   mean over m of x s r
+    c_b = √(B / (B - 1)) mean over m of x  r          and with a layer's sign s_m = ±1:   mean over m of x s r
 
-its t interval over blocks should hold 0 in ``confidence`` of all cases; the root gives back what the mean of m took away.
+its t interval over blocks should hold 0 in ``confidence`` of all cases; the root gives back what the mean of m took away. The
+order was drawn once, so it gives one interval for itself and one a layer, and it is loud too where the machine drifts inside
+a block; the coin is drawn ``DRAWS`` times on the same runs, so its rate is a rate.
 
 Source: A/A tests; negative controls as of Lipsitch et al., Epidemiology 21 (2010). Assumes: as many early as late runs.
 """
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deltastack.report.cells import Factorial
+    from deltastack.statistics import Bounds
 
-FACTORS = ("order", "coin")
+ORDER, COIN = FACTORS = ("order", "coin")
+DRAWS = 500
 
 
 class Null(NamedTuple):
@@ -44,26 +49,73 @@ class Null(NamedTuple):
         return not self.low <= 0 <= self.high
 
 
+class Rate(NamedTuple):
+    """How many intervals of one factor claim an effect that is not there, over so many draws of it."""
+
+    factor: str
+    draws: int
+    tests: int
+    false: int
+
+    @property
+    def share(self) -> float:
+        """The false-positive rate, a fraction."""
+        return self.false / self.tests
+
+
+class _Runs(NamedTuple):
+    """Residuals (B, M), whether each run came late (+1) or early (-1), and the signs (k + 1, M) of nothing and of each layer."""
+
+    residual: NDArray[np.float64]
+    late: NDArray[np.float64]
+    signs: NDArray[np.float64]
+
+
 def nulls(joint: pd.DataFrame, f: Factorial, confidence: float, seed: int = 0) -> list[Null]:
-    """Every null effect of one measured resource; none for draws of a model, under three blocks, or where an amount is 0."""
-    logs, late = _runs(joint, f)
-    blocks = len(logs)
-    if f.drawn or blocks < 3 or not np.isfinite(logs).all():  # noqa: PLR2004 - residuals of two blocks mirror each other
+    """Every null effect of one measured resource, the coin drawn once; as ``rates`` where there is none."""
+    runs = _ready(joint, f)
+    if runs is None:
         return []
-    residual = (logs - logs.mean(axis=0)) * np.sqrt(blocks / (blocks - 1))
-    coin = np.random.default_rng(seed).permuted(np.where(np.arange(logs.shape[1]) % 2, 1.0, -1.0) + np.zeros_like(logs), axis=1)
     found = []
-    for factor, sign in zip(FACTORS, (late, coin), strict=True):
-        found.append(_null(factor, None, sign * residual, confidence))
-        for i, layer in enumerate(f.layers):
-            on = np.where(np.array(f.ran) >> i & 1, 1.0, -1.0)
-            found.append(_null(factor, layer, sign * on * residual, confidence))
+    for factor, x in zip(FACTORS, (runs.late[None], _coins(runs, 1, seed)), strict=True):
+        bounds = _bounds(runs, x, confidence)
+        rows = zip((None, *f.layers), *(b.tolist() for b in bounds), strict=True)
+        found += [Null(factor, *row) for row in rows]
     return found
 
 
-def _null(factor: str, layer: str | None, products: NDArray[np.float64], confidence: float) -> Null:
-    middle, low, high = (float(x) for x in statistics.mean_bounds(products.mean(axis=1), confidence=confidence))
-    return Null(factor, layer, middle, low, high)
+def rates(joint: pd.DataFrame, f: Factorial, confidence: float, draws: int = DRAWS, seed: int = 0) -> list[Rate]:
+    """The false-positive rate of each factor; none for draws of a model, under three blocks, or where an amount is 0."""
+    runs = _ready(joint, f)
+    if runs is None:
+        return []
+    found = []
+    for factor, x in zip(FACTORS, (runs.late[None], _coins(runs, draws, seed)), strict=True):
+        _, low, high = _bounds(runs, x, confidence)
+        found.append(Rate(factor, len(x), low.size, int(np.count_nonzero((low > 0) | (high < 0)))))
+    return found
+
+
+def _bounds(runs: _Runs, x: NDArray[np.float64], confidence: float) -> Bounds:
+    """Effects and their intervals, (D x (k + 1),) each, of D labellings (D, B, M)."""
+    effects = np.einsum("dbm,bm,im->bdi", x, runs.residual, runs.signs) / runs.residual.shape[1]
+    return statistics.mean_bounds(effects.reshape(len(effects), -1), confidence=confidence)
+
+
+def _coins(runs: _Runs, draws: int, seed: int) -> NDArray[np.float64]:
+    """As many heads as tails in every block, (D, B, M)."""
+    half = np.where(np.arange(runs.late.shape[1]) % 2, 1.0, -1.0)
+    return np.random.default_rng(seed).permuted(np.broadcast_to(half, (draws, *runs.late.shape)), axis=2)
+
+
+def _ready(joint: pd.DataFrame, f: Factorial) -> _Runs | None:
+    logs, late = _runs(joint, f)
+    blocks = len(logs)
+    if f.drawn or blocks < 3 or not np.isfinite(logs).all():  # noqa: PLR2004 - residuals of two blocks mirror each other
+        return None
+    residual = (logs - logs.mean(axis=0)) * np.sqrt(blocks / (blocks - 1))
+    on = np.array(f.ran)[None] >> np.arange(len(f.layers))[:, None] & 1
+    return _Runs(residual, late, np.vstack([np.ones(len(f.ran)), np.where(on, 1.0, -1.0)]))
 
 
 def _runs(joint: pd.DataFrame, f: Factorial) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from deltastack.model import cell_name
 from deltastack.report import cellwise, sentences, words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.figures.pairs import sure
-from deltastack.report.nulls import nulls
+from deltastack.report.nulls import ORDER, rates
 from deltastack.report.off import off_here
 from deltastack.report.quality import worst
 
@@ -127,14 +127,21 @@ def admissible(results: Results, limit: float) -> list[str]:
     return found
 
 
-def null_factors(results: Results) -> list[dict[str, Any]]:
-    """How many intervals of factors that do nothing claim an effect, by measured factorial."""
+def null_factors(results: Results) -> list[str]:
+    """How often factors that do nothing claim an effect, and what the base's twin shows: one sentence each."""
+    expected = words.percent(1 - results.stack.confidence).lstrip("+")
     found = []
-    for f in words.spoken(results):
-        tests = nulls(results.joint[f.bench], f, results.stack.confidence)
-        if tests:
-            loud = [f"{t.factor}{' x ' + t.layer if t.layer else ''}" for t in tests if t.false]
-            found.append({"where": f"{f.bench}, {words.resource(f.bench, f.resource)}", "tests": len(tests), "false": loud})
+    for f in (f for f in words.spoken(results) if not f.drawn):
+        where = f"{f.bench}, {words.resource(f.bench, f.resource)}"
+        for r in rates(results.joint[f.bench], f, results.stack.confidence):
+            drawn = "as it was run" if r.factor == ORDER else f"drawn {r.draws:,} times over the same runs"
+            rate = f"{words.percent(r.share).lstrip('+')} ({expected} expected)"
+            found.append(f"{where}: {r.factor}, {drawn}: {r.false:,} of {r.tests:,} intervals claim an effect, {rate}.")
+        floor = results.floor(f)
+        if floor is not None:
+            claims = "its interval holds 0" if floor.low <= 0 <= floor.high else "its interval claims an effect that is not there"
+            twin = f"{words.percent(floor.delta)} {words.ends((floor.low, floor.high))}"
+            found.append(f"{where}: the base's twin seems to save {twin} over {floor.pairs} blocks: {claims}.")
     return found
 
 

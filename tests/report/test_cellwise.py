@@ -149,6 +149,21 @@ def test_factors_that_do_nothing_cry_wolf_as_often_as_they_should() -> None:
     assert 0.015 <= np.mean([t.false for t in tests]) <= 0.09
 
 
+def test_the_coins_rate_is_a_rate() -> None:
+    """300 coins over 24 independent experiments, order once: the coin claims about one effect in 20; a slow twin agrees."""
+    rng, names, found = np.random.default_rng(3), NAMES[:3], []
+    for seed in range(24):
+        frame = shuffled(joint({n: FIVE[n] for n in names}, bench=Bench.TESTBED, samples=6, sd_log=0.1, seed=seed), rng)
+        found.append(nulls.rates(frame, one(frame, names), 0.95, draws=300, seed=seed))
+    frame = shuffled(joint({n: FIVE[n] for n in names}, bench=Bench.TESTBED, samples=6, sd_log=0.1, seed=0), rng)
+    order, coin = nulls.rates(frame, one(frame, names), 0.95, draws=1, seed=7)
+    single = nulls.nulls(frame, one(frame, names), 0.95, seed=7)
+
+    assert all((o.draws, o.tests, c.draws, c.tests) == (1, 4, 300, 1200) for o, c in found)
+    assert 0.035 <= np.mean([c.share for _, c in found]) <= 0.065
+    assert [order.false, coin.false] == [sum(t.false for t in single if t.factor == n) for n in nulls.FACTORS]
+
+
 def test_a_drift_within_blocks_is_seen() -> None:
     """Late runs that cost 10 % more show as an effect of order, of its true size less the mean: 2 x 0.05 in ± coding."""
     frame = shuffled(joint(FIVE, bench=Bench.TESTBED, samples=12, sd_log=0.02), np.random.default_rng(0), drift=0.1)

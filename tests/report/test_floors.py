@@ -110,6 +110,19 @@ def test_the_twin_enters_no_total() -> None:
     assert loud.joint[Bench.TESTBED].equals(without.joint[Bench.TESTBED])
 
 
+def test_how_often_it_cries_wolf_is_printed() -> None:
+    """Order once, the coin 500 times, each with its rate and the expected one; the twin beside them; the rates are metrics."""
+    made = results(QUIET)
+    order, coin, twin = sections.null_factors(made)
+    rates = metrics(made)["false_positive"]["testbed"]["cpu_s"]
+
+    assert order.startswith("testbed, processor time: order, as it was run: ")
+    assert f"coin, drawn 500 times over the same runs: {round(1500 * rates['coin']):,} of 1,500 intervals claim an effect" in coin
+    assert coin.endswith("(5.0 % expected).")
+    assert "the base's twin seems to save 0.0 % [-0.3, +0.3] over 4 blocks: its interval holds 0." in twin
+    assert all(sentence.split(":")[1] in html(made, {}) for sentence in (order, coin))
+
+
 def test_starts_that_differ_are_the_units() -> None:
     """Two process starts, +0.1 and -0.1 with little noise inside: the floor rests on two means and is wide."""
     frame = with_twin(
