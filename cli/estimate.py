@@ -125,13 +125,13 @@ def _estimated(at: Workbench, layer: Layer, technique: str | None, override: Map
     here = {t.name for t in at.chosen(layer, 0, override) if t.on_fleet}
     if technique is not None and technique not in here:
         raise OutOfValidityError(f"{technique} is nothing that the fleet can simulate: deltastack measure {layer.name}")
-    rows, refused = estimation.delta_rows(at, layer, [technique] if technique else None, override)
+    rows, refused, missed = estimation.delta_rows(at, layer, [technique] if technique else None, override)
     if technique is not None and refused:
         raise OutOfValidityError(f"{technique}: {refused[0].reason}")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(layer, 0, override) if t.name in here - bad and technique in {None, t.name}]
     notes = {t.name: at.deployment(0, (t,)).notes.get(t.name, "") for t in held}
-    return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws)
+    return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws, tuple(missed))
 
 
 def _plain(found: Estimate) -> dict[str, Any]:
@@ -143,6 +143,7 @@ def _plain(found: Estimate) -> dict[str, Any]:
         "savings": [s._asdict() for s in found.savings],
         "notes": found.notes,
         "refused": [r._asdict() for r in found.refused],
+        "goals": [m._asdict() for m in found.missed],
     }
 
 
@@ -164,6 +165,10 @@ def _show(found: Estimate) -> None:
         console.print(f"{name}: {words}", soft_wrap=True)
     for one in found.refused:
         console.print(f"{one.technique} does not hold here and has no row: {one.reason}", soft_wrap=True)
+    for late in found.missed:
+        console.print(
+            f"{late.cell} misses the latency goals {late.basis} in {late.draws} of {late.of} draws: {late.words}", soft_wrap=True
+        )
     console.print(
         f"Per request; negative is a loss; range over {found.draws} sets of parameters, the first central", soft_wrap=True
     )

@@ -109,6 +109,8 @@ class Usage:
     """
 
     readings: tuple[Reading, ...]
+    missed: tuple[str, ...] = ()
+    """Latency goals that the run missed, in words."""
 
     def __post_init__(self) -> None:
         """Refuse two readings of one thing, and a missing amount without its reason."""

@@ -9,7 +9,7 @@ from deltastack import params
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
-from deltastack.report import Results, Stack, compute, metrics, wording
+from deltastack.report import Results, Stack, compute, goals, metrics, wording
 from deltastack.report.baseline import with_measured
 from tasks import entry, outbox, pages
 
@@ -41,6 +41,7 @@ def load(root: Path) -> Results:
         joint=joint,
         quality=_quality(root),
         served=_served(root),
+        late=_late(root, stack.layers),
     )
 
 
@@ -88,6 +89,21 @@ def _quality(root: Path) -> pd.DataFrame | None:
     tables = [QUALITY.read(p) for p in sorted((root / "data/quality").rglob("*.parquet"))]
     tables = [t for t in tables if len(t)]
     return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _late(root: Path, layers: tuple[str, ...]) -> list[goals.Late]:
+    """Cells and techniques that miss the latency goals, from the JSON beside the simulated tables.
+
+    Raises:
+        EvidenceError: Entries that are none.
+    """
+    path = root / f"data/joint/{Bench.FLEET}.json"
+    found = [*goals.late(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
+    for layer in layers:
+        path = root / f"data/delta/estimated/{layer}.json"
+        if path.is_file():
+            found += goals.late(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
+    return found
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Stage ``estimate``: one layer on the fleet bench, each technique alone and all together, as data/delta/estimated/LAYER.parquet.
 
-Beside it LAYER.json says in words what each technique did, and which did not hold here and has no row.
+Beside it LAYER.json says in words what each technique did, which did not hold here and has no row, and which misses the
+latency goals at the trace's own arrivals.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def run(root: Path, layer: str) -> None:
     """Write the Δ table of ``layer``."""
     which = layers.layer(layer)
     at = fleet.workbench(root)
-    rows, refused = estimation.delta_rows(at, which)
+    rows, refused, missed = estimation.delta_rows(at, which)
     folder = root / "data" / "delta" / "estimated"
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
@@ -29,7 +30,7 @@ def run(root: Path, layer: str) -> None:
         t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
         for t in held
     }
-    fleet.tell(folder / f"{layer}.json", {"layer": layer, "techniques": words}, refused)
+    fleet.tell(folder / f"{layer}.json", {"layer": layer, "techniques": words}, refused, missed)
 
 
 if __name__ == "__main__":

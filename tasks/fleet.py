@@ -15,6 +15,7 @@ from deltastack.report import Stack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltastack.layers.goals import Missed
     from deltastack.layers.workbench import Refused
 
 log = logging.getLogger("deltastack.tasks")
@@ -41,10 +42,14 @@ def workbench(root: Path) -> Workbench:
     return Workbench(root=root, requests=requests(frame), draws=draws, canonical=chosen.canonical)
 
 
-def tell(path: Path, facts: dict[str, Any], refused: list[Refused]) -> None:
-    """Write ``facts`` and what did not hold beside a table, and say the latter."""
+def tell(path: Path, facts: dict[str, Any], refused: list[Refused], missed: list[Missed]) -> None:
+    """Write ``facts``, what did not hold and what is late beside a table, and say the last two."""
     for one in refused:
         log.warning("%s/%s does not hold here and has no row: %s", one.layer, one.technique, one.reason)
+    for late in missed:
+        log.warning(
+            "%s misses the latency goals %s in %d of %d draws: %s", late.cell, late.basis, late.draws, late.of, late.words
+        )
     with atomic(path) as part:
-        words = facts | {"refused": [one._asdict() for one in refused]}
+        words = facts | {"refused": [one._asdict() for one in refused], "goals": [late._asdict() for late in missed]}
         part.write_text(json.dumps(words, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -34,10 +34,10 @@ def run(root: Path, bench: str) -> None:
 def _fleet(root: Path, path: Path) -> None:
     """Simulate every set of layers."""
     stack = fleet.stack(root)
-    rows, refused = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers], stack.cells)
-    JOINT.write(JOINT.frame(rows), path)
+    found = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers], stack.cells)
+    JOINT.write(JOINT.frame(found.rows), path)
     QUALITY.write(QUALITY.empty(), _quality(root, Bench.FLEET))  # a simulated cell answers nothing
-    fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, refused)
+    fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
 
 
 def _testbed(root: Path, path: Path) -> None:

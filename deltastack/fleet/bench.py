@@ -121,7 +121,8 @@ class Run(NamedTuple):
 def run(deployment: Deployment, requests: Requests, platform: Platform, settings: Settings) -> dict[Basis, Usage]:
     """Usage per request on both bases: at the trace's own arrivals, and at the largest rate that meets the latency goals.
 
-    Where no rate meets the goals, the amounts at capacity are missing and say why.
+    Where no rate meets the goals, the amounts at capacity are missing and say why. Nothing holds the trace's own arrivals to
+    the goals: what they miss stands in ``Usage.missed``.
 
     Args:
         deployment: What serves.
@@ -134,7 +135,8 @@ def run(deployment: Deployment, requests: Requests, platform: Platform, settings
     """
     ready = prepare(deployment, requests, platform, settings.values)
     first = observe(ready, ready.requests, settings)
-    found = {Basis.AT_TRACE: first.usage}
+    late = capacity.misses(first.result, first.requests, settings.values.goals)
+    found = {Basis.AT_TRACE: replace(first.usage, missed=tuple(late))}
     try:
         found[Basis.AT_CAPACITY] = at_capacity(ready, settings, first.account.memory_pool).usage
     except CapacityError as error:

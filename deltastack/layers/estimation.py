@@ -5,10 +5,11 @@ One draw means the same numbers in every cell, so that cells differ by what is s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack import host, statistics
 from deltastack.errors import CapacityError
+from deltastack.layers.goals import Missed, missed
 from deltastack.layers.workbench import Cell, Refused
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, Usage, cell_name, weakest
 
@@ -23,6 +24,16 @@ ALL = "all"
 BASE = "base"
 
 
+class Estimated(NamedTuple):
+    """Rows of a table, and what has to be said beside them."""
+
+    rows: list[tuple[object, ...]]
+    refused: list[Refused]
+    """Techniques that do not hold."""
+    missed: list[Missed]
+    """Cells that miss the latency goals."""
+
+
 def valid(bench_of: Workbench, layer: Layer) -> tuple[tuple[str, ...], list[Refused]]:
     """The techniques of a layer that hold alone with their central values, and those that do not."""
     techniques = [t for t in bench_of.chosen(layer) if t.on_fleet]
@@ -33,8 +44,8 @@ def valid(bench_of: Workbench, layer: Layer) -> tuple[tuple[str, ...], list[Refu
 
 def delta_rows(
     bench_of: Workbench, layer: Layer, names: Sequence[str] | None = None, override: Mapping[str, Mapping[str, Any]] | None = None
-) -> tuple[list[tuple[object, ...]], list[Refused]]:
-    """Rows of DELTA for every technique of a layer alone and for ``all`` that are on, and the techniques that do not hold.
+) -> Estimated:
+    """Rows of DELTA for every technique of a layer alone and for ``all`` that are on.
 
     Args:
         bench_of: Where cells run.
@@ -60,13 +71,11 @@ def delta_rows(
         if cell.name not in {BASE, *bad}
         for row in _pairs(draw, cell, found[draw, BASE], found[draw, cell.name])
     ]
-    return rows, refused
+    return Estimated(rows, refused, missed((cell.name, found[draw, cell.name]) for draw, cell in jobs))
 
 
-def joint_rows(
-    bench_of: Workbench, layers: Sequence[Layer], cells: str = "all"
-) -> tuple[list[tuple[object, ...]], list[Refused]]:
-    """Rows of JOINT for every planned set of layers and every draw, and the techniques that do not hold and are in none.
+def joint_rows(bench_of: Workbench, layers: Sequence[Layer], cells: str = "all") -> Estimated:
+    """Rows of JOINT for every planned set of layers and every draw; techniques that do not hold are in none.
 
     Raises:
         ParamsError: As ``statistics.planned``.
@@ -86,7 +95,7 @@ def joint_rows(
                     *(now.amount, evidence, now.reason, host.SIMULATED, bench_of.canonical),
                 )
             )
-    return rows, refused
+    return Estimated(rows, refused, missed((cell.name, usage) for (_, cell), usage in zip(jobs, found, strict=True)))
 
 
 def _cells(

@@ -12,6 +12,7 @@ from deltastack.model import Basis, Evidence, Resource, weakest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from deltastack.layers.goals import Missed
     from deltastack.layers.workbench import Refused
 
 
@@ -39,6 +40,8 @@ class Estimate(NamedTuple):
     """What each technique did, in words."""
     refused: tuple[Refused, ...]
     draws: int
+    missed: tuple[Missed, ...] = ()
+    """Cells that miss the latency goals at the trace's own arrivals."""
 
 
 def savings(rows: Iterable[tuple[object, ...]]) -> tuple[Saving, ...]:

@@ -129,6 +129,7 @@ def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[s
         "basis": str(f.basis),
         "evidence": f.evidence,
         "off": [list(o) for o in off],
+        "late": results.misses(f, cell_name([layer])),
     }
 
 

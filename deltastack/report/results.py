@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from deltastack.model import Basis, Bench, Params, Resource
-from deltastack.report import attribution, floors, targets
+from deltastack.report import attribution, floors, goals, targets
 from deltastack.report.cells import Absent, Factorial, factorials
 from deltastack.report.totals import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -55,6 +55,8 @@ class Results:
     """What cells and techniques do to the answers (contract QUALITY); None where nobody looked."""
     served: str | None = None
     """What the simulated deployment serves, and on what, in words."""
+    late: tuple[goals.Late, ...] = ()
+    """Cells and techniques that miss the latency goals."""
     found: tuple[Factorial, ...] = field(default=())
     absent: tuple[Absent, ...] = field(default=())
     total: pd.DataFrame | None = None
@@ -70,6 +72,10 @@ class Results:
             if (f.bench, f.basis, f.resource) == (bench, basis, resource):
                 return f
         return None
+
+    def misses(self, f: Factorial, subject: str) -> str | None:
+        """Which latency goals a cell or a technique alone (``LAYER/TECHNIQUE``) misses on the basis of ``f``, in words."""
+        return goals.said(self.late, f.bench, f.basis, subject)
 
     def benches(self) -> tuple[Bench, ...]:
         """Benches that have a joint table."""
@@ -98,6 +104,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     joint: Mapping[Bench, pd.DataFrame],
     quality: pd.DataFrame | None = None,
     served: str | None = None,
+    late: Sequence[goals.Late] = (),
 ) -> Results:
     """Everything that follows from the tables.
 
@@ -113,7 +120,11 @@ def compute(  # noqa: PLR0913 - one keyword a table
         one, none = factorials(table, stack.layers, stack.cells)
         found += one
         absent += none
-    total = totals(found, absent, tolerance=stack.tolerance, confidence=stack.confidence) if found or absent else pd.DataFrame()
+    total = (
+        totals(found, absent, tolerance=stack.tolerance, confidence=stack.confidence, late=late)
+        if found or absent
+        else pd.DataFrame()
+    )
     return Results(
         stack=stack,
         workload=workload,
@@ -122,6 +133,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         joint={bench: table for bench, (table, _) in apart.items()},
         quality=quality,
         served=served,
+        late=tuple(late),
         found=tuple(found),
         absent=tuple(absent),
         total=total,

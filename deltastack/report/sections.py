@@ -33,6 +33,7 @@ def totals(results: Results) -> list[dict[str, Any]]:
         rows = {r["formula"]: r for r in words.rows_of(results, f)}
         joint, floor = rows.pop("joint"), words.floor_note(results.floor(f))
         told = {"word": sentences.joint_word(results, f, joint), "floor": floor, "joint": joint, "formulas": rows}
+        told["late"] = results.misses(f, cell_name(f.layers))
         found.append(_head(f) | {"evidence": f.evidence, "spoken": f in spoken} | told)
     return sorted(found, key=lambda r: r["joint"]["delta"])
 
@@ -57,6 +58,7 @@ def shares(results: Results) -> list[dict[str, Any]]:
             "last_in": s.last_in,
             "shapley": s.shapley,
             "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
+            "late": results.misses(f, cell_name([s.layer])),
             "off": off_here(results, f, s.layer) if s.alone.value == 0 else [],
         }
         for f in results.found

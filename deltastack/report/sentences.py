@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from deltastack.model import cell_name
 from deltastack.report import words
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def _sentence(results: Results, f: Factorial) -> str:
 def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
     """What all layers together do, if that is resolved."""
     known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), words.floor_note(results.floor(f)))))
-    what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known})"
+    late = results.misses(f, cell_name(f.layers))
+    but = f", but {late}" if late else ""
+    what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known}){but}"
     layers, word = " + ".join(f.layers), joint_word(results, f, joint)
     if word == "not resolved":
         return f"{layers}: a saving {what} is not resolved, {words.percent(joint['delta'])} {words.ends(_ends(joint))}"

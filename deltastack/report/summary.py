@@ -52,7 +52,8 @@ def _reading(row: dict[str, Any]) -> str:
 
     Not resolved: the interval holds 0, or two equal cells seem to differ as much.
     """
-    where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']})"
+    late = f", but {row['late']}" if row.get("late") else ""
+    where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']}){late}"
     if row.get("off"):
         return f"off: {words.off(row['off'])} {where}"
     word = row.get("word") or words.resolved(row["delta"], row["lo"], row["hi"])  # absent as above

@@ -7,7 +7,7 @@ of measurements a jackknife over blocks; a single sample gives no interval, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from deltastack import composition, statistics
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
+from deltastack.model import cell_name
+from deltastack.report import goals
 from deltastack.statistics import Interval
 
 if TYPE_CHECKING:
@@ -109,11 +111,13 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
     return Estimate(middle, low + middle - mean, high + middle - mean)
 
 
-def totals(found: list[Factorial], absent: list[Absent], *, tolerance: float, confidence: float) -> pd.DataFrame:
-    """The table TOTAL."""
+def totals(
+    found: list[Factorial], absent: list[Absent], *, tolerance: float, confidence: float, late: Sequence[goals.Late] = ()
+) -> pd.DataFrame:
+    """The table TOTAL; the truth of a stack that misses the latency goals says so in its reason."""
     rows: list[tuple[object, ...]] = []
     for f in found:
-        rows += _rows(f, tolerance, confidence)
+        rows += _rows(f, tolerance, confidence, goals.said(late, f.bench, f.basis, cell_name(f.layers)))
     for a in absent:
         nothing = (None,) * 6
         rows += [
@@ -122,7 +126,7 @@ def totals(found: list[Factorial], absent: list[Absent], *, tolerance: float, co
     return TOTAL.frame(rows)
 
 
-def _rows(f: Factorial, tolerance: float, confidence: float) -> list[tuple[object, ...]]:
+def _rows(f: Factorial, tolerance: float, confidence: float, late: str | None) -> list[tuple[object, ...]]:
     head = (f.bench, f.basis, f.resource)
     nothing, missing = (None,) * 6, lacking(f)
     try:
@@ -136,8 +140,8 @@ def _rows(f: Factorial, tolerance: float, confidence: float) -> list[tuple[objec
             continue
         total = estimate(f, partial(_value, name=name), confidence)
         if name == "joint":
-            reason = ONE_SAMPLE if total.low is None else None
-            rows.append((*head, name, *total, None, None, None, "truth", f.evidence, reason, f.canonical))
+            said = "; ".join(filter(None, (ONE_SAMPLE if total.low is None else None, late))) or None
+            rows.append((*head, name, *total, None, None, None, "truth", f.evidence, said, f.canonical))
         else:
             gap = estimate(f, partial(_gap, name=name), confidence)
             word, why = _verdict(f, name, gap, tolerance, confidence)

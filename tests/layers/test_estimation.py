@@ -25,10 +25,11 @@ def bench() -> Workbench:
 
 def test_a_layer_s_table_keeps_its_contract(bench: Workbench) -> None:
     """Every technique and ``all`` have rows on both bases and for both draws, with one base for all of them."""
-    rows, refused = estimation.delta_rows(bench, layers.layer("idle"))
+    rows, refused, missed = estimation.delta_rows(bench, layers.layer("idle"))
     table = DELTA.frame(rows)
 
     assert refused == []
+    assert missed == []
     assert set(table["technique"]) == {"encoder_sleep", "replica_sleep", "all"}
     assert set(table["basis"]) == {Basis.AT_TRACE, Basis.AT_CAPACITY}
     assert set(table["replicate"]) == {0, 1}
@@ -46,6 +47,15 @@ def test_the_factorial_repeats_the_single_cells(bench: Workbench) -> None:
 
     assert set(joint["cell"]) == {"base", "idle", "instruction_set", "idle+instruction_set"}
     assert cell.sort_index().equals(single.sort_index())
+
+
+def test_a_cell_that_serves_late_at_the_trace_is_named() -> None:
+    """40 requests/s are too many for the base, and for a replica beside an encoder of its own: both are named, in both draws."""
+    rush = Workbench(root=ROOT, requests=fake_trace(600, 40.0), draws=2, canonical=True)
+    found = estimation.delta_rows(rush, layers.layer("pipeline"), ["encoder_pool"]).missed
+
+    assert {(m.cell, m.basis, m.draws, m.of) for m in found} == {(c, Basis.AT_TRACE, 2, 2) for c in ("base", "encoder_pool")}
+    assert all(" s > " in m.words for m in found)
 
 
 def test_rows_that_change_carry_the_technique_s_evidence(bench: Workbench) -> None:
