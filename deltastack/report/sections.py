@@ -33,8 +33,8 @@ def totals(results: Results) -> list[dict[str, Any]]:
         rows = {r["formula"]: r for r in words.rows_of(results, f)}
         joint, floor = rows.pop("joint"), words.floor_note(results.floor(f))
         told = {"word": sentences.joint_word(results, f, joint), "floor": floor, "joint": joint, "formulas": rows}
-        told["late"] = results.misses(f, cell_name(f.layers))
-        found.append(_head(f) | {"evidence": f.evidence, "spoken": f in spoken} | told)
+        head = _head(f) | {"evidence": f.evidence, "spoken": f in spoken, "late": results.misses(f, cell_name(f.layers))}
+        found.append(head | told)
     return sorted(found, key=lambda r: r["joint"]["delta"])
 
 
