@@ -1,6 +1,7 @@
 """metrics.json: the dotted names of the design, nested so that DVC, MLflow and pandas flatten them alike.
 
 ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
+``promises_more.<bench>.<resource>.<formula>`` (the share of draws, or of resamples of blocks, in which its gap is above 0),
 ``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (its change with
 the whole stack on), ``floor.<bench>.<resource>`` (the largest Δ that two equal cells may show, where they were run),
 ``false_positive.<bench>.<resource>.{order,coin}`` (the share of intervals that claim an effect of a factor that does nothing).
@@ -19,6 +20,7 @@ from deltastack.report.card import card
 from deltastack.report.floors import largest
 from deltastack.report.nulls import rates
 from deltastack.report.off import off_here
+from deltastack.report.promises import promises
 from deltastack.report.quality import readings
 from deltastack.report.results import HEADLINE
 
@@ -43,6 +45,7 @@ def metrics(results: Results) -> dict[str, Any]:
             if share.shapley is not None:
                 _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
     _put_quality(tree, results)
+    _put_promises(tree, results)
     _put_floors(tree, results)
     _put_nulls(tree, results)
     classes = sorted({str(f.evidence) for f in results.found})
@@ -56,6 +59,13 @@ def _put_quality(tree: dict[str, Any], results: Results) -> None:
         for r in readings(results, bench, cell_name(layers)):
             if r.change is not None:
                 _put(tree, [f"quality/{r.metric}"], bench, r.change)
+
+
+def _put_promises(tree: dict[str, Any], results: Results) -> None:
+    """Set in which share of its samples each formula promises more than the joint run gives."""
+    for f in results.found:
+        for name, p in promises(f).items():
+            _put(tree, ["promises_more", _bench(f.bench, f.basis), str(f.resource)], name, (p.share, None, None))
 
 
 def _put_floors(tree: dict[str, Any], results: Results) -> None:

@@ -12,6 +12,7 @@ from deltastack.report.ceilings import ceilings
 from deltastack.report.figures.pairs import sure
 from deltastack.report.nulls import ORDER, rates
 from deltastack.report.off import off_here
+from deltastack.report.promises import promises
 from deltastack.report.quality import worst
 
 if TYPE_CHECKING:
@@ -34,8 +35,19 @@ def totals(results: Results) -> list[dict[str, Any]]:
         joint, floor = rows.pop("joint"), words.floor_note(results.floor(f))
         told = {"word": sentences.joint_word(results, f, joint), "floor": floor, "joint": joint, "formulas": rows}
         head = _head(f) | {"evidence": f.evidence, "spoken": f in spoken, "late": results.misses(f, cell_name(f.layers))}
-        found.append(head | told)
+        found.append(head | {"promises": promises(f)} | told)
     return sorted(found, key=lambda r: r["joint"]["delta"])
+
+
+def promised(results: Results) -> list[str]:
+    """In how many draws, or resamples of blocks, the product promises more than the joint run gives: one sentence each."""
+    found = []
+    for f in words.spoken(results):
+        product = promises(f).get("independent")
+        if product is not None:
+            where = f"{words.resource(f.bench, f.resource)}, {f.bench} bench {f.basis}".replace("_", " ")
+            found.append(f"{where}: {product.words} the product promises more than the joint run gives.")
+    return found
 
 
 def _head(f: Factorial) -> dict[str, Any]:
