@@ -9,7 +9,6 @@ from deltastack.composition import compound, modules_needed, published_gap
 from deltastack.model import cell_name
 from deltastack.report import cellwise, sentences, words
 from deltastack.report.ceilings import ceilings
-from deltastack.report.figures.pairs import sure
 from deltastack.report.nulls import ORDER, rates
 from deltastack.report.off import off_here
 from deltastack.report.promises import promises
@@ -87,25 +86,6 @@ def formula_errors(results: Results) -> list[dict[str, Any]]:
         for f in results.found
         if cellwise.several(f)
     ]
-
-
-def breakers(results: Results) -> list[str]:
-    """One sentence a spoken factorial: which pair breaks the product, or that none surely does."""
-    return [_breaker(results, f) for f in words.spoken(results) if len(f.layers) > 1]
-
-
-def _breaker(results: Results, f: Factorial) -> str:
-    where = f"{words.resource(f.bench, f.resource)}, {f.bench} bench {f.basis}".replace("_", " ")
-    sure_ones = [p for p in results.pairs(f) if sure(p)]
-    if not sure_ones:
-        return f"{where}: no pair of layers surely breaks the product."
-    p = sure_ones[0]
-    does = "save less together than the product says" if p.interaction.value > 0 else "save more together than the product says"
-    ends = f" [{p.interaction.low:+.3f}, {p.interaction.high:+.3f}]" if p.interaction.low is not None else ""
-    adjusted = f", Holm p {p.p_holm:.2g}" if p.p_holm is not None else ""
-    return f"{where}: {p.first} and {p.second} {does} (log interaction {p.interaction.value:+.3f}{ends}{adjusted}).".replace(
-        "_", " "
-    )
 
 
 def amdahl(results: Results) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench, Component, Resource
 from deltastack.report import attribution, targets
+from deltastack.report.breakers import breaker
 from deltastack.report.cells import factorials
-from deltastack.report.totals import ONE_LAYER, estimate, overlap, totals, values
+from deltastack.report.totals import ONE_LAYER, Estimate, estimate, overlap, totals, values
 from tests.report.synthetic import WHOLE, joint
 
 A, F, E = Component.ATTENTION, Component.FFN, Component.ENCODER
@@ -151,6 +152,32 @@ def test_the_pair_that_breaks_it_is_named_first() -> None:
     first = attribution.pairs(f, 0.95)[0]
     assert {first.first, first.second} == {"pipeline", "idle"}
     assert first.interaction.value == pytest.approx(-0.2)
+
+
+def pair(value: float, low: float, high: float, p_holm: float | None = None) -> attribution.Pair:
+    """Pipeline and idle with this interaction."""
+    return attribution.Pair(first="pipeline", second="idle", interaction=Estimate(value, low, high), p_holm=p_holm)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([pair(-0.25, -0.3, -0.2)], "pipeline and idle use 22.1 % less together than the product says (log interaction -0.250"),
+        ([pair(0.25, 0.2, 0.3)], "pipeline and idle use 28.4 % more together"),
+        ([pair(-0.3, -0.7, 0.1), pair(0.25, 0.2, 0.3)], "pipeline and idle use 28.4 % more together"),
+        (
+            [pair(0.001, 0.0008, 0.002)],
+            "no pair surely breaks the product by more than 2 %: the strongest, pipeline",
+        ),
+        ([pair(-0.3, -0.7, 0.1)], "no pair surely breaks the product: of the strongest the sign cannot be told; pipeline"),
+        ([pair(-0.3, -0.6, -0.1, p_holm=0.2)], "no pair surely breaks the product: of the strongest"),
+        ([pair(-0.3, -0.7, 0.1, p_holm=0.01)], "over all settings of the others, Holm p 0.01"),
+        ([], "0 has no logarithm"),
+    ],
+)
+def test_what_is_said_of_the_pairs(pairs: list[attribution.Pair], said: str) -> None:
+    """e^-0.25 = 0.779 and e^0.25 = 1.284 of what the product uses; a sure trifle breaks nothing, a doubtful one is named so."""
+    assert said in breaker(pairs, 0.02)
 
 
 def test_overlap_by_hand() -> None:

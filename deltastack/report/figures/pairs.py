@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from deltastack.report.results import Results
 
 SURE_P = 0.05
-ROUNDING = 1e-9
+ROUNDING = 5e-4
+"""Below it an interaction prints as 0."""
 
 
 def interactions(results: Results, f: Factorial) -> Figure:
@@ -30,7 +31,7 @@ def interactions(results: Results, f: Factorial) -> Figure:
                 "low": p.interaction.low,
                 "high": p.interaction.high,
                 "p_holm": p.p_holm,
-                "label": f"{p.interaction.value:+.3f}{' *' * sure(p)}",
+                "label": f"{p.interaction.value:+.3f}{' *' * sure(p)}" if abs(p.interaction.value) >= ROUNDING else "0",
             }
             for p in results.pairs(f)
             for a, b in ((p.first, p.second), (p.second, p.first))
