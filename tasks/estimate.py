@@ -25,7 +25,7 @@ def run(root: Path, layer: str) -> None:
     folder = root / "data" / "delta" / "estimated"
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
-    held = [t for t in at.chosen(which) if t.name not in bad]
+    held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
     words = {
         t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
         for t in held

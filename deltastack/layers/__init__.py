@@ -1,4 +1,7 @@
-"""The optimization layers: one file each, one row each in LAYERS."""
+"""The optimization layers: one file each, one row each in LAYERS.
+
+Which of them are stacked is said by ``layers`` in params/stack.yaml; those after ``idle`` are not, by default (decision 0009).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from deltastack.layers.chiplet import CHIPLET
 from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
 from deltastack.layers.pipeline import PIPELINE
+from deltastack.layers.pruning import PRUNING
 from deltastack.layers.storage import STORAGE
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ LAYERS: dict[str, Layer] = {
         PIPELINE,
         INSTRUCTION_SET,
         IDLE,
+        PRUNING,
     )
 }
 

@@ -42,6 +42,11 @@ def valid(bench_of: Workbench, layer: Layer) -> tuple[tuple[str, ...], list[Refu
     return tuple(t.name for t in techniques if t.name not in {r.technique for r in refused}), refused
 
 
+def observed(bench_of: Workbench, layer: Layer) -> bool:
+    """Whether the fleet has a meaning for any technique of ``layer``."""
+    return any(t.on_fleet for t in bench_of.chosen(layer))
+
+
 def delta_rows(
     bench_of: Workbench, layer: Layer, names: Sequence[str] | None = None, override: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Estimated:
@@ -53,6 +58,8 @@ def delta_rows(
         names: Only these techniques; all of them and ``all`` by default.
         override: By technique, values that replace the file's.
     """
+    if not observed(bench_of, layer):
+        return Estimated([], [], [])
     jobs: list[tuple[int, Cell]] = []
     for draw in range(bench_of.draws):
         techniques = bench_of.chosen(layer, draw, override)
@@ -77,9 +84,12 @@ def delta_rows(
 def joint_rows(bench_of: Workbench, layers: Sequence[Layer], cells: str = "all") -> Estimated:
     """Rows of JOINT for every planned set of layers and every draw; techniques that do not hold are in none.
 
+    A layer of which nothing has a meaning on the fleet is in no cell: it is absent there, not a saving of zero.
+
     Raises:
         ParamsError: As ``statistics.planned``.
     """
+    layers = [x for x in layers if observed(bench_of, x)]
     places = statistics.planned([x.name for x in layers], cells)
     refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
     jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused, places)]

@@ -70,13 +70,11 @@ def swings(at: Workbench, layer: Layer) -> list[Swing]:
         ParamsError: The layer's file does not hold.
         CapacityError: The base does not hold.
     """
-    found: list[Swing] = []
+    known = {t.name: found for t in layer.techniques if (found := ranged(at.root, layer.name, t.name))}
+    if not known:
+        return []
     base = _totals(at.usage(0, ()))
-    for technique in layer.techniques:
-        ranges = ranged(at.root, layer.name, technique.name)
-        if ranges:
-            found += _of_technique(at, layer, technique.name, ranges, base)
-    return found
+    return [swing for name, ranges in known.items() for swing in _of_technique(at, layer, name, ranges, base)]
 
 
 def ranged(root: Path, layer: str, technique: str) -> dict[str, Ranged]:

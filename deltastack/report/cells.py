@@ -107,7 +107,8 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
     """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
     A resource with a missing amount is absent with that amount's reason. A block that the end of the budget cut short is
-    left out whole: what it has is no paired sample.
+    left out whole: what it has is no paired sample. A table of the base alone (nothing of the stack has a meaning on that
+    bench) has no factorial.
 
     Raises:
         EvidenceError: No block, or not every draw, has every planned cell, so there is no factorial.
@@ -117,6 +118,8 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
     absent: list[Absent] = []
     for (bench, basis, resource), rows in joint.groupby(["bench", "basis", "resource"], sort=False):
         layers = _layers(rows, order)
+        if not layers:
+            continue
         evidence = weakest(Evidence(e) for e in rows["evidence"].unique())
         head: dict[str, Any] = {"bench": Bench(str(bench)), "basis": Basis(str(basis)), "resource": Resource(str(resource))}
         canonical = bool(rows["canonical"].all())

@@ -5,6 +5,7 @@ what shall be different, and takes that back at exit. Because registrations are 
 techniques can be on at once, entered in any order::
 
     with engine.holding("unload_encoder_after_s", 0.5, by="encoder_unload"):      # a value; one technique at a time
+    with engine.adding("reducing", "head_pruning", cut):                          # stored tensors in other shapes
     with engine.adding("storing", "low_precision", to_int8):                      # stored tensors, outside the session
     with engine.adding("changes", "low_precision", Ranked(Rank.MODULES, "low_precision", swap)):   # the loaded model
     with engine.adding("placements", "attention_ffn", lane_of), engine.holding("runner", lanes, by="lanes", shared=True):
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from deltastack.testbed.serving import Layout
 
 Value = Literal["layout", "runner", "encode_text", "unload_encoder_after_s", "micro_batches"]
-Collection = Literal["storing", "changes", "placements"]
+Collection = Literal["reducing", "storing", "changes", "placements"]
 
 
 class Engine:

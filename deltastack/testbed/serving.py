@@ -111,6 +111,8 @@ class Serving:
     """The values that a session is served with. Only ``Engine.holding`` and ``Engine.adding`` change them."""
 
     layout: Layout
+    reducing: dict[str, Storing] = field(default_factory=dict)
+    """By technique; other shapes of the same tensors, before any other number format. Applied in the order of the names."""
     storing: dict[str, Storing] = field(default_factory=dict)
     """By technique; applied in the order of the names."""
     changes: dict[str, Ranked] = field(default_factory=dict)
@@ -130,11 +132,12 @@ class Serving:
 
     def stored_name(self) -> str:
         """Names the stored file: the layout and what is stored."""
-        return "+".join([self.layout.name, *sorted(self.storing)])
+        return "+".join([self.layout.name, *sorted(self.reducing), *sorted(self.storing)])
 
     def store(self, tensors: Mapping[str, Tensor]) -> Tensors:
         """The tensors as they are stored."""
         stored = dict(tensors)
-        for name in sorted(self.storing):
-            stored = self.storing[name](stored)
+        for rewrites in (self.reducing, self.storing):
+            for name in sorted(rewrites):
+                stored = rewrites[name](stored)
         return stored

@@ -78,6 +78,7 @@ def test_a_set_value_is_used_and_a_loss_comes_first(monkeypatch: pytest.MonkeyPa
             3,
             "encoder_skip is nothing that the fleet can simulate: deltastack measure idle",
         ),
+        (["pruning"], 3, "pruning is nothing that the fleet can simulate: deltastack measure pruning"),
     ],
 )
 @pytest.mark.usefixtures("checkout")

@@ -9,7 +9,7 @@ import pytest
 
 from deltastack import layers
 from deltastack.contracts import DELTA, JOINT
-from deltastack.layers import estimation
+from deltastack.layers import estimation, sensitivity
 from deltastack.layers.workbench import Workbench
 from deltastack.model import Basis, Resource
 from tests.fakes import fake_trace
@@ -67,3 +67,13 @@ def test_rows_that_change_carry_the_technique_s_evidence(bench: Workbench) -> No
 
     assert {str(e) for e in found[True]} == {"simulated"}
     assert False not in found
+
+
+def test_a_layer_without_a_rewrite_is_absent_and_not_zero(bench: Workbench) -> None:
+    """``pruning`` has no row of its own, no cell in the factorial beside ``idle``, and nothing that it hangs on."""
+    idle, pruning = layers.layer("idle"), layers.layer("pruning")
+
+    assert estimation.delta_rows(bench, pruning) == ([], [], [])
+    assert DELTA.frame([]).empty
+    assert {row[0] for row in estimation.joint_rows(bench, [idle, pruning])[0]} == {"base", "idle"}
+    assert sensitivity.swings(bench, pruning) == []

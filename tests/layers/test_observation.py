@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack.layers import LAYERS, base, observation
+from deltastack.model import LAYER_NAMES
 from deltastack.testbed import bench, tables
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Quantity, Reading
@@ -43,10 +44,12 @@ def test_every_declared_switch_is_a_technique_that_changes_serving(tmp_path: Pat
 
 
 def test_techniques_of_the_testbed_alone_have_no_place_on_the_fleet() -> None:
-    """Those without a rewrite are the three that only this machine knows; the fleet has no rows of them."""
+    """Without a rewrite are three techniques of the five layers, and all of the further ones; the fleet has no rows of them."""
     alone = {one.name for one in every() if not one.on_fleet}
+    further = {t.name for name, layer in LAYERS.items() if name not in LAYER_NAMES for t in layer.techniques}
 
-    assert alone == {"encoder_skip", "encoder_unload", "shared_weights"}
+    assert alone - further == {"encoder_skip", "encoder_unload", "shared_weights"}
+    assert further <= alone
     assert all(one.technique.rewrite(None, one.params) is None for one in every() if not one.on_fleet)  # type: ignore[arg-type]
 
 
@@ -65,12 +68,24 @@ def test_controls_change_nothing(tmp_path: Path) -> None:
 def test_five_layers_have_something_on(tmp_path: Path) -> None:
     """The factorial has 32 cells, all of which can be entered."""
     engine = tiny.engine("llava", tmp_path)
-    chosen = {name: base.chosen(ROOT, layer) for name, layer in LAYERS.items()}
+    chosen = {name: base.chosen(ROOT, LAYERS[name]) for name in LAYER_NAMES}
     able = {name: observation.with_switch(engine, some, entered=True) for name, some in chosen.items()}
 
     cells = observation.of_stack(chosen, able)
 
     assert len(cells) == 32
+    assert bench.possible(engine, cells)[1] == {}
+
+
+def test_a_further_layer_makes_the_factorial_twice_as_large(tmp_path: Path) -> None:
+    """With ``pruning`` beside the five there are 64 cells, all of which can be entered."""
+    engine = tiny.engine("llava", tmp_path)
+    chosen = {name: base.chosen(ROOT, LAYERS[name]) for name in (*LAYER_NAMES, "pruning")}
+    able = {name: observation.with_switch(engine, some, entered=True) for name, some in chosen.items()}
+
+    cells = observation.of_stack(chosen, able)
+
+    assert len(cells) == 64
     assert bench.possible(engine, cells)[1] == {}
 
 

@@ -28,6 +28,9 @@ _ROOMS = {
     "attention_ffn": "placement",
     "block_alignment": "storage",
     "shared_weights": "storage",
+    "head_pruning": "pruning",
+    "weight_pruning": "pruning",
+    "weight_zeroing": "pruning",
 }
 _BASELINES = {
     "fixed_graph": ("idle", "fixed_graph"),

@@ -99,6 +99,21 @@ DECLARED: Mapping[str, Declared] = {
         against=_SAME_CORES,
         carries_over="an analogue: the rule for micro-batches carries over; the gain there is from many attention units",
     ),
+    "head_pruning": Declared(
+        exactness=Exactness.APPROXIMATE,
+        fair="the full model, all heads",
+        carries_over="bytes, keys and values fall there alike; the time of a smaller product depends on the kernel's tiles",
+    ),
+    "weight_pruning": Declared(
+        exactness=Exactness.APPROXIMATE,
+        fair="the full model, all feed-forward channels",
+        carries_over="bytes and operations fall there alike; the time of a smaller product depends on the kernel's tiles",
+    ),
+    "weight_zeroing": Declared(
+        exactness=Exactness.APPROXIMATE,
+        fair="the full model: zeros in a dense product are multiplied like any number, so nothing is left to save",
+        carries_over="all of it: dense kernels do not look for zeros anywhere; sparse ones are another technique",
+    ),
 }
 
 

@@ -58,3 +58,15 @@ class SharedWeights(Params):
     """How many worker processes hold the weights; one shares with nobody."""
 
     workers: int = Field(ge=1, le=8)
+
+
+class Pruning(Params):
+    """Share of the units that stay, in every decoder layer, by importance; 1 changes nothing."""
+
+    kept: float = Field(gt=0, le=1)
+
+
+class Zeroing(Params):
+    """Weights smaller than ``below`` standard deviations of their matrix are zero; 0 changes nothing."""
+
+    below: float = Field(ge=0)

@@ -19,6 +19,9 @@ ON: dict[str, Params] = {
     "softmax_approx": s.SoftmaxApprox(degree=3),
     "layer_placement": s.Lanes(lanes=2, micro_batches=2),
     "attention_ffn": s.Lanes(lanes=2, micro_batches=2),
+    "head_pruning": s.Pruning(kept=0.5),
+    "weight_pruning": s.Pruning(kept=0.5),
+    "weight_zeroing": s.Zeroing(below=0.5),
 }
 CONTROL: dict[str, Params] = {
     "block_alignment": s.BlockAlignment(alignment_byte=None),
@@ -30,4 +33,7 @@ CONTROL: dict[str, Params] = {
     "softmax_approx": s.SoftmaxApprox(degree=None),
     "layer_placement": s.Lanes(lanes=1, micro_batches=2),
     "attention_ffn": s.Lanes(lanes=2, micro_batches=1),
+    "head_pruning": s.Pruning(kept=1),
+    "weight_pruning": s.Pruning(kept=1),
+    "weight_zeroing": s.Zeroing(below=0),
 }
