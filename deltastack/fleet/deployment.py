@@ -42,6 +42,8 @@ class Encoder:
     """Power while waking, as a share of the board limit."""
     sleep_saved_share: float = 0.0
     """Share of idle power that sleep saves, in 0..1; the timeout is the gap in which that pays for waking."""
+    reloads: bool = False
+    """Whether waking loads the weights from storage again: the context was torn down."""
     transfer_bytes_per_s: float = 0.0
     """From a pool to the language model, for embeddings; 0 takes no time."""
     transfer_latency_s: float = 0.0

@@ -3,7 +3,8 @@
     decode_attention = decode_attention_s / busy_s                            reads keys and values, near memory bandwidth
     compute          = (2 W tokens / peak + M encoder_s) / busy_s             share of the dense peak that was achieved
 
-with W the weights on one accelerator, ``tokens`` all tokens through them, M the share of peak at which a visual encoder runs.
+with W the number of weights on one accelerator (embedding and output matrix have 16 bits in every precision), ``tokens`` all
+tokens through them, M the share of peak at which a visual encoder runs.
 By hand: 1e9 weights, 1e6 tokens in 10 s on 1e15 FLOP/s: 2e15 / 1e15 / 10 = 0.2.
 """
 
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import UnknownNameError
+from deltastack.fleet.effects.weights import ends_bytes
 from deltastack.fleet.operators.roofline import WEIGHT_BYTES
+from deltastack.fleet.operators.shapes import BF16_BYTES
 
 if TYPE_CHECKING:
     from deltastack.fleet.operators import OperatorTables
@@ -45,7 +48,7 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
         inline: Whether images were encoded on the same accelerators.
 
     Raises:
-        UnknownNameError: A precision whose weights have no stated size.
+        UnknownNameError: A precision whose weights have no stated size; below 16 bits, a model whose shapes nobody wrote down.
     """
     if tables.precision not in WEIGHT_BYTES:
         raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
@@ -54,5 +57,12 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
     if busy_s <= 0:
         return Load(decode_attention=0.0, compute=0.0)
     tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))
-    linear_s = 2.0 * tables.weight_bytes / WEIGHT_BYTES[tables.precision] * tokens / peak_flop_per_s
+    linear_s = 2.0 * _weights(tables) * tokens / peak_flop_per_s
     return Load(decode_attention=result.decode_attention_s / busy_s, compute=(linear_s + ENCODER_COMPUTE * encoder_s) / busy_s)
+
+
+def _weights(tables: OperatorTables) -> float:
+    """How many weights one accelerator holds."""
+    each = WEIGHT_BYTES[tables.precision]
+    ends = 0.0 if each == BF16_BYTES else ends_bytes(tables)
+    return (tables.weight_bytes - ends) / each + ends / BF16_BYTES

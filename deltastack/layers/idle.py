@@ -75,6 +75,7 @@ class EncoderSleep(OnFleet[EncoderSleepParams]):
             wake_s=wake_s,
             wake_share=p.wake_share,
             sleep_saved_share=saved_share,
+            reloads=not kept,
         )
         return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p, saved_share))
 

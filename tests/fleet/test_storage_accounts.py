@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet import bench, platform, settings
-from deltastack.fleet.deployment import KvTier, Packaging, Placement
+from deltastack.fleet.deployment import Autoscaling, Encoder, KvTier, Packaging, Placement
+from deltastack.fleet.effects import charges, sleep
 from deltastack.model import Basis, Component, Resource
-from tests.fakes import fake_trace
+from tests.fakes import fake_result, fake_trace
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
@@ -50,6 +52,47 @@ def test_the_price_of_accelerators_is_paid_once() -> None:
 
     assert BASE.usage.total(Resource.COST_USD) == pytest.approx(rate * span_s / 400, rel=1e-4)
     assert 0 < loading_s < 1e-3 * span_s
+
+
+def test_two_accelerators_a_replica_cost_twice_their_price() -> None:
+    """Tensor parallelism: the second accelerator brings the host memory and the drive that its price includes, paid once."""
+    one = fake_result(span_s=100.0, idle_s=100.0)
+    wide = replace(BASE.account, deployment=replace(SERVED, replicas=1, tensor_parallel=2), result=one)
+    usage = charges.usage(wide, 1)
+
+    assert usage.total(Resource.COST_USD) == pytest.approx(200 * VALUES.prices.accelerator_usd_per_s, rel=1e-4)
+    assert amount(usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(200 * 256e9)
+
+
+def test_what_is_given_back_takes_its_node_with_it() -> None:
+    """Two replicas for 100 s, one of them gone for 60 s: 140 accelerator-seconds are paid, host memory and drives included."""
+    gone = replace(SERVED, autoscaling=Autoscaling(policy="demand", given_back=True, timeout_s=1.0))
+    ran = fake_result(span_s=100.0, idle_s=200.0, asleep_s=60.0)
+    usage = charges.usage(replace(BASE.account, deployment=gone, result=ran), 1)
+
+    assert usage.total(Resource.COST_USD) == pytest.approx(140 * VALUES.prices.accelerator_usd_per_s, rel=1e-4)
+    assert amount(usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(140 * 256e9)
+
+
+def test_a_cold_start_loads_its_weights() -> None:
+    """Three cold starts read three times the weights, an encoder torn down and woken twice its own; a kept one reads none."""
+    tables, ran = BASE.account.tables, fake_result(span_s=100.0, idle_s=200.0, cold_starts=3)
+    scaled = replace(SERVED, autoscaling=Autoscaling(policy="demand"))
+    pool = replace(SERVED, encoder=Encoder(placement="pool", pool_size=1, sleep_policy="timeout", reloads=True))
+    woken = replace(BASE.account, pool=sleep.Pool(0.0, 0.0, 100.0, 2, np.zeros(1)), result=replace(ran, cold_starts=0))
+    read = {
+        name: amount(charges.usage(account, 1), Component.STORAGE, Resource.IO_BYTE)
+        for name, account in {
+            "never": replace(BASE.account, deployment=scaled, result=replace(ran, cold_starts=0)),
+            "cold": replace(BASE.account, deployment=scaled, result=ran),
+            "torn": replace(woken, deployment=pool),
+            "kept": replace(woken, deployment=replace(pool, encoder=replace(pool.encoder, reloads=False))),
+        }.items()
+    }
+    amplified = 17_537_249_280 / 17_534_247_392
+
+    assert read["cold"] - read["never"] == pytest.approx(3 * amplified * (tables.weight_bytes + tables.encoder_weight_bytes))
+    assert read["torn"] - read["kept"] == pytest.approx(2 * amplified * tables.encoder_weight_bytes)
 
 
 def test_loading_by_hand() -> None:

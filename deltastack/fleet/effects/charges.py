@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 BUSY = ("power.busy_base", "power.busy_decode_attention", "power.busy_compute")
 IDLE = ("power.idle_share",)
+MAKER = ("carbon.embodied_g_per_accelerator", "carbon.lifetime_s")
+PRICE = ("prices.accelerator_usd_per_s", "prices.host_memory_usd_per_byte_s", "prices.drive_usd_per_byte_s")
+"""An accelerator's price without what it includes of host memory and drives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -220,13 +223,14 @@ def _bytes(account: Account) -> list[Charge]:
 
 def _loads(account: Account) -> stores.Loads:
     """Loads of the weights on every accelerator."""
-    deployment = account.deployment
-    inline = account.tables.encoder_weight_bytes if account.residents.encoder else 0.0
-    replica = (account.tables.weight_bytes + inline) * deployment.tensor_parallel * deployment.replicas
-    pool = account.tables.encoder_weight_bytes * deployment.encoder.pool_size if account.pool else 0.0
-    apart = account.ffn_pool_s / account.result.span_s
-    ffn = weights.feed_forward_apart(account.tables) * apart if apart else 0.0
-    return stores.loads(account, replica + pool + ffn)
+    deployment, encoder = account.deployment, account.tables.encoder_weight_bytes
+    beside = schedule.accelerators_per_replica(deployment) - deployment.tensor_parallel
+    replica = (account.tables.weight_bytes + (encoder if account.residents.encoder else 0.0)) * deployment.tensor_parallel
+    replica += weights.feed_forward_apart(account.tables) * beside if beside else 0.0
+    pool = encoder * deployment.encoder.pool_size if account.pool else 0.0
+    woken = encoder * account.pool.wakes if account.pool and deployment.encoder.reloads else 0.0
+    started = replica * account.result.cold_starts + woken
+    return stores.loads(account, weight_bytes=replica * deployment.replicas + pool, started_bytes=started)
 
 
 def _stores(account: Account) -> list[Charge]:
@@ -237,7 +241,7 @@ def _money(account: Account, found: list[Charge]) -> list[Charge]:
     prices = account.settings.values.prices
     capital = 1 + prices.silicon_share * (account.deployment.packaging.capital_factor - 1)
     rate = (prices.accelerator_usd_per_s - stores.in_price_usd_per_s(prices)) * capital
-    knows = ("prices.accelerator_usd_per_s",) + (("prices.silicon_share",) if capital != 1 else ())
+    knows = PRICE + (("prices.silicon_share",) if capital != 1 else ())
     return [
         Charge(c.component, Resource.COST_USD, c.amount * rate, _evidence(account, *knows))
         for c in found
@@ -249,7 +253,7 @@ def _carbon(account: Account, found: list[Charge]) -> list[Charge]:
     carbon = account.settings.values.carbon
     rates = {
         Resource.ENERGY_J: (carbon.pue * carbon.grid_g_per_j, ("carbon.pue", "carbon.grid_g_per_j")),
-        Resource.TIME_S: (carbon.embodied_g_per_accelerator / carbon.lifetime_s, ("carbon.embodied_g_per_accelerator",)),
+        Resource.TIME_S: (carbon.embodied_g_per_accelerator / carbon.lifetime_s, MAKER),
     }
     return [
         Charge(c.component, Resource.CARBON_G, c.amount * rate, weakest([c.evidence, _evidence(account, *knows)]))

@@ -1,13 +1,17 @@
 """What storage is charged: host memory, the pool, drives, their wear, and the bytes that move.
 
-    host byte_s   = replicas host_bytes span                         x memory_factor of a pool
-    host money    = replicas host_bytes span price                   x cost_factor of a pool
-    drive money   = replicas drive_bytes (1 + spare_share) span price
+    host byte_s   = host_bytes there                                 x memory_factor of a pool
+    host money    = host_bytes there price                           x cost_factor of a pool
+    drive money   = drive_bytes (1 + spare_share) there price
     wear money    = bytes programmed x drive price over its life / flash_cycles       programmed = written x write amplification
     io bytes      = weights loaded (read amplification of the file's layout) + restored from a tier + programmed or written
     loading time  = seconds of one load x loads, during which an accelerator waits
 
-Weights are loaded once every reload period. What an accelerator's price includes of host memory and drives is taken out there
+``there`` are replica-seconds; a replica that was given back takes its host memory and drive with it. Accelerators beside the
+first of a replica, and those of pools, have the host memory and flash that their price includes.
+
+Weights are loaded once every reload period, and whenever a replica starts cold or an encoder whose context was torn down wakes
+(their time is that of waking). What an accelerator's price includes of host memory and drives is taken out there
 (``in_price_usd_per_s``), so that nothing is paid twice and the whole adds up to the price while nothing is changed.
 
 Source: this project, decision 0004. Assumes: a drive that is worn out is replaced at the price of the day.
@@ -59,17 +63,22 @@ def amounts(account: Account) -> list[Amount]:
             (_HOST,),
         ),
     ]
-    own = storage.drive_bytes * (1 + storage.spare_share) * account.deployment.replicas * account.result.span_s
-    flash_byte_s = own + (account.pool_s + account.ffn_pool_s) * prices.flash_bytes_in_price
+    own = storage.drive_bytes * (1 + storage.spare_share) * account.there_s
+    flash_byte_s = own + _others_s(account) * prices.flash_bytes_in_price
     if flash_byte_s:
         found.append(Amount(Component.STORAGE, Resource.COST_USD, flash_byte_s * prices.drive_usd_per_byte_s, (_DRIVE,)))
     return found + _tier(account)
 
 
 def host_byte_s(account: Account) -> float:
-    """Host memory of replicas over time, each with its own [byte s]; accelerators of a pool have what their price includes."""
-    replicas = account.result.span_s * account.deployment.replicas * account.deployment.memory.host_bytes_per_replica
-    return replicas + (account.pool_s + account.ffn_pool_s) * account.settings.values.prices.host_bytes_in_price
+    """Host memory over time [byte s]: of replicas, each with its own, and of all other accelerators."""
+    replicas = account.there_s * account.deployment.memory.host_bytes_per_replica
+    return replicas + _others_s(account) * account.settings.values.prices.host_bytes_in_price
+
+
+def _others_s(account: Account) -> float:
+    """Accelerator-seconds beside the first accelerator of every replica."""
+    return account.replica_s - account.there_s + account.pool_s + account.ffn_pool_s
 
 
 def in_price_usd_per_s(prices: Prices) -> float:
@@ -78,8 +87,13 @@ def in_price_usd_per_s(prices: Prices) -> float:
     return host + prices.flash_bytes_in_price * prices.drive_usd_per_byte_s
 
 
-def loads(account: Account, weight_bytes: float) -> Loads:
-    """Loading ``weight_bytes`` (all replicas) once every reload period; without a drive the bytes alone, and nobody waits.
+def loads(account: Account, *, weight_bytes: float, started_bytes: float) -> Loads:
+    """Loading the weights, tensor by tensor; without a drive the bytes alone, and nobody waits.
+
+    Args:
+        account: The run.
+        weight_bytes: Of all accelerators, loaded once every reload period.
+        started_bytes: Loaded in the run by what started cold or woke.
 
     Raises:
         UnknownNameError: No shapes of the model.
@@ -87,10 +101,11 @@ def loads(account: Account, weight_bytes: float) -> Loads:
     times = account.result.span_s / account.settings.values.traffic.reload_period_s
     storage = account.deployment.storage
     if not storage.drive_bytes:
-        return Loads(weight_bytes * times, 0.0)
+        return Loads(weight_bytes * times + started_bytes, 0.0)
     once = flash.loading(storage, account.tables.model)
-    files = weight_bytes / sum(tensor_bytes(account.tables.model))
-    return Loads(once.read_bytes * files * times, once.seconds * files * times)
+    file_bytes = sum(tensor_bytes(account.tables.model))
+    often = weight_bytes * times / file_bytes
+    return Loads(once.read_bytes * (often + started_bytes / file_bytes), once.seconds * often)
 
 
 def _tier(account: Account) -> list[Amount]:

@@ -25,7 +25,7 @@ def by_component(tables: OperatorTables) -> dict[Component, float]:
     Raises:
         UnknownNameError: Nobody wrote down the shapes of the model.
     """
-    count, ends = _parameters(tables), _ends(tables)
+    count, ends = _parameters(tables), ends_bytes(tables)
     layers = max(tables.weight_bytes - ends, 0.0)
     found = {c: layers * n / sum(count.values()) for c, n in count.items()}
     return found | {Component.OTHER: tables.weight_bytes - sum(found.values())}
@@ -38,7 +38,7 @@ def feed_forward_apart(tables: OperatorTables) -> float:
         UnknownNameError: Nobody wrote down the shapes of the model.
     """
     count = _parameters(tables)
-    return max(tables.weight_bytes - _ends(tables), 0.0) * count[Component.FFN] / count[Component.ATTENTION]
+    return max(tables.weight_bytes - ends_bytes(tables), 0.0) * count[Component.FFN] / count[Component.ATTENTION]
 
 
 def _parameters(tables: OperatorTables) -> dict[Component, int]:
@@ -51,6 +51,11 @@ def _parameters(tables: OperatorTables) -> dict[Component, int]:
     return count
 
 
-def _ends(tables: OperatorTables) -> float:
+def ends_bytes(tables: OperatorTables) -> float:
+    """Bytes of embedding and output matrix on one accelerator.
+
+    Raises:
+        UnknownNameError: Nobody wrote down the shapes of the model.
+    """
     s = shapes(tables.model)
     return ENDS * s.vocabulary * s.hidden_size * BF16_BYTES / tables.tensor_parallel
