@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 from deltastack import layers
 from deltastack.contracts import DELTA, QUALITY
 from deltastack.layers import observation
+from deltastack.testbed import switches
 from tasks import entry, testbed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from deltastack.layers.base import Chosen
+    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.switches.copies import Pair
 
 log = logging.getLogger("deltastack.tasks")
 
@@ -32,8 +38,9 @@ def run(root: Path, layer: str) -> None:
     cells = observation.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
     measured = measure(engine, at, testbed.effort(p, stack.profile, joint=False), log.info)
-    against = observation.against(cells)
+    against, beside = observation.against(cells), _beside(techniques[layer], engine, tables.session_s(measured.entries))
     rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
+    rows += tables.beside_rows(layer, beside, host=measured.host, canonical=stack.canonical)
     folder = root / "data" / "delta" / "measured"
     subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(observation.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
@@ -41,6 +48,12 @@ def run(root: Path, layer: str) -> None:
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
     measured.finish()
+
+
+def _beside(chosen: Iterable[Chosen], engine: Engine, session_s: float) -> dict[str, list[Pair]]:
+    """By ``TECHNIQUE@BASELINE``, what the sessions cannot show."""
+    found = {c.name: switches.beside(c.name, engine, c.params, session_s) for c in chosen}
+    return {f"{name}{observation.OTHER}{other}": pairs for name, others in found.items() for other, pairs in others.items()}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Controls and warm-ups are no rows. The base's twin is called ``base@again``, so 
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource
@@ -14,7 +15,7 @@ from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from deltastack.testbed.ledger import Entry
 
@@ -84,6 +85,25 @@ def delta_rows(
 def _called(cell: str) -> str:
     """A cell's name in a table: that of the base's twin is ``AGAIN``."""
     return AGAIN if cell != _BASE and plain(cell) == _BASE else cell
+
+
+def beside_rows(
+    layer: str, found: Mapping[str, Sequence[tuple[Mapping[Key, float], Mapping[Key, float]]]], *, host: str, canonical: bool
+) -> list[Row]:
+    """Rows of DELTA from pairs that were observed beside the sessions, by ``TECHNIQUE@BASELINE``."""
+    here = (Bench.TESTBED, Basis.PER_SESSION)
+    return [
+        (layer, name, *here, number, *key, base[key], other[key], Evidence.MEASURED, None, host, canonical)
+        for name, pairs in found.items()
+        for number, (base, other) in enumerate(pairs)
+        for key in base
+    ]
+
+
+def session_s(entries: Iterable[Entry]) -> float:
+    """Mean length of a session of the base [s]."""
+    walls = [e.readings[Quantity.WALL_S].value for e in entries if e.slot.kind is Kind.RUN and e.slot.cell == _BASE]
+    return statistics.fmean(w for w in walls if w is not None)
 
 
 def _paired(

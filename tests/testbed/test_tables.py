@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,19 @@ def test_delta_rows_by_hand() -> None:
     assert rows["ffn", "energy_j"][:2] == (2.0, 5.0)
     assert rows["storage", "io_byte"][2] == "4096 bytes of the stored file were cached before the start: it was not cold"
     assert frame.loc[frame.resource == "io_byte", ["base", "optimized"]].isna().all(axis=None)
+
+
+def test_rows_from_beside_the_sessions_by_hand() -> None:
+    """Two pairs of 3 copies against one: 300 and 100 byte seconds each, by name and pair; a session of the base took 4 s."""
+    memory = (Component.STORAGE, Resource.MEMORY_BYTE_S)
+    found = {"shared_weights@private_copies": [({memory: 300.0}, {memory: 100.0})] * 2, "x@y": []}
+
+    frame = DELTA.frame(tables.beside_rows("storage", found, host="h", canonical=True))
+    base = replace(entry("base", {}), readings={Quantity.WALL_S: Reading(4.0, "hand")})
+
+    rows = [(r.technique, r.replicate, r.component, r.resource, r.base, r.optimized) for r in frame.itertuples()]
+    assert rows == [("shared_weights@private_copies", n, *memory, 300.0, 100.0) for n in (0, 1)]
+    assert tables.session_s([base, replace(base, slot=replace(base.slot, cell="other"))]) == 4.0
 
 
 def test_joules_that_nobody_read_are_null_in_every_component() -> None:

@@ -2,7 +2,7 @@
 
 ``on(technique, engine, p)`` and ``baseline(name, engine)`` give context managers; entering changes what the next sessions
 are served with, leaving takes it back, and any set can be on at once. Torch is imported only when a switch is thrown.
-``declared`` says of each how exact it is, what it is compared with, and what of it holds on an accelerator.
+``beside`` observes what a session cannot show; ``declared`` says of each how exact it is, what it is compared with, and what of it holds on an accelerator.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from deltastack.model import Params
     from deltastack.testbed.engine import Engine
+    from deltastack.testbed.switches.copies import Pair
 
 _ROOMS = {
     "encoder_skip": "idle",
@@ -41,6 +42,7 @@ _BASELINES = {
     "two_threads": ("placement", "two_threads"),
     "free_lanes": ("placement", "free_lanes"),
 }
+_BESIDE = {"shared_weights": ("copies", "private_copies")}
 
 
 def on(technique: str, engine: Engine, p: Params) -> AbstractContextManager[None]:
@@ -63,6 +65,24 @@ def baseline(name: str, engine: Engine) -> AbstractContextManager[None]:
     room, function = _BASELINES.get(name, (None, name))
     switched: AbstractContextManager[None] = _found(name, room, function, _BASELINES)(engine)
     return switched
+
+
+def beside(technique: str, engine: Engine, p: Params, session_s: float) -> dict[str, list[Pair]]:
+    """What no session can show of ``technique``: pairs of amounts by the name of the baseline; mostly nothing.
+
+    Args:
+        technique: Its name.
+        engine: Its stored file is used; nothing is switched.
+        p: The technique's testbed values.
+        session_s: Length of a session [s], for what is held over time.
+
+    Raises:
+        EvidenceError: It could not be read.
+    """
+    if technique not in _BESIDE:
+        return {}
+    room, function = _BESIDE[technique]
+    return {function: _found(technique, room, function, _BESIDE)(engine, p, session_s)}
 
 
 def _found(name: str, room: str | None, function: str, known: dict[str, Any]) -> Any:

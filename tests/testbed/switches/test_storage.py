@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed import pages
+from deltastack.model import Component, Resource
+from deltastack.testbed import pages, switches
 from deltastack.testbed.layouts import Mapped
 from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
+from deltastack.testbed.switches.settings import SharedWeights
 from deltastack.testbed.switches.storage import Buffered, Plain
+from tests.testbed import tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +32,21 @@ def entries(path: Path) -> list[tuple[str, int, int]]:
         return [(e.name, e.offset, e.byte) for e in header(handle)[0]]
     finally:
         os.close(handle)
+
+
+def test_three_workers_share_or_hold_a_copy_each(tmp_path: Path) -> None:
+    """Six pairs of amounts: sharing holds less by two of three copies of the file; one worker has nobody to share with."""
+    engine = tiny.engine("llava", tmp_path)
+    file_byte = 64 << 20
+    engine.stored().write_bytes(bytes(file_byte))
+    memory = (Component.STORAGE, Resource.MEMORY_BYTE_S)
+
+    found = switches.beside("shared_weights", engine, SharedWeights(workers=3), 2.0)["private_copies"]
+
+    assert len(found) == 6
+    assert all(b[memory] - s[memory] == pytest.approx(2 * file_byte * 2.0, rel=0.1) for b, s in found)
+    assert switches.beside("shared_weights", engine, SharedWeights(workers=1), 2.0) == {"private_copies": []}
+    assert switches.beside("low_precision", engine, SharedWeights(workers=3), 2.0) == {}
 
 
 def test_places_by_hand(tmp_path: Path) -> None:
