@@ -2,7 +2,8 @@
 
 ``on(technique, engine, p)`` and ``baseline(name, engine)`` give context managers; entering changes what the next sessions
 are served with, leaving takes it back, and any set can be on at once. Torch is imported only when a switch is thrown.
-``beside`` observes what a session cannot show; ``declared`` says of each how exact it is, what it is compared with, and what of it holds on an accelerator.
+``beside`` observes what a session cannot show; ``declared`` says of each switch how exact it is, what it is compared with, and
+what of it holds on an accelerator.
 """
 
 from __future__ import annotations
