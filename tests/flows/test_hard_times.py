@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
+from benchmarks._kills import kill
 from flows import bridge, mending
 from flows.live import WAITING
 from tests.flows.tiny_project import expected, make_project
@@ -83,7 +81,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
     for n in range(2, KILLS + 2):
         (root / "params.yaml").write_text(f"n: {n}\n")
-        kill_after(start(root, BRING), chance.uniform(0.1, 0.9) * length_s, family=n % 2 == 0)
+        kill(start(root, BRING), chance.uniform(0.1, 0.9) * length_s, family=n % 2 == 0)
         known = [expected(k) for k in range(1, n + 1)]
         assert [name for name, text in tables(root).items() if all(text != k[name] for k in known)] == []
     last = start(root, BRING)
@@ -92,16 +90,3 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert last.returncode == 0, words
     assert tables(root) == expected(KILLS + 1)
     assert bridge.survey(root).stale == frozenset()
-
-
-def kill_after(run: subprocess.Popen[str], delay_s: float, *, family: bool) -> None:
-    """Kill -9 of the run, and of all its children if ``family``, at that moment."""
-    with suppress(subprocess.TimeoutExpired):
-        run.wait(delay_s)
-    victims = [run.pid]
-    with suppress(psutil.NoSuchProcess):
-        victims += [p.pid for p in psutil.Process(run.pid).children(recursive=True)] if family else []
-    for pid in victims:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    run.communicate()

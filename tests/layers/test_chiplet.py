@@ -4,56 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import bench, platform, settings
 from deltastack.fleet.physics import packaging
 from deltastack.fleet.physics.packaging import Bonding
-from deltastack.layers import base, layer
+from deltastack.layers import base
 from deltastack.model import Basis, Resource
-from tests.fakes import fake_trace
+from tests.layers.stand import ROOT, SERVED, Stand, saved
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from deltastack.layers.base import Chosen
-    from deltastack.model import Usage
-
-ROOT = Path(__file__).parents[2]
-LAYER = layer("chiplet")
-SETTINGS = settings.load(ROOT)
-SERVED = SETTINGS.values.deployment.deployment()
-H100 = platform.load(ROOT, SERVED.platform)
-TRACE = fake_trace(300, 2.0)
-QUICK = SETTINGS._replace(
-    values=SETTINGS.values.model_copy(update={"capacity": SETTINGS.values.capacity.model_copy(update={"requests": 300})})
-)
+STAND = Stand("chiplet", requests=300)
+LAYER, BASE, used, technique = STAND.layer, STAND.base, STAND.used, STAND.technique
 NAMES = ["packaging", "layer_placement", "memory_on_logic"]
-
-
-def used(techniques: Iterable[Chosen]) -> dict[Basis, Usage]:
-    """The bench with techniques on."""
-    return bench.run(base.rewritten(SERVED, techniques), TRACE, H100, QUICK)
-
-
-def technique(name: str, **values: object) -> Chosen:
-    """One technique with its central values, some of them replaced."""
-    return next(c for c in base.chosen(ROOT, LAYER, override={name: values}) if c.name == name)
-
-
-def saved(before: Usage, after: Usage, resource: Resource) -> float:
-    """Δ of one resource."""
-    was, now = before.total(resource), after.total(resource)
-    assert was is not None
-    assert now is not None
-    return (was - now) / was
-
-
-BASE = used([])
 
 
 def test_the_file_meets_the_layer() -> None:
@@ -68,13 +31,7 @@ def test_the_file_meets_the_layer() -> None:
 @pytest.mark.parametrize("draw", [0, 3])
 def test_controls_change_nothing(name: str, draw: int) -> None:
     """One chiplet, one die and one micro-batch, no stack on the logic: |Δ| <= 1e-12 in every reading on both bases."""
-    control = next(c for c in base.chosen(ROOT, LAYER, draw=draw, draws=5) if c.name == name).control()
-    found = used([control])
-
-    for basis, usage in found.items():
-        for was, now in zip(BASE[basis], usage, strict=True):
-            assert (was.component, was.resource) == (now.component, now.resource)
-            assert now.amount == pytest.approx(was.amount, rel=1e-12, abs=0.0)
+    STAND.control_changes_nothing(name, draw)
 
 
 def test_any_order_is_the_same_deployment() -> None:
