@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows import summary
+from flows import summary, totals
 from tasks import outbox
 from tasks.outcome import age
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tasks.outcome import Done
 
-FORMULAS = ("independent", "weighted", "by_component", "pairwise")
-BASES = {"fleet": "fleet, at capacity", "fleet_at_trace": "fleet, at its trace", "testbed": "testbed, a session"}
-"""The bench and basis behind a name in metrics.json."""
-MOST_LOST = -10.0
 LARGEST_PICTURE_BYTES = 140_000
 """Base64 adds a third; Prefect's page is slow with artifacts over 200 kB."""
 
@@ -77,43 +73,7 @@ def _prose(lines: list[str]) -> list[str]:
 
 
 def _totals(root: Path) -> list[str]:
-    """The headline table: joint saving and the formulas' gaps, by bench and resource."""
-    tree = outbox.read(root / outbox.METRICS)
-    gaps = tree.get("gap", {})
-    there = {name for resources in gaps.values() for found in resources.values() for name in found}
-    formulas = [f for f in FORMULAS if f in there]
-    head = ["bench", "resource", "joint saving", *(f"gap of {f.replace('_', ' ')} in points" for f in formulas)]
-    rows = ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for bench, resources in tree.get("delta_total", {}).items():
-        for resource, found in resources.items():
-            gap = gaps.get(bench, {}).get(resource, {})
-            cells = [_reading(found, "joint", _saving), *(_reading(gap, f, _points) for f in formulas)]
-            rows.append(f"| {BASES.get(bench, bench)} | {resource} | {' | '.join(cells)} |")
-    return rows if len(rows) > 3 else []  # noqa: PLR2004 - a blank line and the two lines of the head
-
-
-def _reading(found: Mapping[str, float], name: str, say: Callable[[float], str]) -> str:
-    """A number in the words of ``say``, with its interval if it has one."""
-    if name not in found:
-        return "not known"
-    ends = (found.get(f"{name}.lo"), found.get(f"{name}.hi"))
-    interval = f" [{say(ends[0])}, {say(ends[1])}]" if ends[0] is not None and ends[1] is not None else ""
-    return f"{say(found[name])}{interval}"
-
-
-def _saving(value: float) -> str:
-    """A saving; where more than eleven times as much is used, a percentage says less than the factor.
-
-    >>> _saving(0.125), _saving(-0.5), _saving(-1241.5), _saving(-1e-9)
-    ('12.5 %', '-50.0 %', '1,242.5x used', '0.0 %')
-    """
-    return f"{1 - value:,.1f}x used" if value < MOST_LOST else f"{round(100 * value, 1) + 0:.1f} %"
-
-
-def _points(value: float) -> str:
-    """A gap in percentage points, signed.
-
-    >>> _points(0.0808), _points(-0.02), _points(-1e-9), _points(492.289)
-    ('+8.1', '-2.0', '0.0', '+49,228.9')
-    """
-    return f"{100 * value:+,.1f}" if round(100 * value, 1) else "0.0"
+    """The table of totals as Markdown."""
+    rows = totals.table(outbox.read(root / outbox.METRICS))
+    lines = [f"| {' | '.join(cells)} |" for cells in rows]
+    return ["", lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]] if rows else []

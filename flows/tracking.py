@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import TrackingError
-from flows import summary
+from flows import shown, summary
 from tasks import entry, outbox
 
 if TYPE_CHECKING:
@@ -144,20 +144,32 @@ def prepare(root: Path) -> None:
 def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path) -> str:
     """Make, find or complete the run of one entry and of its layers; the run id."""
     experiment = _experiment(client, root)
+    note = "\n".join(summary.card(files))
     run = _run(
         client,
         experiment,
         content["key"],
-        {**content["tags"], "mlflow.runName": _name(content), "mlflow.note.content": "\n".join(summary.card(files))},
+        {**content["tags"], **shown.tags(content), "mlflow.runName": shown.name(content), "mlflow.note.content": note},
     )
     if run.data.tags.get(COMPLETE) != "true":
-        _log(client, run, content["metrics"], content["params"])
+        _log(client, run, shown.ordered(content["metrics"]), content["params"])
         _log_workload(client, run, files / "data" / "workload.parquet")
-        client.log_artifacts(run.info.run_id, str(files))
+        _log_files(client, run, files)
+        client.set_experiment_tag(experiment, shown.VIEW, shown.view(content["metrics"], run.info.start_time))
         for layer in content["layers"]:
             _take_layer(client, experiment, run, layer, content)
         _finish(client, run)
     return str(run.info.run_id)
+
+
+def _log_files(client: MlflowClient, run: Run, files: Path) -> None:
+    """Report and tables as a checkout has them; at the top, what the compare page shows side by side."""
+    client.log_artifacts(run.info.run_id, str(files))
+    table = shown.table(files)
+    if table is not None:
+        client.log_text(run.info.run_id, table, shown.TABLE)
+    for picture in shown.pictures(files):
+        client.log_artifact(run.info.run_id, str(picture))
 
 
 def _take_layer(client: MlflowClient, experiment: str, parent: Run, layer: str, content: dict[str, Any]) -> None:
@@ -171,10 +183,14 @@ def _take_layer(client: MlflowClient, experiment: str, parent: Run, layer: str, 
 
 def _experiment(client: MlflowClient, root: Path) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    local = address(root).startswith("sqlite:")
-    return str(client.create_experiment(EXPERIMENT, (root / "mlartifacts").as_uri() if local else None))
+    if found is None:
+        local = address(root).startswith("sqlite:")
+        place = (root / "mlartifacts").as_uri() if local else None
+        return str(client.create_experiment(EXPERIMENT, place, tags=shown.EXPERIMENT_TAGS))
+    for tag, value in shown.EXPERIMENT_TAGS.items():
+        if tag not in found.tags:
+            client.set_experiment_tag(found.experiment_id, tag, value)
+    return str(found.experiment_id)
 
 
 def _run(client: MlflowClient, experiment: str, name: str, tags: dict[str, str]) -> Run:
@@ -227,9 +243,3 @@ def _log_workload(client: MlflowClient, run: Run, path: Path) -> None:
 def _finish(client: MlflowClient, run: Run) -> None:
     client.set_tag(run.info.run_id, COMPLETE, "true")
     client.set_terminated(run.info.run_id, "FINISHED")
-
-
-def _name(content: dict[str, Any]) -> str:
-    """A name that sorts by time: ``2026-11-22T2350Z idle+storage``."""
-    stamp = content["created"][:16].replace(":", "")
-    return f"{stamp}Z {'+'.join(content['layers']) or 'base'}"

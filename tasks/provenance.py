@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-TELLING = ("stack", "workload", "fleet")
-TABLES = ("mix", "variants", "source")
-"""Keys below which there are published tables and citations, not choices."""
+TELLING = ("stack", "workload", "fleet", "testbed")
+TABLES = ("mix", "variants", "source", "why")
+"""Keys below which there are published tables, citations and reasons, not choices."""
+BETWEEN = ("techniques", "params")
+"""Keys that only hold others: they are left out of a name."""
 
 
 def commit(root: Path) -> str | None:
@@ -46,7 +48,8 @@ def layers(root: Path) -> list[str]:
 def telling(root: Path) -> dict[str, str]:
     """The few parameters that tell runs apart: the stack, the workload, the deployment, the layers that are on.
 
-    A range counts with its value. Platforms, published mixes and other tables are covered by the hash alone.
+    A range counts with its value, a list of names as one. Platforms, published mixes and other tables are covered by the hash
+    alone.
     """
     content = params(root)
     names = [*TELLING, *(f"layers/{layer}" for layer in layers(root))]
@@ -81,9 +84,16 @@ def _collect(value: Any, name: str, flat: dict[str, str]) -> None:
             return
         for key, inner in value.items():
             if key not in TABLES:
-                _collect(inner, f"{name}.{key}", flat)
+                _collect(inner, name if key in BETWEEN else f"{name}.{_said(key)}", flat)
+    elif isinstance(value, list) and all(isinstance(v, str) for v in value):
+        flat[name] = "+".join(value)
     elif isinstance(value, str | int | float):
         flat[name] = str(value)
+
+
+def _said(key: object) -> str:
+    """A key as it is written: YAML 1.1 reads ``on`` as true."""
+    return "on" if key is True else str(key)
 
 
 def _git(root: Path, *words: str) -> str | None:

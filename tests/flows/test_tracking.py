@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deltastack.errors import TrackingError
-from flows import page, sides, tracking
+from flows import page, shown, sides, tracking
 from tasks import outbox
 from tests.report.project import finished
 
@@ -53,6 +53,8 @@ def project(tmp_path: Path, database: Path) -> Path:
     (root / "params" / "layers" / "idle.yaml").write_text("timeout_s: 2.5\n")
     pq.write_table(pa.table({"request": [0, 1, 2]}), root / "data" / "workload.parquet")
     (root / "reports" / "report.html").write_text("<p>page</p>")
+    (root / "reports" / "figures").mkdir()
+    (root / "reports" / "figures" / "waterfall-fleet.png").write_bytes(b"a picture")
     write_metrics(root, 0.1)
     return root
 
@@ -99,18 +101,34 @@ def test_a_run_carries_everything(project: Path) -> None:
     child = next(tags for _, _, tags in runs(project) if tags.get("mlflow.parentRunId") == run_id)
 
     assert parent.data.metrics == {"delta_total.fleet.energy_j.joint": 0.1, "layer/idle/delta.fleet.energy_j": 0.1}
-    assert parent.data.params == {"stack.profile": "quick", "idle.timeout_s": "2.5"}
+    assert parent.data.params == {"stack.layers": "idle", "stack.profile": "quick", "idle.timeout_s": "2.5"}
     assert parent.data.tags[tracking.KEY] == name
     assert parent.data.tags["canonical"] == "false"
     note = parent.data.tags["mlflow.note.content"]
     assert note.endswith("**the stack saves**\n\n- **Layers on:** idle\n- **Machine:** fleet: simulation; testbed: here")
     assert note in page.markdown(project)
     assert parent.info.status == "FINISHED"
-    assert {a.path for a in here.list_artifacts(run_id)} == {"data", "params", "reports"}
+    assert {a.path for a in here.list_artifacts(run_id)} == {"data", "params", "reports", "totals.csv", "waterfall-fleet.png"}
+    assert parent.data.tags["mlflow.source.name"] == "deltastack run (dvc)"
     assert parent.inputs.dataset_inputs[0].dataset.name == "workload"
     assert json.loads(parent.inputs.dataset_inputs[0].dataset.profile) == {"num_rows": 3}
     assert child["layer"] == "idle"
     assert len(here.get_metric_history(run_id, "layer/idle/delta.fleet.energy_j")) == 1
+
+
+def test_the_pages_are_set_up_for_the_reader(project: Path) -> None:
+    """The experiment has the saved view of its totals and says how to read it, also an older one; a text of one's own stays."""
+    here = client(project)
+    made = here.create_experiment(tracking.EXPERIMENT, (project / "mlartifacts").as_uri(), tags={"mlflow.note.content": "mine"})
+    tracking.publish(project)
+    tracking.deliver(project)
+    tags = here.get_experiment(made).tags
+    view = json.loads(tags[shown.VIEW])
+
+    assert tags["mlflow.note.content"] == "mine"
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert view["name"] == "Totals"
+    assert "metrics.`delta_total.fleet.energy_j.joint`" in json.loads(view["state"])["selectedColumns"]
 
 
 def test_the_same_results_are_published_once(project: Path) -> None:

@@ -24,7 +24,9 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "params" / "stack.yaml").write_text("layers: [idle]\nprofile: default\n")
     (tmp_path / "params" / "layers").mkdir()
-    (tmp_path / "params" / "layers" / "idle.yaml").write_text("timeout_s: {value: 2.5, low: 1, unit: s}\n")
+    (tmp_path / "params" / "layers" / "idle.yaml").write_text(
+        "techniques: {sleep: {on: true, why: cheap, params: {timeout_s: {value: 2.5, low: 1, unit: s}}}}\n"
+    )
     (tmp_path / "params" / "layers" / "storage.yaml").write_text("off: 1\n")
     (tmp_path / "params" / "workload.yaml").write_text("trace: null\nmix: {a: 1}\nimages: {tokens: 196}\n")
     (tmp_path / "params" / "cases.yaml").write_text("- id: a\n")
@@ -68,7 +70,13 @@ def test_an_entry_holds_numbers_words_and_files(project: Path) -> None:
     folder = project / ".run" / "outbox" / str(name)
 
     assert entry["metrics"] == {"delta_total.fleet.energy_j.joint": 0.1}
-    assert entry["params"] == {"idle.timeout_s": "2.5", "stack.profile": "default", "workload.images.tokens": "196"}
+    assert entry["params"] == {
+        "idle.sleep.on": "True",
+        "idle.sleep.timeout_s": "2.5",
+        "stack.layers": "idle",
+        "stack.profile": "default",
+        "workload.images.tokens": "196",
+    }
     assert entry["tags"]["verdict"] == "holds"
     assert entry["tags"]["canonical"] == "true"
     assert entry["tags"]["source"] == "dvc"
