@@ -42,6 +42,11 @@ class Prepared:
     at_stake: sleep.Stakes
     """What sleep of an encoder saves, and waking it costs."""
 
+    @property
+    def room_bytes(self) -> float:
+        """For keys and values in the accelerators of a replica."""
+        return self.config.kv_capacity_tokens * self.tables.kv_bytes_per_token * self.tables.tensor_parallel
+
 
 def prepare(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Prepared:
     """Tables and requests as the deployment changes them, and how its replicas schedule.
@@ -157,7 +162,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         CapacityError: Requests that never fit.
         OutOfValidityError: Sleeping encoders in a closed loop; a tier or a pool outside its validity.
     """
-    tier = kv_tier.tier(requests, ready.deployment, ready.tables)
+    tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
     account = charges.Account(
         deployment=ready.deployment,
@@ -193,7 +198,7 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
     def missed(rate_per_s: float) -> list[str]:
         seen = capacity.at(drawn, rate_per_s)
         try:
-            served = kv_tier.requests(seen, ready.deployment, ready.tables)
+            served = kv_tier.requests(seen, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
         except OutOfValidityError as error:
             return [str(error)]
         return capacity.misses(_serve(searched, served)[0], seen, values.goals)

@@ -71,7 +71,7 @@ class KvTier:
     capacity_bytes: float = 0.0
     """Of one replica's tier; what was written is kept until so much has been written after it."""
     reuse_s: float = 0.0
-    """Mean time until a prefix that comes again comes again; 0: at once, so that capacity does not matter."""
+    """Mean time until a prefix that comes again comes again; 0: not told, so nothing is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ A request of s prompt tokens that hits finds n = floor(covered s) tokens, of whi
     compute_s = linear_s(n - cached) + prefill_attention_s(n - cached, cached)
     delay_s += wait + restore_s                                              one queue a replica, first come, first served
 
-A prefix is still there if it comes again within retention_s = capacity_bytes / bytes written a second, so that of the hits
+A prefix is still there if it comes again within retention_s = capacity_bytes / bytes written a second. What comes again sooner
+than own_s = room_bytes / bytes computed a second is in accelerator memory yet, where every engine looks first (prefix caching is
+on by default in vLLM and SGLang): the tier is credited with none of it. So of the hits
 
-    kept = 1 - exp(-retention_s / reuse_s)
+    kept = exp(-own_s / reuse_s) - exp(-retention_s / reuse_s)        none where the tier forgets sooner than the accelerator
 
 are left (times the share of the writes that a flash drive takes). It restores only if restore_s < compute_s. Images whose
 embeddings hit are weighed against their encoder run in the same way. Hits are spread evenly over the requests in order of
@@ -61,7 +63,9 @@ class Tier(NamedTuple):
     utilisation: float
     """Of the busiest replica's tier."""
     kept: float
-    """Share of the hits for which the tier still held what was wanted."""
+    """Share of the hits for which the tier still held what was wanted and accelerator memory no longer did."""
+    own: float
+    """Share of the hits that accelerator memory still held, with or without a tier."""
 
     def words(self, requests: Requests) -> str:
         """What it did for ``requests``, in words."""
@@ -69,19 +73,26 @@ class Tier(NamedTuple):
         tokens = float((self.cached_tokens - requests.cached_tokens).sum()) / float(requests.prompt_tokens.sum())
         return (
             f"{tokens:.1%} of prompt tokens and {images:,} images restored at {self.bytes_per_s / 1e9:.1f} GB/s: "
-            f"{self.restored_bytes.sum() / 1e12:.2f} TB read, {self.written_bytes / 1e12:.2f} TB written; {self.kept:.0%} of "
-            f"what comes again was still there; a tier is busy {self.utilisation:.1%} of the time"
+            f"{self.restored_bytes.sum() / 1e12:.2f} TB read, {self.written_bytes / 1e12:.2f} TB written; of what comes again "
+            f"accelerator memory still had {self.own:.0%}, which is credited to nobody, and the tier {self.kept:.0%} more; "
+            f"a tier is busy {self.utilisation:.1%} of the time"
         )
 
 
-def requests(requests: Requests, deployment: Deployment, tables: OperatorTables) -> Requests:
+def requests(requests: Requests, deployment: Deployment, tables: OperatorTables, *, room_bytes: float = 0.0) -> Requests:
     """``requests`` with what the tier restores (``cached_tokens``, ``cached_images``) and its delay: the identity without hits.
+
+    Args:
+        requests: In order of arrival.
+        deployment: Its tier.
+        tables: Operator times.
+        room_bytes: For keys and values in the accelerators of a replica.
 
     Raises:
         ParamsError: A medium that nobody knows.
         OutOfValidityError: A tier without bandwidth, or one whose restores need more than all of its time.
     """
-    return restored(requests, tier(requests, deployment, tables))
+    return restored(requests, tier(requests, deployment, tables, room_bytes=room_bytes))
 
 
 def restored(requests: Requests, found: Tier | None) -> Requests:
@@ -96,7 +107,7 @@ def restored(requests: Requests, found: Tier | None) -> Requests:
     )
 
 
-def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> Tier | None:
+def tier(requests: Requests, deployment: Deployment, tables: OperatorTables, *, room_bytes: float = 0.0) -> Tier | None:
     """What is restored and written; None where there is no tier.
 
     Raises:
@@ -108,8 +119,7 @@ def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> 
         return None
     if kept.medium not in MEDIA[1:]:
         raise ParamsError(f"kv_tier.medium = {kept.medium!r}, must be one of {', '.join(MEDIA[1:])}")
-    wanted = _writes_per_s(requests, deployment, tables)
-    media = _medium(deployment, wanted)
+    media = _medium(deployment, _computed_per_s(requests, deployment, tables), room_bytes)
     cached, fetched = _prefixes(requests, kept, tables, media)
     images, embedded = _images(requests, kept, tables, media)
     moved = fetched * kv_bytes(tables) + embedded
@@ -125,6 +135,7 @@ def tier(requests: Requests, deployment: Deployment, tables: OperatorTables) -> 
         bytes_per_s=media.bytes_per_s,
         utilisation=_utilisation(requests.arrival_s, service_s, deployment.replicas),
         kept=media.kept,
+        own=media.own,
     )
 
 
@@ -134,22 +145,27 @@ class _Medium(NamedTuple):
     written: float
     """Share of the wanted writes that it takes."""
     kept: float
-    """Share of the hits for which it still holds what is wanted."""
+    """Share of the hits for which it still holds what is wanted and accelerator memory no longer does."""
+    own: float
+    """Share of the hits that accelerator memory still holds."""
 
 
-def _medium(deployment: Deployment, write_bytes_per_s: float) -> _Medium:
+def _medium(deployment: Deployment, computed_bytes_per_s: float, room_bytes: float) -> _Medium:
     """The tier as restores find it."""
     kept, storage = deployment.kv_tier, deployment.storage
+    write_bytes_per_s = computed_bytes_per_s * kept.write_share
+    own = _retained(room_bytes, computed_bytes_per_s, kept.reuse_s) if room_bytes and kept.reuse_s else 0.0
     if kept.read_bytes_per_s <= 0:
         raise OutOfValidityError(f"a tier of keys and values needs a bandwidth above 0, found {kept.read_bytes_per_s} B/s")
     if kept.medium == "host":
         rate = _through_pool(kept.read_bytes_per_s, deployment.memory)
         latency_s = kept.latency_s + deployment.memory.pooled_share * deployment.memory.pool_latency_s
-        return _Medium(latency_s, rate, 1.0, _retained(kept, write_bytes_per_s))
+        retained = _retained(kept.capacity_bytes, write_bytes_per_s, kept.reuse_s)
+        return _Medium(latency_s, rate, 1.0, max(retained - own, 0.0), own)
     found = flash.contended(storage, read_bytes_per_s=0.0, write_bytes_per_s=write_bytes_per_s)
     rate = min(kept.read_bytes_per_s, found.bytes_per_s)
-    retained = _retained(kept, found.write_bytes_per_s) * found.written
-    return _Medium(kept.latency_s + found.first_page_s, rate, found.written, retained)
+    retained = max(_retained(kept.capacity_bytes, found.write_bytes_per_s, kept.reuse_s) - own, 0.0) * found.written
+    return _Medium(kept.latency_s + found.first_page_s, rate, found.written, retained, own)
 
 
 def _through_pool(bytes_per_s: float, memory: Memory) -> float:
@@ -160,19 +176,20 @@ def _through_pool(bytes_per_s: float, memory: Memory) -> float:
     return 1 / ((1 - memory.pooled_share) / bytes_per_s + memory.pooled_share / slowest)
 
 
-def _retained(kept: KvTier, write_bytes_per_s: float) -> float:
-    if kept.reuse_s == 0 or write_bytes_per_s == 0:
+def _retained(held_bytes: float, write_bytes_per_s: float, reuse_s: float) -> float:
+    """Share of what comes again that does so before as much has been written over it."""
+    if reuse_s == 0 or write_bytes_per_s == 0:
         return 1.0
-    return float(-np.expm1(-kept.capacity_bytes / write_bytes_per_s / kept.reuse_s))
+    return float(-np.expm1(-held_bytes / write_bytes_per_s / reuse_s))
 
 
-def _writes_per_s(requests: Requests, deployment: Deployment, tables: OperatorTables) -> float:
-    """Keys and values [B/s] that one replica would keep."""
+def _computed_per_s(requests: Requests, deployment: Deployment, tables: OperatorTables) -> float:
+    """Keys and values [B/s] that one replica computes."""
     span_s = float(requests.arrival_s[-1] - requests.arrival_s[0]) if requests.arrival_s.size else 0.0
     if span_s <= 0:
         return 0.0
     new = requests.prompt_tokens + requests.output_tokens - requests.cached_tokens
-    return float(new.sum()) * kv_bytes(tables) * deployment.kv_tier.write_share / span_s / deployment.replicas
+    return float(new.sum()) * kv_bytes(tables) / span_s / deployment.replicas
 
 
 def _hits(count: int, step: float, share: float) -> NDArray[np.bool_]:
