@@ -94,7 +94,7 @@ def _show(c: Comparison) -> None:
         where = f"{x.bench} {x.basis} {x.resource}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         change = words.interval(x.change, 2).replace("[", r"\[")
-        table.add_row(where, words.percent(x.before.value), words.percent(x.after.value), change, note)
+        table.add_row(where, words.change(x.before.value), words.change(x.after.value), change, note)
     console.print(table)
     for q in c.quality:
         console.print(f"quality, {q.bench}: {words.interval(q.change, 2)}: {q.word}", markup=False)

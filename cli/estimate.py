@@ -176,6 +176,10 @@ def _show(found: Estimate) -> None:
 
 
 def _percent(s: Saving) -> tuple[str, str]:
+    from deltastack.layers.savings import far
+
     if s.delta is None or s.low is None or s.high is None:
         return "not known", s.reason or ""
+    if far(s.delta):
+        return f"{1 - s.delta:,.0f} times as much", f"{1 - s.high:,.0f} .. {1 - s.low:,.0f} times"
     return f"{100 * s.delta:+.1f} %", f"{100 * s.low:+.1f} .. {100 * s.high:+.1f}"

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from deltastack.layers.workbench import Refused
 
 
+FAR = 10.0
+"""Times the base, beyond which a percentage says nothing: the base was next to nothing, the loss need not be large."""
+
+
+def far(delta: float | None) -> bool:
+    """Whether a saving is a loss of more than ``FAR`` times the base.
+
+    >>> far(-9.1), far(-8.9), far(0.99), far(None)
+    (True, False, False, False)
+    """
+    return delta is not None and 1 - delta > FAR
+
+
 class Saving(NamedTuple):
     """What one technique saves of one resource on one basis; negative is a loss."""
 
@@ -45,7 +58,7 @@ class Estimate(NamedTuple):
 
 
 def savings(rows: Iterable[tuple[object, ...]]) -> tuple[Saving, ...]:
-    """Savings from rows of DELTA, the greatest loss of a technique first.
+    """Savings from rows of DELTA, the greatest loss of a technique first; one that is ``far`` leads nothing.
 
     Args:
         rows: In the order of the contract's columns.
@@ -54,7 +67,8 @@ def savings(rows: Iterable[tuple[object, ...]]) -> tuple[Saving, ...]:
     for row in rows:
         groups.setdefault((str(row[1]), Basis(str(row[3])), Resource(str(row[6]))), []).append(row)
     found = [_saving(key, group) for key, group in groups.items()]
-    worst = {t: min((s.delta for s in found if s.technique == t and s.delta is not None), default=0.0) for t, _, _ in groups}
+    near = [(s.technique, s.delta) for s in found if s.delta is not None and not far(s.delta)]
+    worst = {t: min((d for name, d in near if name == t), default=0.0) for t, _, _ in groups}
     return tuple(sorted(found, key=lambda s: (worst[s.technique], s.technique, s.basis, list(Resource).index(s.resource))))
 
 

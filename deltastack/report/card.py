@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.model import Bench
 from deltastack.report import words
+from deltastack.report.cells import NO_BASE
 from deltastack.report.floors import largest
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ def floors(results: Results) -> list[str]:
 
 
 def evidence(results: Results) -> list[str]:
-    """How the totals are known: one line a bench and class, then what nobody could read."""
+    """How the totals are known: one line a bench and class, then what nobody could read or save."""
     known = {(f.bench, f.resource, f.basis): str(f.evidence) for f in results.found}
-    known |= {(a.bench, a.resource, a.basis): "not read" for a in results.absent}
+    known |= {(a.bench, a.resource, a.basis): "nothing to save" if a.reason == NO_BASE else "not read" for a in results.absent}
     by_bases: dict[tuple[str, str, str], list[str]] = {}
     for (bench, resource, word), bases in _bases(known).items():
         by_bases.setdefault((bench, bases, word), []).append(words.resource(bench, resource))

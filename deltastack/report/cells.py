@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+NO_BASE = "nothing of it is spent with nothing on, so there is nothing to save a share of"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Factorial:
     """Amounts (2^k, C, S) of one resource in every cell; those of a cell that a planned half leaves out are NaN."""
@@ -106,9 +109,9 @@ def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
 def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Absent]]:
     """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
-    A resource with a missing amount is absent with that amount's reason. A block that the end of the budget cut short is
-    left out whole: what it has is no paired sample. A table of the base alone (nothing of the stack has a meaning on that
-    bench) has no factorial.
+    A resource with a missing amount is absent with that amount's reason, and one of which the base spends nothing with
+    ``NO_BASE``: a saving is a share of something. A block that the end of the budget cut short is left out whole: what it
+    has is no paired sample. A table of the base alone (nothing of the stack has a meaning on that bench) has no factorial.
 
     Raises:
         EvidenceError: No block, or not every draw, has every planned cell, so there is no factorial.
@@ -128,6 +131,9 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
         components, amounts = _amounts(rows, layers, statistics.planned(layers, cells))
+        if not (amounts[0].sum(axis=0) > 0).all():
+            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
+            continue
         found.append(
             Factorial(**head, layers=layers, components=components, amounts=amounts, evidence=evidence, canonical=canonical)
         )

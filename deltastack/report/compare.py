@@ -207,7 +207,7 @@ def markdown(c: Comparison) -> str:
         where = f"{x.bench}, {str(x.basis).replace('_', ' ')}, {words.resource(x.bench, x.resource)}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         lines.append(
-            f"| {where} | {words.percent(x.before.value)} | {words.percent(x.after.value)} | {_points(x.change)} | {note} |"
+            f"| {where} | {words.change(x.before.value)} | {words.change(x.after.value)} | {_points(x.change)} | {note} |"
         )
     lines += [f"- quality, {q.bench}: {_points(q.change)} points, {q.word}" for q in c.quality]
     lines += ["", *(f"- `{t.formula}` of {t.where}: {t.before} → {t.after}" for t in c.turns)] if c.turns else []

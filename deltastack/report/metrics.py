@@ -14,8 +14,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from deltastack.layers.savings import far
 from deltastack.model import cell_name
 from deltastack.report import sentences, words
+from deltastack.report.amounts import losses_first, moved
 from deltastack.report.card import card
 from deltastack.report.floors import largest
 from deltastack.report.nulls import rates
@@ -123,7 +125,7 @@ def wording(results: Results) -> dict[str, Any]:
 def _table(results: Results) -> list[dict[str, Any]]:
     """The layer table of the headline resources, losses first."""
     rows = [_line(results, f, s.layer, s.alone) for f in words.spoken(results) for s in results.shares(f)]
-    return sorted(rows, key=lambda r: min([r["delta"], *(delta for _, delta in r["off"])]))
+    return sorted(rows, key=lambda r: losses_first(r["delta"], *(delta for _, delta in r["off"])))
 
 
 def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
@@ -136,6 +138,7 @@ def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[s
         "lo": alone.low,
         "hi": alone.high,
         "word": words.resolved(*alone, results.floor(f)),
+        "amounts": moved(f, alone.value) if far(alone.value) else None,
         "basis": str(f.basis),
         "evidence": f.evidence,
         "off": [list(o) for o in off],

@@ -10,7 +10,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from deltastack.report import breakers, fleet_view, history, sections, words
+from deltastack.report import breakers, fleet_view, history, rows, sections, words
 from deltastack.report.beside import Beside
 from deltastack.report.card import NOT_CANONICAL
 from deltastack.report.figures import INK, Figure, figures
@@ -82,6 +82,7 @@ def html(
         results=results,
         not_canonical=NOT_CANONICAL,
         sections=sections,
+        tables=rows,
         breakers=breakers,
         pictures=pictures,
         beside=more,

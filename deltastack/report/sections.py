@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.composition import compound, modules_needed, published_gap
 from deltastack.model import cell_name
-from deltastack.report import cellwise, sentences, words
+from deltastack.report import words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.nulls import ORDER, rates
-from deltastack.report.off import off_here
-from deltastack.report.promises import promises
 from deltastack.report.quality import worst
+from deltastack.report.rows import head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deltastack.composition import PublishedCase
-    from deltastack.report.cells import Factorial
     from deltastack.report.claims import Finding
     from deltastack.report.results import Results
 
@@ -26,72 +24,10 @@ MODULES = 12
 HALVED, FIFTH = -0.5, -0.2
 
 
-def totals(results: Results) -> list[dict[str, Any]]:
-    """One row a bench, basis and resource: joint, then each formula with gap and verdict; losses first."""
-    spoken, found = words.spoken(results), []
-    for f in results.found:
-        rows = {r["formula"]: r for r in words.rows_of(results, f)}
-        joint, floor = rows.pop("joint"), words.floor_note(results.floor(f))
-        told = {"word": sentences.joint_word(results, f, joint), "floor": floor, "joint": joint, "formulas": rows}
-        head = _head(f) | {"evidence": f.evidence, "spoken": f in spoken, "late": results.misses(f, cell_name(f.layers))}
-        found.append(head | {"promises": promises(f)} | told)
-    return sorted(found, key=lambda r: r["joint"]["delta"])
-
-
-def promised(results: Results) -> list[str]:
-    """In how many draws, or resamples of blocks, the product promises more than the joint run gives: one sentence each."""
-    found = []
-    for f in words.spoken(results):
-        product = promises(f).get("independent")
-        if product is not None:
-            where = f"{words.resource(f.bench, f.resource)}, {f.bench} bench {f.basis}".replace("_", " ")
-            found.append(f"{where}: {product.words} the product promises more than the joint run gives.")
-    return found
-
-
-def _head(f: Factorial) -> dict[str, Any]:
-    """Where a row stands, and of which resource it speaks."""
-    return {"where": f"{f.bench}, {f.basis}".replace("_", " "), "resource": words.resource(f.bench, f.resource)}
-
-
-def shares(results: Results) -> list[dict[str, Any]]:
-    """Every layer's Δ by bench, basis and resource: losses first; ``spoken`` marks the headline resources."""
-    spoken = words.spoken(results)
-    found = [
-        _head(f)
-        | {
-            "layer": s.layer.replace("_", " "),
-            "evidence": f.evidence,
-            "spoken": f in spoken,
-            "alone": s.alone,
-            "word": words.resolved(*s.alone, results.floor(f)),
-            "averaged": s.averaged,
-            "last_in": s.last_in,
-            "shapley": s.shapley,
-            "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
-            "late": results.misses(f, cell_name([s.layer])),
-            "off": off_here(results, f, s.layer) if s.alone.value == 0 else [],
-        }
-        for f in results.found
-        for s in results.shares(f)
-    ]
-    return sorted(found, key=lambda r: min([r["alone"].value, *(o.delta for o in r["off"])]))
-
-
-def formula_errors(results: Results) -> list[dict[str, Any]]:
-    """Each formula's error over all cells with two or more layers, by factorial."""
-    spoken, confidence = words.spoken(results), results.stack.confidence
-    return [
-        _head(f) | {"spoken": f in spoken, "cells": len(cellwise.several(f)), "errors": cellwise.errors(f, confidence)}
-        for f in results.found
-        if cellwise.several(f)
-    ]
-
-
 def amdahl(results: Results) -> list[dict[str, Any]]:
     """What each layer touches and at most saves, of the headline resource; simulated only, noise would touch everything."""
     return [
-        _head(f)
+        head(f)
         | {
             "layer": c.layer.replace("_", " "),
             "touches": ", ".join(c.touches) or "nothing",

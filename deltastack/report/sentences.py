@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from deltastack.layers.savings import far
 from deltastack.model import cell_name
 from deltastack.report import words
+from deltastack.report.amounts import moved, per
 
 if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
@@ -39,7 +41,7 @@ def _sentence(results: Results, f: Factorial) -> str:
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
-    says = f"the product of the single savings says {words.percent(product['delta'])}, a gap of {words.points(product['gap'])}"
+    says = f"the product of the single savings says {words.change(product['delta'])}, a gap of {words.points(product['gap'])}"
     return f"{truth}; {says}: {_does(product['verdict'])}."
 
 
@@ -54,7 +56,12 @@ def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
         return f"{layers}: a saving {what} is not resolved, {words.percent(joint['delta'])} {words.ends(_ends(joint))}"
     if word == "changes nothing":
         return f"{layers} changes nothing {what}"
-    return f"{layers} {'saves' if word == 'saves' else 'costs'} {words.percent(abs(joint['delta'])).lstrip('+')} {what}"
+    size = (
+        moved(f, joint["delta"]).removesuffix(f" {per(f)}")
+        if far(joint["delta"])
+        else words.percent(abs(joint["delta"])).lstrip("+")
+    )
+    return f"{layers} {'saves' if word == 'saves' else 'costs'} {size} {what}"
 
 
 def _ends(row: dict[str, Any]) -> tuple[float | None, float | None]:

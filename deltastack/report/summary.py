@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deltastack.report import words
+from deltastack.report.amounts import losses_first
 from deltastack.report.words import percent, speed_up
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def summary_lines(said: dict[str, Any]) -> list[str]:
 def layer_lines(said: Mapping[str, Any]) -> list[str]:
     """One line a layer, losses first, then one a target."""
     table = said["table"]
-    layers = sorted({r["layer"] for r in table}, key=lambda n: min(_least(r) for r in table if r["layer"] == n))
+    layers = sorted({r["layer"] for r in table}, key=lambda n: min(_place(r) for r in table if r["layer"] == n))
     return [*(_layer(n, [r for r in table if r["layer"] == n]) for n in layers), *_targets(said["targets"])]
 
 
@@ -42,9 +43,9 @@ def _layer(name: str, rows: list[dict[str, Any]]) -> str:
     return f"  {name:<16} " + "; ".join(_reading(r) for r in rows)
 
 
-def _least(row: dict[str, Any]) -> float:
+def _place(row: dict[str, Any]) -> tuple[bool, bool, float]:
     """What a row is sorted by: its saving, or that of the worst technique that is off."""
-    return float(min([row["delta"], *(delta for _, delta in row.get("off", ()))]))
+    return losses_first(row["delta"], *(delta for _, delta in row.get("off", ())))
 
 
 def _reading(row: dict[str, Any]) -> str:
@@ -59,6 +60,8 @@ def _reading(row: dict[str, Any]) -> str:
     word = row.get("word") or words.resolved(row["delta"], row["lo"], row["hi"])  # absent as above
     if word == "changes nothing":
         return f"{word} {where}"
+    if row.get("amounts"):
+        return f"{word}: {row['amounts']} {where}"
     if row["lo"] is None:
         return f"{word} {_size(row['delta'])} (no interval) {where}"
     ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from deltastack.layers.savings import far
 from deltastack.model import Basis, Resource
 from deltastack.report.floors import largest
 from deltastack.testbed import noise
@@ -146,10 +147,25 @@ def text_only_note(results: Results) -> str | None:
 def off(techniques: Iterable[Sequence[Any]]) -> str:
     """What techniques that are off would do alone, from pairs of a name and its Δ.
 
-    >>> off([("a", -0.5), ("b", 0.021)])
-    'a would lose 50.0 %, b would save 2.1 %'
+    >>> off([("a", -0.5), ("b", 0.021), ("c", -11.0)])
+    'a would lose 50.0 %, b would save 2.1 %, c would spend 12 times as much'
     """
-    return ", ".join(f"{name} would {'lose' if d < 0 else 'save'} {percent(abs(d)).lstrip('+')}" for name, d in techniques)
+    return ", ".join(f"{name} would {_would(d)}" for name, d in techniques)
+
+
+def _would(delta: float) -> str:
+    if far(delta):
+        return f"spend {change(delta)}"
+    return f"{'lose' if delta < 0 else 'save'} {percent(abs(delta)).lstrip('+')}"
+
+
+def change(delta: Any, digits: int = 1) -> str:
+    """A saving as a percentage, or where it is beyond ten times the base as the factor that it is.
+
+    >>> change(-0.5), change(-11.0), change(None)
+    ('-50.0 %', '12 times as much', '–')
+    """
+    return f"{1 - delta:,.0f} times as much" if far(delta) else percent(delta, digits)
 
 
 def resolved(delta: float, low: float | None, high: float | None, floor: Floor | None = None) -> str:

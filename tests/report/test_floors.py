@@ -11,6 +11,7 @@ import pytest
 from deltastack.contracts import USAGE
 from deltastack.model import AGAIN, Basis, Bench, Component, Resource
 from deltastack.report import Stack, compute, floors, metrics, sections, summary_lines, wording
+from deltastack.report import rows as tables
 from deltastack.report.page import html
 from deltastack.testbed import noise
 from tests.report.synthetic import joint, with_twin
@@ -52,7 +53,7 @@ def test_the_floor_by_hand() -> None:
 def test_a_loss_inside_the_floor_is_not_resolved(twin: tuple[float, ...] | None, word: str) -> None:
     """-10 % with a narrow interval: a loss, unless two equal cells differ by more; in the table, the last lines, the page."""
     made = results(twin)
-    rows = {r["layer"]: r["word"] for r in sections.shares(made)}
+    rows = {r["layer"]: r["word"] for r in tables.shares(made)}
     table = {r["layer"]: r["word"] for r in wording(made)["table"]}
     (line,) = [x for x in summary_lines(wording(made)) if x.startswith("  storage")]
 
@@ -75,7 +76,7 @@ def test_the_word_is_the_testbeds_own() -> None:
 
 
 def _in_order(made: Results) -> list[dict[str, Any]]:
-    return sorted(sections.shares(made), key=lambda r: list(SMALL).index(r["layer"]))
+    return sorted(tables.shares(made), key=lambda r: list(SMALL).index(r["layer"]))
 
 
 def test_a_total_inside_the_floor_is_no_saving() -> None:

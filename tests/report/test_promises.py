@@ -9,7 +9,8 @@ import pytest
 
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component
-from deltastack.report import Stack, compute, metrics, sections
+from deltastack.report import Stack, compute, metrics
+from deltastack.report import rows as tables
 from deltastack.report.cells import Factorial, factorials
 from deltastack.report.page import html
 from deltastack.report.promises import RESAMPLES, promises
@@ -88,7 +89,7 @@ def test_it_stands_beside_the_totals() -> None:
         deltas={},
         joint=frames,
     )
-    fleet, testbed = sections.promised(made)
+    fleet, testbed = tables.promised(made)
     page = html(made, {})
 
     assert fleet == "energy, fleet bench at trace: in 6 of 6 draws the product promises more than the joint run gives."
