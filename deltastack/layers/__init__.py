@@ -13,6 +13,7 @@ from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
 from deltastack.layers.pipeline import PIPELINE
 from deltastack.layers.pruning import PRUNING
+from deltastack.layers.routing import ROUTING
 from deltastack.layers.storage import STORAGE
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ LAYERS: dict[str, Layer] = {
         INSTRUCTION_SET,
         IDLE,
         PRUNING,
+        ROUTING,
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from deltastack.model import Component
@@ -20,7 +21,9 @@ def serve(engine: Engine, batch: Batch) -> Served:
     import torch
 
     adapter, recorder = engine.host.adapter, engine.recorder
-    with torch.inference_mode():
+    with torch.inference_mode(), contextlib.ExitStack() as routed:
+        for _, route in sorted(engine.serving.routes.items()):
+            routed.enter_context(route(batch))
         with recorder.within(Component.HOST):
             prompts = engine.device.place(batch.prompts)
             pixels = _pixels(engine, batch)

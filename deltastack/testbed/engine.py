@@ -40,13 +40,15 @@ if TYPE_CHECKING:
     from deltastack.testbed.serving import Layout
 
 Value = Literal["layout", "runner", "encode_text", "unload_encoder_after_s", "micro_batches"]
-Collection = Literal["reducing", "storing", "changes", "placements"]
+Collection = Literal["reducing", "storing", "changes", "placements", "routes"]
 
 
 class Engine:
     """One model on one device, with its stored files in ``folder``. Not for two threads at once."""
 
-    def __init__(self, *, host: Host, base: Path, folder: Path, device: Device, layout: Layout) -> None:
+    def __init__(  # noqa: PLR0913 - one keyword a part
+        self, *, host: Host, base: Path, folder: Path, device: Device, layout: Layout, random_weights: bool = False
+    ) -> None:
         """Take a host without weights and the file that holds them.
 
         Args:
@@ -55,10 +57,12 @@ class Engine:
             folder: Where stored files of other layouts and contents are kept; written outside sessions.
             device: Where it runs.
             layout: How the baseline's file is read.
+            random_weights: Whether the model never learned anything, so that it is sure of nothing.
         """
         self.host, self.device = host, device
         self.serving = Serving(layout=layout)
         self.base, self.folder = base, folder
+        self.random_weights = random_weights
         self.awake = True
         """Whether the encoder's weights are there (inside a session)."""
         self._holders: dict[str, list[str]] = {}

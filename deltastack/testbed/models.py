@@ -46,7 +46,8 @@ def engine(root: Path, p: Testbed, profile: str | None = None) -> Engine:
     base = folder / "base.safetensors"
     lifecycle.save_base(model, base)
     model.to(p.device)  # buffers; parameters are empty until a session brings them
-    return Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped())
+    random_weights = (profile or p.profile) == "sized"
+    return Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=random_weights)
 
 
 def read_weights(path: Path) -> dict[str, Any]:

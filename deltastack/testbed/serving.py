@@ -105,6 +105,9 @@ Placement = Callable[[int, Literal["attention", "ffn"]], str]
 """The lane in which a part of decoder layer ``i`` runs; a lane runs one micro-batch at a time. With several placements
 a part's lane is the tuple of all of theirs, so that layer placement and attention-FFN separation combine."""
 
+Route = Callable[["Batch"], "AbstractContextManager[None]"]
+"""The way of one batch (or micro-batch) through the model: entered around it, on the thread that serves it."""
+
 
 @dataclass(slots=True)
 class Serving:
@@ -117,6 +120,7 @@ class Serving:
     """By technique; applied in the order of the names."""
     changes: dict[str, Ranked] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
     runner: Runner | None = None
     """None: the engine's own, one thread, whole batches."""
     encode_text: bool = False

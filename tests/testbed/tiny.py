@@ -66,12 +66,37 @@ def model(family: str, seed: int = 0) -> Any:
     )
 
 
-def engine(family: str, folder: Path, device: Device | None = None) -> Engine:
-    """An engine over a tiny host of ``family`` with its base file in ``folder``."""
+LOUD = 25.0
+
+
+def engine(family: str, folder: Path, device: Device | None = None, *, loud: bool = False) -> Engine:
+    """An engine over a tiny host of ``family`` with its base file in ``folder``.
+
+    Fresh weights are so small that a token's own embedding drowns what the layers say of it, and every token repeats the last;
+    with ``loud`` the layers are heard, and no answer is a placeholder of an image.
+    """
     loaded = model(family)
+    if loud:
+        for layer in loaded.get_decoder().layers:
+            for linear in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                linear.weight.data *= LOUD
+        loaded.get_input_embeddings().weight.data[IMAGE_TOKEN] = 0
     base = folder / "base.safetensors"
     lifecycle.save_base(loaded, base)
     return Engine(host=wrap(loaded), base=base, folder=folder, device=device or Cpu(), layout=Mapped())
+
+
+def grouped(folder: Path, *, layers: int = 2, heads: int = 4, key_value_heads: int = 2) -> Engine:
+    """An engine over a tiny LLaVA with another depth, or with heads that share keys and values."""
+    torch.manual_seed(5)
+    text = {**_TEXT, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": key_value_heads}
+    vision = t.SiglipVisionConfig(vision_use_head=False, **_VISION)
+    more = {"vision_feature_layer": -1, "vision_feature_select_strategy": "full", "image_token_id": IMAGE_TOKEN}
+    config = t.LlavaConfig(vision_config=vision, text_config=t.Qwen3Config(**text), tie_word_embeddings=True, **more)
+    loaded = t.LlavaForConditionalGeneration(config)
+    base = folder / "base.safetensors"
+    lifecycle.save_base(loaded, base)
+    return Engine(host=wrap(loaded), base=base, folder=folder, device=Cpu(), layout=Mapped())
 
 
 def session(target: Engine, rows: int = 2, new_tokens: int = 4) -> tuple[Batch, ...]:

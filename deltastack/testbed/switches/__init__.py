@@ -33,6 +33,8 @@ _ROOMS = {
     "head_pruning": "pruning",
     "weight_pruning": "pruning",
     "weight_zeroing": "pruning",
+    "early_exit": "early_exit",
+    "part_skipping": "part_skipping",
 }
 _BASELINES = {
     "fixed_graph": ("idle", "fixed_graph"),

@@ -114,6 +114,16 @@ DECLARED: Mapping[str, Declared] = {
         fair="the full model: zeros in a dense product are multiplied like any number, so nothing is left to save",
         carries_over="all of it: dense kernels do not look for zeros anywhere; sparse ones are another technique",
     ),
+    "early_exit": Declared(
+        exactness=Exactness.APPROXIMATE,
+        fair="the full model: every token passes all layers, its head once",
+        carries_over="a batch is through when its last row is: larger batches save less; the share of exits is the model's own",
+    ),
+    "part_skipping": Declared(
+        exactness=Exactness.APPROXIMATE,
+        fair="the full model for every request",
+        carries_over="layers saved are work and bytes of cache saved there alike, if requests of one kind are batched together",
+    ),
 }
 
 

@@ -70,3 +70,22 @@ class Zeroing(Params):
     """Weights smaller than ``below`` standard deviations of their matrix are zero; 0 changes nothing."""
 
     below: float = Field(ge=0)
+
+
+class EarlyExit(Params):
+    """A decoded token leaves after the share ``after`` of the layers if its best next token has a probability of ``confidence``.
+
+    A model of random weights is sure of nothing: there a share ``exits`` of the tokens leaves, drawn by seed. 1 for ``after``
+    changes nothing.
+    """
+
+    after: float = Field(gt=0, le=1)
+    confidence: float = Field(ge=0, le=1)
+    exits: float = Field(ge=0, le=1)
+
+
+class PartSkipping(Params):
+    """Requests of ``kind`` skip the share ``skipped`` of the decoder's layers, in its middle; 0 changes nothing."""
+
+    kind: Literal["text", "image"]
+    skipped: float = Field(ge=0, lt=1)

@@ -22,6 +22,8 @@ ON: dict[str, Params] = {
     "head_pruning": s.Pruning(kept=0.5),
     "weight_pruning": s.Pruning(kept=0.5),
     "weight_zeroing": s.Zeroing(below=0.5),
+    "early_exit": s.EarlyExit(after=0.5, confidence=0, exits=0.5),
+    "part_skipping": s.PartSkipping(kind="text", skipped=0.5),
 }
 CONTROL: dict[str, Params] = {
     "block_alignment": s.BlockAlignment(alignment_byte=None),
@@ -36,4 +38,6 @@ CONTROL: dict[str, Params] = {
     "head_pruning": s.Pruning(kept=1),
     "weight_pruning": s.Pruning(kept=1),
     "weight_zeroing": s.Zeroing(below=0),
+    "early_exit": s.EarlyExit(after=1, confidence=0, exits=0.5),
+    "part_skipping": s.PartSkipping(kind="text", skipped=0),
 }

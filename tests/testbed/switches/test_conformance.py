@@ -50,7 +50,7 @@ def test_all_have_their_words() -> None:
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_exactness_control_and_revert(family: str, tmp_path: Path) -> None:
     """Each switch keeps its exactness class; at its control and after its exit the outputs are the base's, bit for bit."""
-    engine = tiny.engine(family, tmp_path)
+    engine = tiny.engine(family, tmp_path, loud=True)
     batches = tiny.session(engine)
     base = engine.run(batches)
 
@@ -92,7 +92,7 @@ RIVALS = {("block_alignment", "shared_weights")}
 @pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if p not in RIVALS], ids="+".join)
 def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
     """Two switches give the same outputs in either order of entering, and leave nothing behind."""
-    engine = tiny.engine("llava", tmp_path)
+    engine = tiny.engine("llava", tmp_path, loud=True)
     batches = tiny.session(engine, new_tokens=2)
     base = engine.run(batches)
     outcomes = []

@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-import transformers as t
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed import lifecycle, switches, work
-from deltastack.testbed.device import Cpu
-from deltastack.testbed.engine import Engine
-from deltastack.testbed.families import wrap
-from deltastack.testbed.layouts import Mapped
+from deltastack.testbed import switches, work
 from deltastack.testbed.switches import pruning
 from deltastack.testbed.switches.pruning import CHANNELS, HEADS, Block
 from deltastack.testbed.switches.settings import LowPrecision, Pruning, SparseGemm, Zeroing
@@ -87,25 +82,6 @@ def test_something_always_stays_and_never_more_than_there_is(units: int, share: 
             assert kept % 16 == 0
 
 
-def engine_of(layers: int, heads: int, key_value_heads: int, folder: Path) -> Engine:
-    """A tiny host with grouped key-value heads."""
-    torch.manual_seed(5)
-    text = {**tiny._TEXT, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": key_value_heads}
-    model = t.LlavaForConditionalGeneration(
-        t.LlavaConfig(
-            vision_config=t.SiglipVisionConfig(vision_use_head=False, **tiny._VISION),
-            text_config=t.Qwen3Config(**text),
-            tie_word_embeddings=True,
-            vision_feature_layer=-1,
-            vision_feature_select_strategy="full",
-            image_token_id=tiny.IMAGE_TOKEN,
-        )
-    )
-    base = folder / "base.safetensors"
-    lifecycle.save_base(model, base)
-    return Engine(host=wrap(model), base=base, folder=folder, device=Cpu(), layout=Mapped())
-
-
 def silenced(tensors: Tensors) -> Tensors:
     """The slow twin of a cut: the second half of every layer's heads and channels writes nothing, at full size."""
     stored = dict(tensors)
@@ -118,7 +94,7 @@ def silenced(tensors: Tensors) -> Tensors:
 
 def test_a_cut_model_says_what_a_silenced_one_says(tmp_path: Path) -> None:
     """Cutting what writes nothing changes no answer: four heads in two groups; the silenced halves have no importance and go."""
-    engine = engine_of(2, 4, 2, tmp_path)
+    engine = tiny.grouped(tmp_path)
     batches = tiny.session(engine)
 
     with engine.adding("reducing", "a", silenced):
