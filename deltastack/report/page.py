@@ -10,6 +10,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from deltastack.model import Bench, Resource
 from deltastack.report import breakers, fleet_view, history, rows, sections, words
 from deltastack.report.beside import Beside
 from deltastack.report.card import NOT_CANONICAL
@@ -108,6 +109,7 @@ def _environment() -> jinja2.Environment:
         "ends": words.ends,
         "amount": _amount,
         "off": words.off,
+        "named": lambda resource, bench: words.resource(Bench(bench), Resource(resource)),
     }
     return found
 

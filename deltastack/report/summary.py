@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deltastack.model import Bench, Resource
 from deltastack.report import words
 from deltastack.report.amounts import losses_first
-from deltastack.report.words import percent, speed_up
+from deltastack.report.words import factor, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def _reading(row: dict[str, Any]) -> str:
     Not resolved: the interval holds 0, or two equal cells seem to differ as much.
     """
     late = f", but {row['late']}" if row.get("late") else ""
-    where = f"of {row['resource']} {row['basis'].replace('_', ' ')} ({row['evidence']}){late}"
+    where = f"of {_resource(row)} {row['basis'].replace('_', ' ')} ({row['evidence']}){late}"
     if row.get("off"):
         return f"off: {words.off(row['off'])} {where}"
     word = row.get("word") or words.resolved(row["delta"], row["lo"], row["hi"])  # absent as above
@@ -67,7 +68,12 @@ def _reading(row: dict[str, Any]) -> str:
     ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]"
     if word == "not resolved":
         return f"{word}: {percent(row['delta'])} {ends} {where}"
-    return f"{word} {_size(row['delta'])} {ends} ({speed_up(row['delta'])}) {where}"
+    return f"{word} {_size(row['delta'])} {ends}{factor(row['delta'])} {where}"
+
+
+def _resource(row: Mapping[str, Any]) -> str:
+    """The resource of a row in words; results that wait since an older version name no bench with a target."""
+    return words.resource(Bench(row.get("bench") or Bench.FLEET), Resource(row["resource"]))
 
 
 def _size(delta: float) -> str:
@@ -84,5 +90,5 @@ def _targets(answers: list[dict[str, Any]]) -> list[str]:
 def _answers(answers: list[dict[str, Any]], name: str, bench: str) -> str:
     """One target on one bench."""
     mine = [t for t in answers if (t["target"], t.get("bench", "")) == (name, bench)]
-    told = ", ".join(f"{t['resource']} {t['verdict']} ({100 * t['margin']:+.1f})" for t in mine)
+    told = ", ".join(f"{_resource(t)} {t['verdict']} ({100 * t['margin']:+.1f})" for t in mine)
     return f"{bench} {told}".strip() if told else ""

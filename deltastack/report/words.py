@@ -35,6 +35,8 @@ BASIS = {
     Basis.AT_CAPACITY: "per request, at the largest rate that meets the latency goals",
     Basis.PER_SESSION: "per session on this machine",
 }
+LEAST_FACTOR = 0.05
+"""Savings and losses under this share are told without a factor, which would read 1.00x or nearly so."""
 HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
 
 
@@ -90,6 +92,15 @@ def speed_up(delta: float) -> str:
     ('2.00x', '0.80x')
     """
     return f"{1 / (1 - delta):.2f}x" if delta < 1 else "all of it"
+
+
+def factor(delta: float) -> str:
+    """The speed-up in brackets behind a saving, from 5 % of either sign up: below that a percentage says it better.
+
+    >>> factor(0.5), factor(-0.0501), factor(0.05), factor(0.0499), factor(-0.002)
+    (' (2.00x)', ' (0.95x)', ' (1.05x)', '', '')
+    """
+    return f" ({speed_up(delta)})" if abs(delta) >= LEAST_FACTOR else ""
 
 
 def headline_resource(results: Results, bench: Bench, basis: Basis) -> Resource | None:

@@ -277,8 +277,8 @@ def test_a_layer_that_is_off_says_what_it_would_do() -> None:
     told = "attention_ffn would lose 150.0 %, encoder_pool would save 10.0 %"
     lines = [line for line in summary_lines(wording(made)) if line.startswith("  ")]
 
-    assert f"off: {told} of energy_j at capacity" in lines[0]
-    assert "changes nothing of energy_j at trace" in lines[0]
+    assert f"off: {told} of energy at capacity" in lines[0]
+    assert "changes nothing of energy at trace" in lines[0]
     assert f"off here: {told}" in html(made, {})
 
 
@@ -302,10 +302,25 @@ def test_what_lies_inside_its_noise_is_not_resolved(delta: float, lo: float, hi:
     assert any(word in line for line in summary_lines(said))
 
 
+@pytest.mark.parametrize(
+    ("delta", "told"), [(0.049, "(measured)"), (0.05, "(1.05x) of"), (-0.0501, "(0.95x) of"), (-0.002, "(measured)")]
+)
+def test_a_small_saving_is_told_without_a_factor(delta: float, told: str) -> None:
+    """From 5 % of either sign up the factor stands behind the interval; below it would read 1.00x or nearly so."""
+    said = wording(results())
+    row = {"layer": "idle", "bench": "testbed", "resource": "time_s", "delta": delta, "lo": delta, "hi": delta, "word": "saves"}
+    said["table"] = [row | {"basis": "per_session", "evidence": "measured", "off": []}]
+    (line,) = [x for x in summary_lines(said) if x.startswith("  idle")]
+
+    assert told in line
+    assert ("x)" in line) is (abs(delta) >= 0.05)
+    assert "of wall time per session" in line
+
+
 def test_targets_name_their_bench() -> None:
     """Two benches answer apart."""
     said = wording(results())
 
     assert any(
-        line.startswith("target 50 % more work per resource") and ": fleet energy_j" in line for line in summary_lines(said)
+        line.startswith("target 50 % more work per resource") and ": fleet energy " in line for line in summary_lines(said)
     )

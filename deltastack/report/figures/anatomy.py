@@ -21,12 +21,14 @@ def anatomy(results: Results, bench: Bench, basis: Basis) -> Figure:
     mine = base[(base["bench"] == bench) & (base["basis"] == basis) & (base["replicate"] == 0)].dropna(subset=["amount"])
     total = mine.groupby("resource")["amount"].transform("sum")
     rows = mine.assign(share=100 * mine["amount"] / total.where(total > 0))[["resource", "component", "share"]].dropna()
+    names = {str(r): words.resource(bench, r) for r in Resource}
+    rows["name"] = rows["resource"].map(names)
     order = [str(c) for c in Component]
     chart = (
         alt.Chart(rows)
         .mark_bar()
         .encode(
-            y=alt.Y("resource:N", title=None, sort=[str(r) for r in Resource]),
+            y=alt.Y("name:N", title=None, sort=list(names.values())),
             x=alt.X("share:Q", title="% of the base", stack="zero", scale=alt.Scale(domain=[0, 100])),
             color=alt.Color("component:N", scale=alt.Scale(domain=order, range=PALETTE), sort=order, title=None),
             order=alt.Order("position:Q"),
