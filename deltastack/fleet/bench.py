@@ -120,6 +120,9 @@ class Run(NamedTuple):
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
         if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
             found["encoder_sleep"] = self.account.pool.words(self.account.at_stake)
+        if self.account.deployment.autoscaling.policy == "demand":
+            share = self.result.asleep_s / (self.result.span_s * self.account.deployment.replicas)
+            found["replica_sleep"] = f"replicas slept {share:.1%} of the time and started cold {self.result.cold_starts:,} times"
         return found | ({"memory_pool": pool.words()} if pool else {})
 
 

@@ -163,6 +163,18 @@ def test_replicas_that_are_not_needed_are_given_back() -> None:
     assert 100 * (run.usage.total(Resource.TIME_S) - storage_s) == pytest.approx(span_s + 600, rel=1e-9)
 
 
+def test_packing_saves_although_nobody_sleeps() -> None:
+    """Two replicas at 2 requests/s, endless timeout: energy falls as weights are read together, time does not; words say so."""
+    requests = fake_trace(400, 2.0)
+    endless = ReplicaSleep().rewrite(BASE, DEMAND.model_copy(update={"timeout_s": 1e9}))
+    was, now = (bench.observe(bench.prepare(d, requests, H100, SETTINGS.values), requests, SETTINGS) for d in (BASE, endless))
+
+    assert now.words()["replica_sleep"] == "replicas slept 0.0% of the time and started cold 0 times"
+    assert now.result.steps < 0.9 * was.result.steps
+    assert now.usage.total(Resource.ENERGY_J) < 0.98 * was.usage.total(Resource.ENERGY_J)
+    assert now.usage.total(Resource.TIME_S) == pytest.approx(was.usage.total(Resource.TIME_S), rel=0.01)
+
+
 def test_the_idle_share_of_a_quiet_replica() -> None:
     """At 0.2 requests/s one replica of the 8B model is idle about 69 % of the time (an earlier trial, answers of 247)."""
     random = np.random.default_rng(5)

@@ -61,6 +61,8 @@ def saving(demand_bytes: ArrayLike, *, quantile: float = 0.99) -> float:
 def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, seed: int = 0) -> Pooled:
     """``saving`` with a circular block-bootstrap interval over time, (N, T) demand; all hosts keep their instants together.
 
+    Where demand is rare, a resample may hold none: it has no saving, and is left out.
+
     Raises:
         OutOfValidityError: Not at least one host and two instants, or no demand at all.
     """
@@ -70,10 +72,12 @@ def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, 
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, instants, (RESAMPLES, -(-instants // length)))
     index = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :instants] % instants
-    draws = [saving(demand[:, i], quantile=quantile) for i in index]
-    low, high = np.quantile(draws, [0.025, 0.975])
+    seen = saving(demand, quantile=quantile)
+    peaks = np.quantile(demand[:, index], quantile, axis=-1).sum(axis=0)
+    draws = [saving(demand[:, i], quantile=quantile) for i in index[peaks > 0]]
+    low, high = np.quantile([seen, *draws], [0.025, 0.975])
     return Pooled(
-        saving=saving(demand, quantile=quantile),
+        saving=seen,
         low=float(low),
         high=float(high),
         correlation=correlation(demand) if _correlated(demand) else None,

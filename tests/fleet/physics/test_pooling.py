@@ -87,6 +87,16 @@ def test_the_interval_holds_the_estimate_and_narrows_with_time() -> None:
     assert long.low <= long.saving <= long.high
 
 
+def test_rare_demand_has_an_interval_too() -> None:
+    """Two hosts that need memory in 5 and 4 of 288 instants, never together: many resamples hold no demand, and are left out."""
+    demand = np.zeros((2, 288))
+    demand[0, 100:105], demand[1, 200:204] = 10.0, 10.0
+
+    found = pooling.pooled(demand)
+    assert found.saving == pytest.approx(0.5)
+    assert found.low <= found.saving <= found.high
+
+
 def test_refusals() -> None:
     """A single instant, no demand, constant demand, impossible arguments."""
     for bad in ([[1.0]], [1.0, 2.0], [[np.nan, 1.0]]):
