@@ -17,9 +17,7 @@ ONCE_HELD = "holds"
 
 
 def compare(
-    before: Annotated[
-        str, typer.Argument(help="An MLflow run id, a git revision at which a run was made, or a folder with params/ and data/.")
-    ],
+    before: Annotated[str, typer.Argument(help="An MLflow run id, a git revision, or a folder with params/ and data/.")],
     after: Annotated[str, typer.Argument(help="The same; default: this checkout.")] = ".",
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown, fit for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,

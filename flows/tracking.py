@@ -103,29 +103,6 @@ def download(root: Path, run_id: str, folder: Path) -> Path:
     return folder
 
 
-def made_at(root: Path, commit: str) -> str | None:
-    """The newest whole run that was made at ``commit`` with no tracked file changed; None if there is none, or no database.
-
-    Raises:
-        TrackingError: The server does not answer.
-    """
-    uri = address(root)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        return None
-    wanted = {"git.commit": commit, "git.dirty": "false", COMPLETE: "true"}
-    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
-    client = _client(root)
-    try:
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        found = (
-            client.search_runs([experiment.experiment_id], query, order_by=["attributes.start_time DESC"]) if experiment else []
-        )
-    except Exception as error:  # MLflow raises whatever its transport raises
-        first = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise TrackingError(f"{uri} does not say which runs were made at {commit[:12]}: {first[:160]}") from error
-    return str(found[0].info.run_id) if found else None
-
-
 def _away(root: Path, error: Exception, count: int) -> str:
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return (

@@ -3,6 +3,9 @@
 The shipped file is taken if it was trained with the parameters of params/testbed.yaml; otherwise the model is trained here.
 ``python -m tasks.checkpoint --train`` trains in any case and says whether the shipped file comes out again;
 ``--ship`` does so and puts the result into the package.
+
+The students of layer ``distillation`` come with it: the shipped ones if they learned from this very model. Others are taught
+here only if params/stack.yaml names the layer, or with ``--students``; ``--ship-students`` puts those into the package.
 """
 
 from __future__ import annotations
@@ -30,11 +33,51 @@ def run(root: Path) -> None:
         _tell(shipped.check(root, p))
     else:
         log.info("the shipped model was trained with other parameters: training here, some minutes on one thread")
-        train(root)
+        _train(root)
+    _students(root)
+
+
+def _students(root: Path) -> None:
+    """The shipped students if they are this model's; else taught here where the stack has their layer, and left out elsewhere."""
+    from deltastack.testbed import models, settings, shipped, shipped_students, taught
+
+    p = settings.load(root)
+    why = taught.misfit(shipped.FOLDER, p.students, root / models.TRAINED)
+    if why is None:
+        shipped_students.copy(shipped.FOLDER, root / "data" / "checkpoint")
+    elif shipped_students.LAYER in testbed.stack(root).layers:
+        log.info("the shipped students do not fit (%s): teaching here, some minutes on one thread", why)
+        teach(root)
+    else:
+        log.info("no students of this model here (%s); layer %s would need them: %s", why, shipped_students.LAYER, taught.REMEDY)
+
+
+def teach(root: Path) -> None:
+    """Teach students of the model in data/checkpoint and say what they kept."""
+    testbed.one_thread()
+    from deltastack.testbed import settings, shipped_students
+
+    known = shipped_students.teach(root, settings.load(root), log.info)
+    for how, one in known["students"].items():
+        kept = {kind: f"{accuracy['all']:.2%}" for kind, accuracy in one["accuracy"].items()}
+        log.info("%s: image %s, text %s, %.0f s of processor time", how, kept["image"], kept["text"], one["cpu_s"])
+
+
+def ship_students(root: Path) -> None:
+    """Teach, and put the files into the package."""
+    teach(root)
+    from deltastack.testbed import shipped, shipped_students
+
+    shipped_students.copy(root / "data" / "checkpoint", shipped.FOLDER)
 
 
 def train(root: Path) -> None:
-    """Train, check, and compare with the shipped file."""
+    """Train the model and its students, check, and compare with the shipped file."""
+    _train(root)
+    teach(root)
+
+
+def _train(root: Path) -> None:
     testbed.one_thread()
     from deltastack.testbed import settings, shipped, training
 
@@ -53,11 +96,12 @@ def train(root: Path) -> None:
 
 
 def ship(root: Path) -> None:
-    """Train, check, and put the file into the package."""
+    """Train, check, and put the files into the package."""
     train(root)
-    from deltastack.testbed import shipped
+    from deltastack.testbed import shipped, shipped_students
 
     shipped.copy(root / "data" / "checkpoint", shipped.FOLDER)
+    shipped_students.copy(root / "data" / "checkpoint", shipped.FOLDER)
 
 
 def _tell(known: dict[str, Any]) -> None:
@@ -72,7 +116,7 @@ def _tell(known: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    modes = {"--train": train, "--ship": ship}
+    modes = {"--train": train, "--ship": ship, "--students": teach, "--ship-students": ship_students}
     if len(sys.argv) == 2 and sys.argv[1] in modes:  # noqa: PLR2004 - the one flag
         work = modes[sys.argv.pop(1)]
         entry.main("checkpoint", work)

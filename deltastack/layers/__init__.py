@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from deltastack.errors import UnknownNameError
 from deltastack.layers.chiplet import CHIPLET
+from deltastack.layers.distillation import DISTILLATION
 from deltastack.layers.idle import IDLE
 from deltastack.layers.instruction_set import INSTRUCTION_SET
 from deltastack.layers.pipeline import PIPELINE
@@ -29,6 +30,7 @@ LAYERS: dict[str, Layer] = {
         IDLE,
         PRUNING,
         ROUTING,
+        DISTILLATION,
     )
 }
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deltastack.errors import EvidenceError, OutOfValidityError
 from deltastack.model import Component
-from deltastack.testbed import decoding, lifecycle
+from deltastack.testbed import decoding, lifecycle, students
 from deltastack.testbed.recorder import Recorder
 from deltastack.testbed.residence import Residence
 from deltastack.testbed.serving import Serving
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from deltastack.testbed.device import Device
     from deltastack.testbed.host import Batch, Host
     from deltastack.testbed.serving import Layout
+    from deltastack.testbed.students import Students
 
-Value = Literal["layout", "runner", "encode_text", "unload_encoder_after_s", "micro_batches"]
+Value = Literal["layout", "runner", "encode_text", "unload_encoder_after_s", "micro_batches", "student"]
 Collection = Literal["reducing", "storing", "changes", "placements", "routes"]
 
 
@@ -59,6 +60,8 @@ class Engine:
             layout: How the baseline's file is read.
             random_weights: Whether the model never learned anything, so that it is sure of nothing.
         """
+        self.taught: Students = students.nobody("none was taught")
+        """Who can be served in the model's place; ``models.engine`` says so for its profiles."""
         self.host, self.device = host, device
         self.serving = Serving(layout=layout)
         self.base, self.folder = base, folder
@@ -135,6 +138,7 @@ class Engine:
         served: list[Served] = []
         try:
             with contextlib.ExitStack() as stack:
+                stack.enter_context(students.shortened(self.host.layers, self.serving.student))
                 with recorder.within(Component.STORAGE):
                     asked_byte = stack.enter_context(lifecycle.awake(self, path))
                 for batch in batches:

@@ -11,15 +11,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import CapacityError, ParamsError
-from deltastack.testbed import device, lifecycle, shapes
+from deltastack.testbed import device, lifecycle, shapes, students
 from deltastack.testbed.engine import Engine
 from deltastack.testbed.families import wrap
 from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.taught import taught
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from deltastack.testbed.settings import Testbed
+    from deltastack.testbed.students import Students
 
 TRAINED = "data/checkpoint/trained.safetensors"
 FOLDER = ".run/testbed"
@@ -46,8 +48,10 @@ def engine(root: Path, p: Testbed, profile: str | None = None) -> Engine:
     base = folder / "base.safetensors"
     lifecycle.save_base(model, base)
     model.to(p.device)  # buffers; parameters are empty until a session brings them
-    random_weights = (profile or p.profile) == "sized"
-    return Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=random_weights)
+    learned = (profile or p.profile) != "sized"
+    made = Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=not learned)
+    made.taught = _students(root, p, profile or p.profile)
+    return made
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -66,6 +70,14 @@ def read_weights(path: Path) -> dict[str, Any]:
     except SafetensorError as error:
         size = path.stat().st_size
         raise ParamsError(f"{path} is no whole safetensors file ({size} bytes; {error}): copy it again") from error
+
+
+def _students(root: Path, p: Testbed, profile: str) -> Students:
+    if profile == "trained":
+        return taught(root / TRAINED, p.students)
+    if profile == "sized":
+        return students.untaught(p.students.kept)
+    return students.nobody("students are taught of the trained model only")
 
 
 def _sized(root: Path, p: Testbed) -> Any:

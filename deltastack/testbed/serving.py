@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deltastack.testbed.engine import Engine
     from deltastack.testbed.host import Batch, Host
     from deltastack.testbed.session import Served
+    from deltastack.testbed.students import Student
 
 Tensors = dict[str, "Tensor"]
 
@@ -129,18 +130,21 @@ class Serving:
     """Let go of the encoder's weights when an idle gap exceeds this; the next image brings them back from the disk."""
     micro_batches: int = 1
     """Into how many parts a runner with lanes cuts a batch."""
+    student: Student | None = None
+    """Served in the model's place: its tensors are what every technique finds, its layers the only ones inside a session."""
 
     def ordered_changes(self) -> tuple[Ranked, ...]:
         """Changes as they apply."""
         return tuple(sorted(self.changes.values(), key=lambda c: (c.rank, c.name)))
 
     def stored_name(self) -> str:
-        """Names the stored file: the layout and what is stored."""
-        return "+".join([self.layout.name, *sorted(self.reducing), *sorted(self.storing)])
+        """Names the stored file: the layout, whose weights, and what is stored of them."""
+        instead = [] if self.student is None else [self.student.name]
+        return "+".join([self.layout.name, *instead, *sorted(self.reducing), *sorted(self.storing)])
 
     def store(self, tensors: Mapping[str, Tensor]) -> Tensors:
         """The tensors as they are stored."""
-        stored = dict(tensors)
+        stored = dict(tensors) if self.student is None else self.student.weights(dict(tensors))
         for rewrites in (self.reducing, self.storing):
             for name in sorted(rewrites):
                 stored = rewrites[name](stored)

@@ -74,6 +74,17 @@ class Trained(Params):
     least_accuracy: float = Field(ge=0, le=1)
 
 
+class Distilled(Params):
+    """The students of the default model and how they are taught."""
+
+    kept: float = Field(gt=0, le=1, description="share of decoder layers; of a host with random weights as well")
+    language: LanguageStage
+    temperature: float = Field(gt=0, description="T of the soft targets")
+    soft: float = Field(ge=0, le=1, description="share of the soft loss; the rest is the answers'")
+    aligned: float = Field(ge=0, description="weight of the attention's loss beside the others")
+    seed: int
+
+
 class Limits(Params):
     """What is refused, and what is not admissible."""
 
@@ -133,6 +144,7 @@ class Testbed(Params):
     session: SessionParams
     hosts: dict[str, Shape]
     trained: Trained
+    students: Distilled
     limits: Limits
     measuring: Measuring
 

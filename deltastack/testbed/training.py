@@ -90,17 +90,17 @@ def _vision(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Poin
 
     def loss() -> Tensor:
         rows = chance.integers(0, len(source.labels), (p.vision.grids, len(digits.CELLS)))
-        images = _grids(source, rows, chance)
+        images = grids(source, rows, chance)
         features = torch.stack(tuple(model.get_image_features(pixel_values=scaled(images, p.shape.image)).pooler_output))
         means = torch.stack([features[:, cell == c].mean(1) for c in range(len(digits.CELLS))], 1)
         labels = torch.from_numpy(source.labels[rows])
-        said = place(features).unflatten(-1, (2, side)).flatten(0, 1)
+        told = place(features).unflatten(-1, (2, side)).flatten(0, 1)
         true = torch.stack([where // side, where % side], 1).repeat(len(images), 1)
         entropy = torch.nn.functional.cross_entropy
-        return entropy(read(means).flatten(0, 1), labels.flatten()) + 0.3 * entropy(said.flatten(0, 1), true.flatten())
+        return entropy(read(means).flatten(0, 1), labels.flatten()) + 0.3 * entropy(told.flatten(0, 1), true.flatten())
 
     parameters = [w for m in tower for w in m.parameters()]
-    return _steps("vision", p.vision, parameters, loss, say)
+    return steps("vision", p.vision, parameters, loss, say)
 
 
 def _language(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Point]:
@@ -113,16 +113,16 @@ def _language(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Po
     def loss() -> Tensor:
         rows = chance.integers(0, len(source.labels), (p.language.grids, len(digits.CELLS)))
         shown = source.labels[rows]
-        images = scaled(_grids(source, rows, chance), p.shape.image)
+        images = scaled(grids(source, rows, chance), p.shape.image)
         seen = _packed_loss(model, pack(chance, shown, p.language.questions, tokens), {"pixel_values": images})
         told = _packed_loss(model, pack(chance, shown, p.language.questions, None), {})
         return (seen + told) / 2
 
     parameters = [w for w in model.parameters() if w.requires_grad]
-    return _steps("language", p.language, parameters, loss, say)
+    return steps("language", p.language, parameters, loss, say)
 
 
-def _grids(source: digits.Scans, rows: NDArray[np.int64], chance: np.random.Generator) -> Tensor:
+def grids(source: digits.Scans, rows: NDArray[np.int64], chance: np.random.Generator) -> Tensor:
     """Grids (n, 16, 16) of jittered scans: 1,437 scans alone would be learned by heart."""
     import torch
 
@@ -134,12 +134,18 @@ def _packed_loss(model: Any, packed: Packed, pixels: dict[str, Tensor]) -> Tenso
     """Cross entropy of answer tokens of sequences with one grid and several questions each."""
     import torch
 
-    sequence, answer_at, mask, positions = packed
+    logits = said(model, packed, pixels).logits[:, packed.answer_at - 1]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), packed.sequence[:, packed.answer_at].flatten())
+
+
+def said(model: Any, packed: Packed, pixels: dict[str, Tensor], **more: bool) -> Any:
+    """What ``model`` says to packed sequences: its output as Transformers gives it, logits (n, T, V)."""
+    import torch
+
+    sequence, _, mask, positions = packed
     n = len(sequence)
     bias = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)[None, None].expand(n, 1, -1, -1)
-    out = model(input_ids=sequence, attention_mask=bias, position_ids=positions[None].expand(n, -1), **pixels)
-    logits = out.logits[:, answer_at - 1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), sequence[:, answer_at].flatten())
+    return model(input_ids=sequence, attention_mask=bias, position_ids=positions[None].expand(n, -1), **pixels, **more)
 
 
 def pack(chance: np.random.Generator, shown: NDArray[np.int64], questions: int, tokens: int | None) -> Packed:
@@ -165,7 +171,7 @@ def pack(chance: np.random.Generator, shown: NDArray[np.int64], questions: int, 
     return Packed(*(torch.from_numpy(np.ascontiguousarray(x)) for x in made))
 
 
-def _steps(
+def steps(
     stage: str, p: VisionStage, parameters: list[Any], loss: Callable[[], Tensor], say: Callable[[str], None]
 ) -> Iterator[Point]:
     """AdamW with warm-up and cosine decay."""

@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers as t
 
-from deltastack.testbed import lifecycle
+from deltastack.testbed import lifecycle, students
 from deltastack.testbed.device import Cpu
 from deltastack.testbed.engine import Engine
 from deltastack.testbed.families import wrap
@@ -83,7 +83,9 @@ def engine(family: str, folder: Path, device: Device | None = None, *, loud: boo
         loaded.get_input_embeddings().weight.data[IMAGE_TOKEN] = 0
     base = folder / "base.safetensors"
     lifecycle.save_base(loaded, base)
-    return Engine(host=wrap(loaded), base=base, folder=folder, device=device or Cpu(), layout=Mapped())
+    made = Engine(host=wrap(loaded), base=base, folder=folder, device=device or Cpu(), layout=Mapped())
+    made.taught = students.untaught(0.5)
+    return made
 
 
 def grouped(folder: Path, *, layers: int = 2, heads: int = 4, key_value_heads: int = 2) -> Engine:

@@ -35,6 +35,8 @@ _ROOMS = {
     "weight_zeroing": "pruning",
     "early_exit": "early_exit",
     "part_skipping": "part_skipping",
+    "logit_student": "distillation",
+    "attention_student": "distillation",
 }
 _BASELINES = {
     "fixed_graph": ("idle", "fixed_graph"),

@@ -43,6 +43,12 @@ _SAME_CORES = {
     "free_lanes": "the same two cores, one micro-batch each, no lane shared",
 }
 
+_STUDENT = Declared(
+    exactness=Exactness.APPROXIMATE,
+    fair="the teacher in its full depth; what a student of this shape learns without a teacher stands in students.json",
+    carries_over="the share of layers, bytes and operations holds; what is kept of the answers is this task's",
+)
+
 DECLARED: Mapping[str, Declared] = {
     "encoder_skip": Declared(
         exactness=Exactness.BITWISE,
@@ -124,6 +130,8 @@ DECLARED: Mapping[str, Declared] = {
         fair="the full model for every request",
         carries_over="layers saved are work and bytes of cache saved there alike, if requests of one kind are batched together",
     ),
+    "logit_student": _STUDENT,
+    "attention_student": _STUDENT,
 }
 
 

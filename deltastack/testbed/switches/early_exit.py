@@ -106,7 +106,7 @@ def draws(prompts: Tensor, steps: int, share: float) -> Tensor:
 def _changed(host: Host, spare: Tensors, *, engine: Engine, p: EarlyExit) -> Iterator[None]:
     del spare
     n = len(host.layers)
-    first = min(max(1, round(p.after * n)), n - 1)
+    first = max(1, min(round(p.after * n), n - 1))  # of a student's single layer nobody leaves before
     with contextlib.ExitStack() as stack:
         head = stack.enter_context(_head(host.model))
         norm: Any = host.decoder.norm

@@ -26,7 +26,7 @@ CORES = 2
 
 
 def layer_placement(engine: Engine, p: LaneValues) -> AbstractContextManager[None]:
-    """Consecutive decoder layers in ``p.lanes`` lanes.
+    """Consecutive decoder layers in ``p.lanes`` lanes; a student with fewer layers than lanes leaves some of them empty.
 
     Raises:
         OutOfValidityError: More lanes than decoder layers.
@@ -37,7 +37,7 @@ def layer_placement(engine: Engine, p: LaneValues) -> AbstractContextManager[Non
 
     def placed(layer: int, part: Literal["attention", "ffn"]) -> str:
         del part
-        return f"chiplet_{layer * p.lanes // layers}"
+        return f"chiplet_{layer * p.lanes // len(engine.host.layers)}"
 
     return _placing(engine, p, "layer_placement", placed)
 

@@ -54,6 +54,12 @@ class BlockAlignment(Params):
     read_byte: int = Field(default=8 << 20, ge=4096, multiple_of=4096)
 
 
+class Distillation(Params):
+    """Who answers: the ``student``, or the ``teacher``, which changes nothing."""
+
+    served: Literal["teacher", "student"]
+
+
 class SharedWeights(Params):
     """How many worker processes hold the weights; one shares with nobody."""
 

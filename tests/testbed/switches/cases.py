@@ -24,6 +24,8 @@ ON: dict[str, Params] = {
     "weight_zeroing": s.Zeroing(below=0.5),
     "early_exit": s.EarlyExit(after=0.5, confidence=0, exits=0.5),
     "part_skipping": s.PartSkipping(kind="text", skipped=0.5),
+    "logit_student": s.Distillation(served="student"),
+    "attention_student": s.Distillation(served="student"),
 }
 CONTROL: dict[str, Params] = {
     "block_alignment": s.BlockAlignment(alignment_byte=None),
@@ -40,4 +42,6 @@ CONTROL: dict[str, Params] = {
     "weight_zeroing": s.Zeroing(below=0),
     "early_exit": s.EarlyExit(after=1, confidence=0, exits=0.5),
     "part_skipping": s.PartSkipping(kind="text", skipped=0),
+    "logit_student": s.Distillation(served="teacher"),
+    "attention_student": s.Distillation(served="teacher"),
 }

@@ -85,8 +85,8 @@ def test_baselines_exist_and_revert(tmp_path: Path) -> None:
         assert same(base, engine.run(batches)), name
 
 
-RIVALS = {("block_alignment", "shared_weights")}
-"""Both say how the file is read: one at a time."""
+RIVALS = {("block_alignment", "shared_weights"), ("attention_student", "logit_student")}
+"""Both say how the file is read, or who is served: one at a time."""
 
 
 @pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if p not in RIVALS], ids="+".join)

@@ -1,0 +1,96 @@
+"""The trained model's students as files: which ones lie in a folder, whom they learned from, and how they are served.
+
+A file holds the student's decoder in 16 bits, under the names of the layers that are left; everything else is the teacher's.
+The card ``students.json`` holds the teacher's hash, the parameters of the lessons, and of each student its file's hash, its
+curve, what it cost and what it answers.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from deltastack.errors import EvidenceError, OutOfValidityError
+from deltastack.testbed.students import Student, prefix, taken
+from deltastack.workload.settings import sha256
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltastack.testbed.host import Host
+    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.settings import Distilled
+    from deltastack.testbed.students import Students
+
+CARD = "students.json"
+REMEDY = "`python -m tasks.checkpoint --students` teaches them here, some minutes on one thread"
+
+
+def file(student: str) -> str:
+    """The name of a student's file."""
+    return f"{student}.safetensors"
+
+
+def card(folder: Path) -> dict[str, Any]:
+    """What is known of the students in ``folder``; empty where there are none."""
+    path = folder / CARD
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def recipe(p: Distilled) -> dict[str, Any]:
+    """The parameters that the students' weights depend on, beside their teacher."""
+    return p.model_dump(mode="json")
+
+
+def misfit(folder: Path, p: Distilled, teacher: Path) -> str | None:
+    """Why the students in ``folder`` are not those of ``teacher`` and ``p``; None where they are."""
+    known = card(folder)
+    if not known:
+        return "no student was taught yet"
+    if known["recipe"] != recipe(p):
+        return "the students here were taught by other parameters than `students` in params/testbed.yaml"
+    if not teacher.is_file() or known["teacher"] != sha256(teacher):
+        return "the students here learned from another model than data/checkpoint/trained.safetensors"
+    return None
+
+
+def taught(teacher: Path, p: Distilled) -> Students:
+    """The students beside the file of their teacher.
+
+    A student that is asked for raises OutOfValidityError where there is none of this teacher and of these parameters, and
+    EvidenceError where its file is not the one that the card speaks of.
+    """
+    folder = teacher.parent
+
+    def student(technique: str, host: Host) -> Student:
+        why = misfit(folder, p, teacher)
+        if why:
+            raise OutOfValidityError(f"not applicable: {technique} has no student of this model; {why}; {REMEDY}")
+        known, path = card(folder), folder / file(technique)
+        digest = checked(path, known["students"][technique]["sha256"])
+        first = tuple(range(int(known["layers"])))
+        weights = partial(_in_place, path=path, prefix=prefix(host), first=first)
+        return Student(f"{technique}_{digest[:12]}", len(first), weights)
+
+    return student
+
+
+def checked(path: Path, want: str) -> str:
+    """The file's hash.
+
+    Raises:
+        EvidenceError: It is not ``want``, or there is no file.
+    """
+    have = sha256(path) if path.is_file() else "none: no such file"
+    if have != want:
+        raise EvidenceError(f"{path.name} has hash {have[:18]}, its card says {want[:18]}: {REMEDY}")
+    return have
+
+
+def _in_place(tensors: Tensors, *, path: Path, prefix: str, first: tuple[int, ...]) -> Tensors:
+    """The student's tensors in the number format of the teacher's, and the teacher's where it has none of its own."""
+    from safetensors.torch import load_file
+
+    kept = taken(tensors, prefix, first)
+    return kept | {name: w.to(kept[name].dtype) for name, w in load_file(path).items()}
