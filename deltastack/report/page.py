@@ -20,6 +20,7 @@ from deltastack.report.metrics import wording
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deltastack.report.cells import Absent
     from deltastack.report.results import Results
 
 GLOSSARY = (
@@ -90,13 +91,16 @@ def html(
         fleet=fleet_view.lines(results, more.view.accelerators),
         curves=history.curves(more.history, more.view.history),
         box=(history.WIDTH, history.HEIGHT),
-        absent=[
-            {"where": f"{a.bench}, {a.basis}", "resource": words.resource(a.bench, a.resource), "reason": a.reason}
-            for a in results.absent
-        ],
+        absent=[_absent(a) for a in results.absent],
         glossary=GLOSSARY,
         provenance=provenance,
     )
+
+
+def _absent(a: Absent) -> dict[str, str]:
+    """A row without a number: where, of what, and why."""
+    where = f"{a.bench}, {a.basis}".replace("_", " ")
+    return {"where": where, "resource": words.resource(a.bench, a.resource), "reason": a.reason}
 
 
 def _environment() -> jinja2.Environment:

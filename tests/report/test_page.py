@@ -183,6 +183,25 @@ def test_the_waterfall_sums() -> None:
     assert 100 + (steps["to"] - steps["from"]).sum() == pytest.approx(rows.loc["joint", "to"])
 
 
+def test_the_forest_shows_losses_first() -> None:
+    """Alone: pipeline -25 %, idle and storage save; the picture has the layers in the order of that reading."""
+    rows = next(f for f in figures(results()) if f.name == "forest-fleet-at_capacity").rows
+    alone = rows[rows["reading"] == "alone"]
+
+    assert list(alone["layer"])[0] == "pipeline"
+    assert list(alone["delta"]) == sorted(alone["delta"])
+
+
+def test_a_swing_is_told_from_its_central_value() -> None:
+    """Central 20 %, ends 10 % and 30 %: 10 points down, 10 up; the rows keep the Δ themselves."""
+    swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
+    (row,) = next(f for f in figures(results(), (swing,)) if f.name.startswith("tornado")).rows.to_dict("records")
+
+    assert (row["low"], row["high"]) == pytest.approx((10.0, 30.0))
+    assert (row["from"], row["to"]) == pytest.approx((-10.0, 10.0))
+    assert row["parameter"] == "idle / sleep: wake s (Δ +20.0 %)"
+
+
 def test_one_layer_says_that_there_is_nothing_to_compose() -> None:
     """A stack of one layer claims no composition."""
     one = results(layers={"idle": WHOLE})

@@ -54,6 +54,7 @@ def themed(chart: Any) -> Any:
     return (
         chart.configure(background="transparent", font="Arial, Liberation Sans, Helvetica, sans-serif")
         .configure_axis(**ink, labelFontSize=12, titleFontSize=12)
+        .configure_axisQuantitative(labelOverlap="parity", labelSeparation=6)
         .configure_legend(
             labelColor=INK, titleColor=INK, orient="bottom", labelFontSize=12, columns=4, columnPadding=22, labelLimit=260
         )

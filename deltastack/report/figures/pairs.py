@@ -67,7 +67,7 @@ def _heat(rows: pd.DataFrame, order: list[str]) -> alt.LayerChart:
     color = alt.Color(
         "interaction:Q",
         title="log interaction",
-        scale=alt.Scale(domain=[-most, 0, most], range=[SAVES, "#b9c0c7", LOSES]),
+        scale=alt.Scale(domain=[-most, 0, most], range=[SAVES, "#b9c0c7", LOSES], interpolate="rgb"),
     )
     squares = alt.Chart(rows).mark_rect(opacity=0.75).encode(x=x, y=y, color=color)
     labels = alt.Chart(rows).mark_text(color=INK, fontSize=12, fontWeight="bold").encode(x=x, y=y, text="label:N")

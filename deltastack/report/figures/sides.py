@@ -10,7 +10,7 @@ import pandas as pd
 from deltastack.model import cell_name
 from deltastack.report import words
 from deltastack.report.attribution import savings
-from deltastack.report.figures.base import INK, JOINT, LOSES, PALETTE, Figure, said, sized
+from deltastack.report.figures.base import INK, JOINT, PALETTE, Figure, said, sized
 from deltastack.report.quality import worst
 
 if TYPE_CHECKING:
@@ -62,23 +62,28 @@ def tornado(swings: tuple[Swing, ...], f: Factorial) -> Figure:
     rows = pd.DataFrame(
         [
             {
-                "parameter": f"{s.layer} / {s.technique}: {s.parameter}".replace("_", " "),
+                "parameter": f"{s.layer} / {s.technique}: {s.parameter} (Δ {words.percent(s.central)})".replace("_", " "),
                 "low": 100 * s.low,
                 "central": 100 * s.central,
                 "high": 100 * s.high,
+                "from": 100 * (s.low - s.central),
+                "to": 100 * (s.high - s.central),
                 "share": s.share,
             }
             for s in mine
         ]
     )
-    y = alt.Y("parameter:N", title=None, sort=list(rows["parameter"]) if len(rows) else None, axis=alt.Axis(labelLimit=280))
-    x = alt.X("low:Q", title=f"Δ of {words.RESOURCE[f.resource]} of the layer [%]")
-    bars = alt.Chart(rows).mark_bar(color=JOINT, opacity=0.8, height=14).encode(y=y, x=x, x2="high:Q")
-    ticks = alt.Chart(rows).mark_tick(color=LOSES, thickness=3, height=20).encode(y=y, x="central:Q")
+    y = alt.Y("parameter:N", title=None, sort=list(rows["parameter"]) if len(rows) else None, axis=alt.Axis(labelLimit=340))
+    x = alt.X("from:Q", title=f"change of the technique's Δ of {words.RESOURCE[f.resource]} [points]")
+    bars = alt.Chart(rows).mark_bar(color=JOINT, opacity=0.8, height=14).encode(y=y, x=x, x2="to:Q")
+    zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     return Figure(
         name=f"tornado-{f.bench}-{f.basis}",
         title=f"Which parameter moves a layer's saving: {f.bench} bench, {said(f.basis)}",
-        caption="From one end of a parameter's range to the other, all others central; the tick is the central Δ. Longest first.",
-        chart=sized(bars + ticks, 30 * max(len(rows), 1)) if len(rows) else alt.Chart(rows),
+        caption=(
+            "How far a technique's Δ moves from its central value (in brackets) between the ends of one parameter's range, all "
+            "others central. Longest first; a bar to one side of the line says that both ends move Δ the same way."
+        ),
+        chart=sized(alt.layer(bars, zero, data=rows), 30 * max(len(rows), 1)) if len(rows) else alt.Chart(rows),
         rows=rows,
     )

@@ -42,7 +42,7 @@ def forest(results: Results, f: Factorial) -> Figure:
     """Δ of each layer alone, last in, and its Shapley share, with intervals."""
     rows = [
         {"layer": s.layer.replace("_", " "), "reading": n, "delta": 100 * e.value, "low": scaled(e.low), "high": scaled(e.high)}
-        for s in results.shares(f)
+        for s in sorted(results.shares(f), key=lambda s: s.alone.value)
         for n, e in (("alone", s.alone), ("last in", s.last_in), ("Shapley", s.shapley))
         if e is not None
     ]
@@ -53,10 +53,11 @@ def forest(results: Results, f: Factorial) -> Figure:
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     lines = alt.Chart().mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=color)
     points = alt.Chart().mark_point(filled=True, size=90).encode(x=x, y=y, color=color)
+    header = alt.Header(labelAngle=0, labelAlign="left", labelColor=INK)
     chart = (
         alt.layer(zero, lines, points, data=frame)
         .properties(width=WIDTH - 120, height=70)
-        .facet(row=alt.Row("layer:N", title=None, header=alt.Header(labelAngle=0, labelAlign="left", labelColor=INK)))
+        .facet(row=alt.Row("layer:N", title=None, sort=list(frame["layer"].unique()), header=header))
     )
     return Figure(
         name=f"forest-{f.bench}-{f.basis}",
@@ -112,7 +113,7 @@ def _points(rows: pd.DataFrame) -> Any:
             x=alt.X("joint:Q", title="joint saving [%]", scale=scale),
             y=alt.Y("predicted:Q", title="formula [%]", scale=scale),
             color=alt.Color("formula:N", title=None, scale=alt.Scale(range=PALETTE)),
-            shape=alt.Shape("where:N", title=None),
+            shape=alt.Shape("where:N", title=None, legend=alt.Legend(symbolFillColor=INK, symbolStrokeColor=INK)),
         )
     )
 
