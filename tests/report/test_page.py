@@ -188,7 +188,7 @@ def test_the_forest_shows_losses_first() -> None:
     rows = next(f for f in figures(results()) if f.name == "forest-fleet-at_capacity").rows
     alone = rows[rows["reading"] == "alone"]
 
-    assert list(alone["layer"])[0] == "pipeline"
+    assert next(iter(alone["layer"])) == "pipeline"
     assert list(alone["delta"]) == sorted(alone["delta"])
 
 
