@@ -35,4 +35,4 @@ def import_(
     for s in found:
         typer.echo(elsewhere.row_words(s))
     typer.echo(f"conditions: {found[0].conditions}")
-    typer.echo(f"kept in {path.relative_to(root)}; `deltastack report` shows it")
+    typer.echo(f"kept in {path.relative_to(root)}; `deltastack report` shows it now, and every later `deltastack run`")

@@ -1,4 +1,4 @@
-"""Layers that were measured elsewhere: data/imported/LAYER.parquet."""
+"""Layers that were measured elsewhere: data/imported/LAYER.parquet, which the stage ``aggregate`` depends on."""
 
 from __future__ import annotations
 

@@ -8,14 +8,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from cli.main import main
 from deltastack import statistics
 from deltastack.contracts import IMPORTED
 from deltastack.errors import InputError
 from deltastack.report.elsewhere import read, row_words, savings, table
+from tasks import aggregate, imported
 from tests.report.elsewhere.samples import aiperf, guidellm, vllm
-from tests.report.project import finished
+from tests.report.project import ROOT, finished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,3 +181,16 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "n = 1" in call("fp8")[1]
     code, _, err = call("FP 8")
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_the_graph_knows_of_imports(tmp_path: Path) -> None:
+    """The stage that writes the page depends on their folder, which every checkout has, and its page shows them."""
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    root = finished(tmp_path / "here")
+    sides = (put(tmp_path / "a.json", vllm(10.0)), put(tmp_path / "b.json", vllm(20.0)))
+    imported.write(root, "fp8", sides[:1], sides[1:])
+    aggregate.run(root)
+
+    assert imported.FOLDER in graph["stages"]["aggregate"]["deps"]
+    assert (ROOT / imported.FOLDER / ".gitignore").read_text() == "*\n!.gitignore\n"
+    assert "<td>fp8</td>" in (root / "reports/report.html").read_text()
