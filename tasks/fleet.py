@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import platform
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import deltastack
 from deltastack import params
 from deltastack.contracts import WORKLOAD, atomic
 from deltastack.fleet.requests import requests
+from deltastack.layers.kept import Kept
 from deltastack.layers.workbench import Workbench
 from deltastack.report import Stack
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from deltastack.layers.goals import Missed
     from deltastack.layers.workbench import Refused
 
 log = logging.getLogger("deltastack.tasks")
+CODE = ("fleet", "layers", "model.py", "params.py")
+"""What of the domain decides a simulated cell."""
+LEDGER = "joint-fleet-"
 
 
 def stack(root: Path) -> Stack:
@@ -40,6 +49,28 @@ def workbench(root: Path) -> Workbench:
     frame = WORKLOAD.read(root / "data" / "workload.parquet")
     draws = chosen.layer_draws if chosen.canonical else 1
     return Workbench(root=root, requests=requests(frame), draws=draws, canonical=chosen.canonical)
+
+
+def kept(root: Path, inputs: Sequence[str]) -> Kept:
+    """The cells that a killed run of the factorial left, if nothing that they depend on has changed since.
+
+    Args:
+        root: The checkout.
+        inputs: Files and folders below it that the cells depend on, beside the code.
+    """
+    digest = hashlib.sha256(f"{platform.python_version()} {version('numpy')}".encode())
+    code = Path(deltastack.__file__).parent
+    for start in (*(root / name for name in inputs), *(code / name for name in CODE)):
+        for path in sorted(p for p in (start, *start.rglob("*")) if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(f"{path.relative_to(start.parent)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+    key, folder = digest.hexdigest()[:20], root / ".run" / "ledgers"
+    for stale in folder.glob(f"{LEDGER}*.jsonl"):
+        if stale.stem != f"{LEDGER}{key}":
+            stale.unlink()
+    found = Kept(folder / f"{LEDGER}{key}.jsonl", key)
+    if len(found):
+        log.info("%d cells are there from a run that was cut", len(found))
+    return found
 
 
 def tell(path: Path, facts: dict[str, Any], refused: list[Refused], missed: list[Missed]) -> None:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
+FLEET_INPUTS = (
+    *("data/operators", "data/workload.parquet"),
+    *("params/fleet.yaml", "params/layers", "params/platforms", "params/stack.yaml"),
+)
+"""What the simulated cells depend on, beside the code."""
 
 
 def run(root: Path, bench: str) -> None:
@@ -32,12 +37,14 @@ def run(root: Path, bench: str) -> None:
 
 
 def _fleet(root: Path, path: Path) -> None:
-    """Simulate every set of layers."""
+    """Simulate every set of layers; goes on where it was cut."""
     stack = fleet.stack(root)
-    found = estimation.joint_rows(fleet.workbench(root), [layers.layer(name) for name in stack.layers], stack.cells)
+    kept = fleet.kept(root, FLEET_INPUTS)
+    found = estimation.joint_rows(fleet.workbench(root), [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
     JOINT.write(JOINT.frame(found.rows), path)
     QUALITY.write(QUALITY.empty(), _quality(root, Bench.FLEET))  # a simulated cell answers nothing
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
+    kept.finish()
 
 
 def _testbed(root: Path, path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from deltastack.layers.base import Chosen
+    from deltastack.layers.kept import Kept
     from deltastack.layers.workbench import Workbench
     from deltastack.model import Layer, Reading
 
@@ -81,10 +82,11 @@ def delta_rows(
     return Estimated(rows, refused, missed((cell.name, found[draw, cell.name]) for draw, cell in jobs))
 
 
-def joint_rows(bench_of: Workbench, layers: Sequence[Layer], cells: str = "all") -> Estimated:
+def joint_rows(bench_of: Workbench, layers: Sequence[Layer], cells: str = "all", *, kept: Kept | None = None) -> Estimated:
     """Rows of JOINT for every planned set of layers and every draw; techniques that do not hold are in none.
 
-    A layer of which nothing has a meaning on the fleet is in no cell: it is absent there, not a saving of zero.
+    A layer of which nothing has a meaning on the fleet is in no cell: it is absent there, not a saving of zero. With
+    ``kept``, cells that an earlier run finished are not run again.
 
     Raises:
         ParamsError: As ``statistics.planned``.
@@ -93,7 +95,7 @@ def joint_rows(bench_of: Workbench, layers: Sequence[Layer], cells: str = "all")
     places = statistics.planned([x.name for x in layers], cells)
     refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
     jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused, places)]
-    found = bench_of.usages(jobs)
+    found = bench_of.usages(jobs, kept)
     base = {draw: u for (draw, cell), u in zip(jobs, found, strict=True) if cell.name == BASE}
     rows: list[tuple[object, ...]] = []
     for at, ((draw, cell), usage) in enumerate(zip(jobs, found, strict=True)):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
+    from deltastack.layers.kept import Kept
     from deltastack.model import Layer
 
 THREADS = 2
@@ -91,18 +92,32 @@ class Workbench:
         ready = bench.prepare(deployment, self.requests, platform.load(self.root, deployment.platform), known.values)
         return bench.observe(ready, ready.requests, known).words()
 
-    def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[Basis, Usage] | str]:
+    def usages(self, cells: Sequence[tuple[int, Cell]], kept: Kept | None = None) -> list[dict[Basis, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
+
+        Args:
+            cells: By name different in each draw, if they are ``kept``.
+            kept: Cells that are there are not run again, and finished ones are added.
 
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
         """
 
         def one(job: tuple[int, Cell]) -> dict[Basis, Usage] | str:
-            try:
-                return self.usage(job[0], job[1].techniques)
-            except (OutOfValidityError, CapacityError) as error:
-                return str(error)
+            draw, cell = job
+            there = None if kept is None else kept.get(draw, cell.name)
+            if there is not None:
+                return there
+            found = self._held(draw, cell)
+            if kept is not None:
+                kept.add(draw, cell.name, found)
+            return found
 
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
             return list(pool.map(one, cells))
+
+    def _held(self, draw: int, cell: Cell) -> dict[Basis, Usage] | str:
+        try:
+            return self.usage(draw, cell.techniques)
+        except (OutOfValidityError, CapacityError) as error:
+            return str(error)

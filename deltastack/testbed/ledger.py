@@ -7,11 +7,10 @@ was written under another key is refused, never mixed in.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from deltastack.contracts.lines import Lines
 from deltastack.errors import EvidenceError
 from deltastack.testbed.meter import Quantity, Reading
 from deltastack.testbed.plan import Kind, Slot
@@ -42,13 +41,8 @@ class Ledger:
         Raises:
             EvidenceError: The file belongs to another key.
         """
-        self._path, self._key = path, key
-        self._entries: dict[str, Entry] = {}
-        if path.exists():
-            self._load()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._append({"key": key})
+        self._path, self._lines = path, Lines(path, key)
+        self._entries = {e.slot.key: e for e in map(_from_json, self._lines.there)}
 
     def entries(self) -> tuple[Entry, ...]:
         """Every finished run, in the order it was written."""
@@ -66,32 +60,8 @@ class Ledger:
         """
         if self.has(entry.slot):
             raise EvidenceError(f"run {entry.slot.key} is already in {self._path.name}: a run is never overwritten")
-        self._append(_as_json(entry))
+        self._lines.append(_as_json(entry))
         self._entries[entry.slot.key] = entry
-
-    def _append(self, value: Any) -> None:
-        line = json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n"
-        with self._path.open("ab") as f:
-            f.write(line.encode())
-            f.flush()
-            os.fsync(f.fileno())
-
-    def _load(self) -> None:
-        raw = self._path.read_bytes()
-        whole, _, cut = raw.rpartition(b"\n")
-        lines = whole.splitlines()
-        found = json.loads(lines[0]).get("key") if lines else None
-        if found != self._key:
-            raise EvidenceError(
-                f"{self._path.name} holds runs of another plan, parameters or host (key {found}, wanted {self._key}); "
-                "samples of different conditions are never pooled: move it away, or measure with the old ones"
-            )
-        for line in lines[1:]:
-            entry = _from_json(json.loads(line))
-            self._entries[entry.slot.key] = entry
-        if cut:
-            with self._path.open("r+b") as f:
-                f.truncate(len(whole) + 1)
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
