@@ -1,7 +1,7 @@
 """Stage ``estimate``: one layer on the fleet bench, each technique alone and all together, as data/delta/estimated/LAYER.parquet.
 
 Beside it LAYER.json says in words what each technique did, which did not hold here and has no row, and which misses the
-latency goals at the trace's own arrivals.
+latency goals at the trace's own arrivals; data/quality/estimated/LAYER.parquet what others published of the answers.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack import layers
-from deltastack.contracts import DELTA
-from deltastack.layers import estimation
+from deltastack.contracts import DELTA, QUALITY
+from deltastack.layers import answers, estimation
 from tasks import entry, fleet
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(root: Path, layer: str) -> None:
-    """Write the Δ table of ``layer``."""
+    """Write the Δ table of ``layer``, and what is known of its answers."""
     which = layers.layer(layer)
     at = fleet.workbench(root)
     rows, refused, missed = estimation.delta_rows(at, which)
@@ -26,6 +26,8 @@ def run(root: Path, layer: str) -> None:
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
+    quality = answers.technique_rows(root, layer, held, canonical=at.canonical)
+    QUALITY.write(QUALITY.frame(quality), root / "data" / "quality" / "estimated" / f"{layer}.parquet")
     words = {
         t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
         for t in held

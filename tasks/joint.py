@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deltastack import layers
 from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
-from deltastack.layers import estimation, observation
+from deltastack.layers import answers, estimation, observation
 from deltastack.model import Bench
 from tasks import entry, fleet, testbed
 
@@ -38,11 +38,14 @@ def run(root: Path, bench: str) -> None:
 
 def _fleet(root: Path, path: Path) -> None:
     """Simulate every set of layers; goes on where it was cut."""
-    stack = fleet.stack(root)
+    stack, at = fleet.stack(root), fleet.workbench(root)
     kept = fleet.kept(root, FLEET_INPUTS)
-    found = estimation.joint_rows(fleet.workbench(root), [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
+    found = estimation.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
     JOINT.write(JOINT.frame(found.rows), path)
-    QUALITY.write(QUALITY.empty(), _quality(root, Bench.FLEET))  # a simulated cell answers nothing
+    bad = {(one.layer, one.technique) for one in found.refused}
+    on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
+    quality = answers.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
+    QUALITY.write(QUALITY.frame(quality), _quality(root, Bench.FLEET))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
     kept.finish()
 

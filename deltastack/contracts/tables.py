@@ -145,7 +145,7 @@ QUALITY = Contract(
     ),
     key=("bench", "subject", "metric"),
     relations=(Absence(columns=("change", "lo", "hi"), exact=False), _ONE_HOST),
-    remedy="dvc repro measure@LAYER or joint@BENCH",
+    remedy="dvc repro measure@LAYER, estimate@LAYER or joint@BENCH",
 )
 """What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
 with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""

@@ -47,10 +47,21 @@ def worst(results: Results, bench: Bench, subject: str) -> Estimate | None:
     """The accuracy that suffers most (by the low end of its interval); exactly 0 for the base, None where nobody looked."""
     if subject == "base":
         return Estimate(0.0, 0.0, 0.0)
-    mine = [r.change for r in readings(results, bench, subject) if r.metric.startswith(LIMITED)]
-    if not mine or any(c is None for c in mine):
-        return None
-    return min((c for c in mine if c is not None), key=lambda c: c.value if c.low is None else c.low)
+    reading = worst_reading(results, bench, subject)
+    return reading.change if reading else None
+
+
+def worst_reading(results: Results, bench: Bench, subject: str) -> Reading | None:
+    """The reading behind ``worst``; one without a change where some accuracy was not looked at, None where there is none."""
+    mine = [r for r in readings(results, bench, subject) if r.metric.startswith(LIMITED)]
+    return min(mine, key=_least, default=None)
+
+
+def _least(reading: Reading) -> float:
+    change = reading.change
+    if change is None:
+        return float("-inf")
+    return change.value if change.low is None else change.low
 
 
 def _end(value: Any) -> float | None:

@@ -10,7 +10,7 @@ from deltastack.model import cell_name
 from deltastack.report import words
 from deltastack.report.ceilings import ceilings
 from deltastack.report.nulls import ORDER, rates
-from deltastack.report.quality import worst
+from deltastack.report.quality import worst_reading
 from deltastack.report.rows import head
 
 if TYPE_CHECKING:
@@ -45,14 +45,19 @@ def admissible(results: Results, limit: float) -> list[str]:
     found = []
     for bench in results.benches():
         layers = next((f.layers for f in results.found if f.bench is bench), ())
-        change = worst(results, bench, cell_name(layers))
-        if change is None:
-            found.append(f"{bench}: nobody looked at the answers of the whole stack, so whether it is admissible cannot be told.")
+        reading = worst_reading(results, bench, cell_name(layers))
+        change = reading.change if reading else None
+        if reading is None or change is None:
+            why = f" ({reading.reason})" if reading else ""
+            found.append(
+                f"{bench}: nobody looked at the answers of the whole stack{why}, so whether it is admissible cannot be told."
+            )
             continue
         low, high = (change.value if end is None else end for end in (change.low, change.high))
         word = "admissible" if low >= limit else "NOT ADMISSIBLE" if high < limit else "whether it is admissible cannot be told"
         found.append(
-            f"{bench}: accuracy of the whole stack changes by {words.interval(change)}, limit {words.percent(limit)}: {word}."
+            f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {words.interval(change)} "
+            f"({', '.join(filter(None, (reading.evidence, reading.reason)))}), limit {words.percent(limit)}: {word}."
         )
     return found
 
