@@ -53,14 +53,17 @@ def _students(root: Path) -> None:
 
 
 def teach(root: Path) -> None:
-    """Teach students of the model in data/checkpoint and say what they kept."""
+    """Teach students of the model in data/checkpoint, say what they kept, and compare with the shipped ones."""
     testbed.one_thread()
-    from deltastack.testbed import settings, shipped_students
+    from deltastack.testbed import settings, shipped, shipped_students, taught
 
     known = shipped_students.teach(root, settings.load(root), log.info)
     for how, one in known["students"].items():
         kept = {kind: f"{accuracy['all']:.2%}" for kind, accuracy in one["accuracy"].items()}
         log.info("%s: image %s, text %s, %.0f s of processor time", how, kept["image"], kept["text"], one["cpu_s"])
+        before = taught.card(shipped.FOLDER).get("students", {}).get(how, {}).get("sha256")
+        same = "the same bytes as" if one["sha256"] == before else "other bytes than"
+        log.info("%s: %s when the shipped students were taught (sha256 %s)", how, same, one["sha256"][:12])
 
 
 def ship_students(root: Path) -> None:

@@ -17,6 +17,8 @@ from deltastack.errors import EvidenceError, OutOfValidityError
 from deltastack.testbed import digits, distilling, models, settings, shapes, shipped, shipped_students, students, switches, taught
 from deltastack.testbed.assess import answer
 from deltastack.testbed.host import Kind
+from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.serving import Serving
 from tests.testbed import tiny
 from tests.testbed.switches.cases import ON
 from tests.testbed.switches.test_conformance import same
@@ -203,6 +205,16 @@ def test_one_student_at_a_time(tmp_path: Path) -> None:
         pytest.raises(OutOfValidityError, match="'attention_student' and 'logit_student' both want 'student'"),
     ):
         switches.on("attention_student", engine, ON["attention_student"]).__enter__()
+
+
+def test_a_student_comes_before_what_is_done_to_its_weights() -> None:
+    """Weight 2: the student's is 3, half of it is cut, then it is squared: 2.25; other orders give 2, 2.5, 3, 4 or 4.5."""
+    serving = Serving(layout=Mapped(), student=students.Student("pupil", 1, lambda t: {k: w + 1 for k, w in t.items()}))
+    serving.reducing["a_cut"] = lambda t: {k: w / 2 for k, w in t.items()}
+    serving.storing["a_square"] = lambda t: {k: w**2 for k, w in t.items()}
+
+    assert serving.store({"w": torch.tensor(2.0)})["w"].item() == 2.25
+    assert serving.stored_name() == "mapped+pupil+a_cut+a_square"
 
 
 def test_layers_are_back_after_an_error(tmp_path: Path) -> None:
