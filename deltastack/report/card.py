@@ -24,11 +24,7 @@ BASELINE = (
     "what a competent team runs: bf16, continuous batching with chunked prefill, page cache warm, "
     "no encoder run for text-only requests"
 )
-INTERVALS = {
-    Bench.FLEET: "fleet: draws of the model's parameter ranges, and at capacity of the requests sampled "
-    "(model uncertainty, not measurement error)",
-    Bench.TESTBED: "testbed: jackknife over blocks of runs",
-}
+DRAWN = "of the model's parameter ranges, and at capacity of the requests sampled (model uncertainty, not measurement error)"
 NOT_CANONICAL = "QUICK RUN: NOT CANONICAL. These numbers may not be quoted; run without --quick."
 
 
@@ -43,7 +39,7 @@ def card(results: Results) -> list[Row]:
         ("Baseline", [BASELINE]),
         ("Machine", machines(results)),
         ("Evidence", evidence(results)),
-        ("Intervals", [f"{100 * stack.confidence:.0f} %", *(INTERVALS[b] for b in results.benches())]),
+        ("Intervals", intervals(results)),
         ("Noise floor", floors(results)),
         ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} points"]),
         ("Canonical", ["yes" if stack.canonical else f"no ({stack.profile} profile)"]),
@@ -58,6 +54,23 @@ def machines(results: Results) -> list[str]:
         hosts = sorted(results.joint[bench]["host"].dropna().unique())
         where = " / ".join(host.replace(" | ", ", ") for host in hosts)
         found.append(f"{bench}: {where}{f' of {results.served}' if bench is Bench.FLEET and results.served else ''}")
+    return found
+
+
+def intervals(results: Results) -> list[str]:
+    """What the ends of intervals are, one line a bench.
+
+    The range of n draws holds a further one with probability (n - 1) / (n + 1): five draws have no ends of 95 %.
+    """
+    asked, found = results.stack.confidence, []
+    for bench in results.benches():
+        draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
+        if bench is Bench.TESTBED:
+            found.append(f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs")
+        elif draws > 1:
+            holds = (draws - 1) / (draws + 1)
+            few = f"; so few hold a further draw in about {100 * holds:.0f} % of cases, not {100 * asked:.0f} %"
+            found.append(f"fleet: {draws} draws {DRAWN}{few if holds < asked else ''}")
     return found
 
 
