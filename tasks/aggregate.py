@@ -42,6 +42,7 @@ def load(root: Path) -> Results:
         quality=_quality(root),
         served=_served(root),
         late=_late(root, stack.layers),
+        joint_s=_joint_s(root),
     )
 
 
@@ -54,6 +55,13 @@ def run(root: Path) -> None:
     _json(root / "reports/summary.json", wording(results))
     pages.write(root, results)
     outbox.put(root)
+
+
+def _joint_s(root: Path) -> dict[str, float]:
+    """Seconds that each budget has for the measured factorial; empty in results that came without them."""
+    path = root / "params/testbed.yaml"
+    budgets = params.read_yaml(path)["measuring"]["budgets"] if path.is_file() else {}
+    return {str(name): float(b["joint_s"]) for name, b in budgets.items()}
 
 
 def _baseline(root: Path, joint: Mapping[Bench, pd.DataFrame]) -> pd.DataFrame:

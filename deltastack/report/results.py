@@ -57,6 +57,8 @@ class Results:
     """What the simulated deployment serves, and on what, in words."""
     late: tuple[goals.Late, ...] = ()
     """Cells and techniques that miss the latency goals."""
+    joint_s: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each budget has for the measured factorial, by its name; empty where nobody said."""
     found: tuple[Factorial, ...] = field(default=())
     absent: tuple[Absent, ...] = field(default=())
     total: pd.DataFrame | None = None
@@ -105,6 +107,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     quality: pd.DataFrame | None = None,
     served: str | None = None,
     late: Sequence[goals.Late] = (),
+    joint_s: Mapping[str, float] | None = None,
 ) -> Results:
     """Everything that follows from the tables.
 
@@ -134,6 +137,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         quality=quality,
         served=served,
         late=tuple(late),
+        joint_s=dict(joint_s or {}),
         found=tuple(found),
         absent=tuple(absent),
         total=total,

@@ -8,8 +8,10 @@ import pandas as pd
 
 from deltastack.layers.savings import far
 from deltastack.model import cell_name
-from deltastack.report import words
+from deltastack.report import telling, words
 from deltastack.report.amounts import moved, per
+from deltastack.report.totals import Estimate
+from deltastack.statistics import Verdict
 
 if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
@@ -42,7 +44,7 @@ def _sentence(results: Results, f: Factorial) -> str:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
     says = f"the product of the single savings says {words.change(product['delta'])}, a gap of {words.points(product['gap'])}"
-    return f"{truth}; {says}: {_does(product['verdict'])}."
+    return f"{truth}; {says}: {_does(product['verdict'])}{_would_tell(results, f, product)}."
 
 
 def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
@@ -62,6 +64,15 @@ def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
         else words.percent(abs(joint["delta"])).lstrip("+")
     )
     return f"{layers} {'saves' if word == 'saves' else 'costs'} {size} {what}"
+
+
+def _would_tell(results: Results, f: Factorial, product: dict[str, Any]) -> str:
+    """What would tell a verdict that could not be told; empty for one that could."""
+    if product["verdict"] != Verdict.CANNOT_BE_TOLD or pd.isna(product["gap_lo"]):
+        return ""
+    gap = Estimate(float(product["gap"]), float(product["gap_lo"]), float(product["gap_hi"]))
+    said = telling.words(results, f, gap)
+    return f" ({said})" if said else ""
 
 
 def _ends(row: dict[str, Any]) -> tuple[float | None, float | None]:
