@@ -52,7 +52,7 @@ def run(root: Path) -> None:
     assert results.total is not None  # noqa: S101 - compute always forms it
     TOTAL.write(results.total, root / "data/total.parquet")
     _json(root / "reports/metrics.json", metrics(results))
-    _json(root / "reports/summary.json", wording(results))
+    _json(root / "reports/summary.json", wording(results, pages.view(root).quality_limit))
     pages.write(root, results)
     outbox.put(root)
 

@@ -61,8 +61,17 @@ def beside(root: Path, results: Results) -> Beside:
         imported=tuple(imported.savings(root, results.stack.confidence)),
         history=history.read(root),
         swings=_swings(root),
-        view=params.load(root / "params/report.yaml", View),
+        view=view(root),
     )
+
+
+def view(root: Path) -> View:
+    """What the page is asked to show.
+
+    Raises:
+        ParamsError: params/report.yaml does not hold.
+    """
+    return params.load(root / "params/report.yaml", View)
 
 
 def _swings(root: Path) -> tuple[Swing, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deltastack.model import Bench
-from deltastack.report import words
+from deltastack.report import sections, words
 from deltastack.report.cells import NO_BASE
 from deltastack.report.floors import largest
 
@@ -28,8 +28,8 @@ DRAWN = "of the model's parameter ranges, and at capacity of the requests sample
 NOT_CANONICAL = "QUICK RUN: NOT CANONICAL. These numbers may not be quoted; run without --quick."
 
 
-def card(results: Results) -> list[Row]:
-    """The rows of the card, in the order in which they are read."""
+def card(results: Results, quality_limit: float | None = None) -> list[Row]:
+    """The rows of the card, in the order in which they are read; with a limit, what the stack does to the answers too."""
     stack, workload = results.stack, results.workload
     dropped = f" ({workload['dropped_rows']} bad rows left out)" if workload.get("dropped_rows") else ""
     found: list[Row] = [
@@ -42,6 +42,7 @@ def card(results: Results) -> list[Row]:
         ("Intervals", intervals(results)),
         ("Noise floor", floors(results)),
         ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} points"]),
+        ("Answers", [] if quality_limit is None else sections.admissible(results, quality_limit)),
         ("Canonical", ["yes" if stack.canonical else f"no ({stack.profile} profile)"]),
     ]
     return [(name, lines) for name, lines in found if lines]

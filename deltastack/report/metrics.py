@@ -96,8 +96,11 @@ def _overall(results: Results) -> str:
     return next((v for v in ("fails", "cannot be told", "holds") if v in found), "cannot be told")
 
 
-def wording(results: Results) -> dict[str, Any]:
-    """The whole of summary.json, what is said and not counted: headline, verdicts, evidence, conditions."""
+def wording(results: Results, quality_limit: float | None = None) -> dict[str, Any]:
+    """The whole of summary.json, what is said and not counted: headline, verdicts, evidence, conditions.
+
+    With ``quality_limit`` (the least change of accuracy) the card says whether the stack's answers stay within it.
+    """
     verdicts: dict[str, Any] = {}
     evidence: dict[str, Any] = {}
     for row in _rows(results):
@@ -107,7 +110,7 @@ def wording(results: Results) -> dict[str, Any]:
         evidence[name] = row["evidence"]
     return {
         "headline": sentences.headline(results),
-        "card": card(results),
+        "card": card(results, quality_limit),
         "beside": sentences.others(results),
         "canonical": results.stack.canonical,
         "profile": results.stack.profile,

@@ -80,7 +80,7 @@ def html(
     template = _environment().from_string((room / "page.html").read_text(encoding="utf-8"))
     return template.render(
         style=Markup((room / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        said=wording(results),
+        said=wording(results, more.view.quality_limit),
         results=results,
         not_canonical=NOT_CANONICAL,
         sections=sections,

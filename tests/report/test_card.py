@@ -8,7 +8,7 @@ import pytest
 from markupsafe import escape
 
 from deltastack.model import Basis, Bench, Evidence, Resource
-from deltastack.report import card_markdown, metrics, wording
+from deltastack.report import card_markdown, metrics, sections, wording
 from deltastack.report.card import card, evidence
 from deltastack.report.cells import Absent
 from deltastack.report.page import html
@@ -72,7 +72,7 @@ def test_the_page_shows_the_very_rows() -> None:
     made = results()
     page = html(made, {})
 
-    for name, lines in card(made):
+    for name, lines in card(made, -0.01):
         shown = "<br>".join(escape(line) for line in lines)
         assert f"<dt>{name}</dt><dd>{shown}</dd>" in page
 
@@ -85,3 +85,13 @@ def test_a_measured_bench_says_its_noise_floor_or_that_it_has_none() -> None:
     assert dict(card(measured(LOUD)))["Noise floor"] == told
     assert dict(card(measured(None)))["Noise floor"] == ["testbed: no two equal cells were run"]
     assert "Noise floor" not in dict(card(results()))
+
+
+def test_the_answers_stand_beside_the_saving() -> None:
+    """With a limit the card says of the answers what the page says of them; without one it says nothing."""
+    (row,) = [lines for name, lines in card(results(), -0.01) if name == "Answers"]
+
+    assert row == sections.admissible(results(), -0.01)
+    assert "nobody looked at the answers of the whole stack" in row[0]
+    assert "- **Answers:** fleet: nobody looked" in "\n".join(card_markdown(wording(results(), -0.01)))
+    assert "Answers" not in dict(card(results()))
