@@ -130,7 +130,7 @@ def _cell(c: Candidate) -> dict[str, Any]:
     savings = {r: {"delta": e.value, "lo": e.low, "hi": e.high} for r, e in c.savings.items()}
     quality = None if c.quality is None else {"change": c.quality.value, "lo": c.quality.low, "hi": c.quality.high}
     stands = {"targets": c.targets, "limits": c.limits, "quality_limit": c.admissible}
-    return {"layers": list(c.layers), "savings": savings, "quality": quality, **stands}
+    return {"layers": list(c.layers), "savings": savings, "quality": quality, "late": c.late, **stands}
 
 
 def _show(a: Answer, wish: Wish) -> None:
@@ -156,7 +156,8 @@ def _line(c: Candidate) -> str:
 
     quality = f", quality {words.interval(c.quality)}" if c.quality else ", quality not measured"
     savings = ", ".join(f"{words.RESOURCE[r]} {words.interval(e)}" for r, e in c.savings.items())
-    return f"{' + '.join(c.layers) or 'nothing'}: {savings}{quality}"
+    late = f", but {c.late}" if c.late else ""
+    return f"{' + '.join(c.layers) or 'nothing'}: {savings}{quality}{late}"
 
 
 def _cut(x: float) -> str:

@@ -1,8 +1,8 @@
 """The fewest layers that reach a saving within limits; else the best there is, and what would have to improve by how much.
 
 A cell *reaches* a target if the low end of its interval does, *may* if only the high end does. A limit is the least that is
-allowed: of a resource's saving (a loss is negative) or of the change of quality. What a missed target needs: a further layer
-would have to save x of what the best cell still spends,
+allowed: of a resource's saving (a loss is negative) or of the change of quality. A cell that misses the latency goals reaches
+nothing. What a missed target needs: a further layer would have to save x of what the best cell still spends,
 
     x = 1 - (1 - target) / (1 - best)
 
@@ -85,10 +85,14 @@ class Candidate(NamedTuple):
     limits: Standing
     admissible: Standing
     """Quality."""
+    late: str | None = None
+    """Which latency goals it misses."""
 
     @property
     def ends(self) -> Standing:
-        """The weakest of the three."""
+        """The weakest of the three; no for a cell that serves late, whatever it saves."""
+        if self.late:
+            return Standing.NO
         return min((self.targets, self.limits, self.admissible), key=[Standing.NO, Standing.MAYBE, Standing.YES].index)
 
 
@@ -145,14 +149,14 @@ def _outcome(cells: Sequence[Candidate]) -> Outcome:
     """Why no cell is surely good."""
     if any(c.ends is Standing.MAYBE for c in cells):
         return Outcome.UNKNOWN
-    if any(c.targets is not Standing.NO and c.limits is not Standing.NO for c in cells):
+    if any(c.targets is not Standing.NO and c.limits is not Standing.NO and not c.late for c in cells):
         return Outcome.QUALITY_LIMIT
     return Outcome.IMPOSSIBLE
 
 
 def _best(cells: Sequence[Candidate], wish: Wish) -> Candidate:
     """The cell nearest to the targets: among those within the limits if there is any (the base always is)."""
-    allowed = [c for c in cells if Standing.NO not in {c.limits, c.admissible}] or list(cells)
+    allowed = [c for c in cells if Standing.NO not in {c.limits, c.admissible} and not c.late] or list(cells)
     return max(allowed, key=lambda c: (min(c.savings[r].value - t for r, t in wish.targets.items()), -len(c.layers)))
 
 
@@ -173,6 +177,7 @@ def _candidate(results: Results, wish: Wish, tables: Mapping[Resource, Factorial
         targets=_weakest([_stands(savings[r], t) for r, t in wish.targets.items()]),
         limits=_weakest([_stands(savings[r], t) for r, t in wish.limits.items()]),
         admissible=Standing.YES if wish.quality is None else Standing.MAYBE if change is None else _stands(change, wish.quality),
+        late=results.misses(any_table, cell_name(layers)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from deltastack.contracts import QUALITY, USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Basis, Bench, Component, Evidence, Resource
 from deltastack.report import Results, Stack, compute
+from deltastack.report.goals import Late
 from deltastack.report.solve import Outcome, Wish, solve
 from tests.report.synthetic import joint
 
@@ -33,6 +35,21 @@ def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **pla
         joint={Bench.FLEET: joint(layers, **planted)},
         quality=QUALITY.frame(rows) if quality is not None else None,
     )
+
+
+def test_a_stack_that_serves_late_is_no_answer() -> None:
+    """Pipeline alone saves 50 % by missing the goals: the answer is a cell that meets them, and a late one is never the best."""
+    late = [
+        Late(Bench.FLEET, Basis.AT_TRACE, cell, 8, 8, "TTFT p99 250 s > 3 s")
+        for cell in ("pipeline", "idle+pipeline", "pipeline+storage")
+    ]
+    found = replace(results(), late=tuple(late))
+
+    assert ask(found, 0.45).cell.layers == ("storage", "pipeline", "idle")
+    every = replace(found, late=(*late, late[0]._replace(subject="idle+pipeline+storage")))
+    answer = ask(every, 0.45)
+    assert answer.outcome is Outcome.IMPOSSIBLE
+    assert answer.cell.layers == ("storage", "idle")
 
 
 def ask(found: Results, target: float, limit: float | None = None) -> Any:

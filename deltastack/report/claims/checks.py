@@ -77,13 +77,19 @@ def _saving(check: Saving, results: Results) -> Answer:
     if not found:
         place = f" in {check.component}" if check.component else ""
         return Answer(Verdict.UNTESTABLE, None, f"no Δ table has {check.resource}{place} of {name}", None)
-    reason = "; ".join(f"{name} alone {words.interval(e, 2)} of {f.resource} {f.basis} on the {f.bench} bench" for f, e in found)
-    told = [
-        _reached([e], 0.0 if check.delta is None else check.delta - check.tolerance, strict=check.delta is None) for _, e in found
-    ]
+    late = {f: results.misses(f, name) for f, _ in found}
+    reason = "; ".join(_alone(name, f, e, late[f]) for f, e in found)
+    least = 0.0 if check.delta is None else check.delta - check.tolerance
+    told = [_reached([e], least, strict=check.delta is None) for f, e in found if not late[f]]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
-    best, most = max(found, key=lambda x: x[1].value)
+    best, most = max(found, key=lambda x: (late[x[0]] is None, x[1].value))
     return Answer(word, most.value, reason, best.evidence)
+
+
+def _alone(name: str, f: Factorial, saved: Estimate, late: str | None) -> str:
+    """What a technique saves alone, in words; one that serves late confirms nothing."""
+    but = f", but {late}" if late else ""
+    return f"{name} alone {words.interval(saved, 2)} of {f.resource} {f.basis} on the {f.bench} bench{but}"
 
 
 def _tables(check: Saving, results: Results) -> list[Factorial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from deltastack.report import Stack, compute
 from deltastack.report.claims import Claim, Claims, Verdict, judge
 from deltastack.report.claims.arithmetic import COMPUTATIONS
 from deltastack.report.claims.arithmetic import compute as computed
+from deltastack.report.goals import Late
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
@@ -142,6 +144,17 @@ def test_a_saving_is_held_with_its_interval(now: list[float], delta: float | Non
     assert finding.verdict is word
     assert finding.found == pytest.approx(1 - now[0] / 100)
     assert "memory_byte_s at_capacity on the fleet bench" in finding.reason
+
+
+def test_a_saving_that_is_served_late_confirms_nothing() -> None:
+    """40 % are saved, and the claim of 35 % is refuted all the same: the technique serves late, and the reason says so."""
+    here = results({"storage/fleet": table([(100.0, 60.0)])})
+    late = replace(here, late=(Late(Bench.FLEET, Basis.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),))
+
+    assert verdict(SAVING | {"delta": 0.35}, here).verdict is Verdict.CONFIRMED
+    finding = verdict(SAVING | {"delta": 0.35}, late)
+    assert finding.verdict is Verdict.REFUTED
+    assert "but misses the latency goals (TTFT p99 250 s > 3 s)" in finding.reason
 
 
 def test_the_tolerance_gives_way_to_the_claim() -> None:
