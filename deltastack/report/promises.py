@@ -41,6 +41,11 @@ class Promise(NamedTuple):
         return self.more / self.of
 
     @property
+    def short(self) -> str:
+        """The same for a cell of a table: ``3 of 5``, ``95 %``."""
+        return f"{self.more} of {self.of}" if self.blocks is None else f"{100 * self.share:.0f} %"
+
+    @property
     def words(self) -> str:
         """Where it says more: a count of draws, a share of resamples.
 

@@ -73,25 +73,20 @@ def need(results: Results, f: Factorial, gap: Estimate, wanted: float) -> Need |
 def words(results: Results, f: Factorial, gap: Estimate) -> str | None:
     """What would tell a verdict that could not be told; None where nothing can be said of it."""
     if f.drawn:
-        return "its draws differ by what nobody has measured, and no longer run narrows that" if gap.low is not None else None
+        return "a longer run would not narrow it" if gap.low is not None else None
     tolerance = results.stack.tolerance
     any_gap, this_gap = (need(results, f, gap, w) for w in (tolerance, abs(abs(gap.value) - tolerance)))
     if any_gap is None:
         return None
-    known = f"to tell at ±{100 * tolerance:.1f} points: {_told(any_gap)}{_budget(results)}"
-    if this_gap is None or this_gap.blocks >= any_gap.blocks:
-        return known
-    verdict = "fails" if abs(gap.value) > tolerance else "holds"
-    return f"{known}; to tell that it {verdict}, if the gap is what it seems: {_told(this_gap)}"
+    told = f"{_told(any_gap)} would tell at ±{100 * tolerance:.1f} points"
+    if this_gap is not None and this_gap.blocks < any_gap.blocks:
+        told += f", {_told(this_gap)} that it {'fails' if abs(gap.value) > tolerance else 'holds'} if the gap is what it seems"
+    there = results.joint_s.get(LONG)
+    return told if there is None else f"{told}; BUDGET=long has {there / 60:.0f}"
 
 
 def _told(n: Need) -> str:
     return f"about {n.blocks:,} blocks" if n.minutes is None else f"about {max(1, round(n.minutes)):,} minutes of runs"
-
-
-def _budget(results: Results) -> str:
-    there = results.joint_s.get(LONG)
-    return "" if there is None else f" (BUDGET=long has {there / 60:.0f})"
 
 
 def _block_s(results: Results, f: Factorial) -> float | None:

@@ -46,11 +46,11 @@ def test_minutes_by_hand() -> None:
     assert found is not None
     assert found.blocks == 7
     assert found.minutes == pytest.approx(7 * 270 / 60)
-    assert telling.words(made, made.found[0], gap) == "to tell at ±2.0 points: about 32 minutes of runs (BUDGET=long has 40)"
+    assert telling.words(made, made.found[0], gap) == "about 32 minutes of runs would tell at ±2.0 points; BUDGET=long has 40"
     far = Estimate(0.3, 0.3 - 0.4, 0.3 + 0.4)
     said = telling.words(made, made.found[0], far)
     assert said is not None
-    assert "; to tell that it fails, if the gap is what it seems: about 27 minutes of runs" in said
+    assert ", about 27 minutes of runs that it fails if the gap is what it seems; BUDGET=long has 40" in said
 
 
 @pytest.mark.parametrize(("half_width", "blocks", "wanted"), [(0.03, 4, 0.02), (0.5, 4, 0.01), (0.1, 12, 0.09), (0.02, 30, 0.3)])
@@ -92,12 +92,10 @@ def test_the_sentence_says_how_long() -> None:
     quiet = wording(results(samples=4, sd_log=1e-5))["headline"][0]
     f = results(Bench.FLEET, samples=4).found[0]
 
-    assert "cannot be told (to tell at ±2.0 points: about " in loud
-    assert "minutes of runs (BUDGET=long has 40)" in loud
+    assert "cannot be told (about 536 minutes of runs would tell at ±2.0 points, about 94 minutes of runs that it fails" in loud
+    assert loud.endswith("if the gap is what it seems; BUDGET=long has 40).")
     assert quiet.endswith("it holds.")
-    assert telling.words(results(Bench.FLEET), f, Estimate(0.03, 0.0, 0.05)) == (
-        "its draws differ by what nobody has measured, and no longer run narrows that"
-    )
+    assert telling.words(results(Bench.FLEET), f, Estimate(0.03, 0.0, 0.05)) == "a longer run would not narrow it"
     assert telling.words(results(samples=4), f, Estimate(0.03, None, None)) is None
     assert telling.blocks_needed(1.0, 2, 1e-9, 0.95) is None
 
