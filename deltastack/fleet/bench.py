@@ -13,6 +13,7 @@ import numpy as np
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
 from deltastack.fleet.effects import arithmetic, charges, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
+from deltastack.fleet.effects.account import Account
 from deltastack.fleet.operators import tables_for
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
@@ -107,7 +108,7 @@ class Run(NamedTuple):
     """Per request."""
     requests: Requests
     result: Result
-    account: charges.Account
+    account: Account
 
     @property
     def rate_per_s(self) -> float:
@@ -167,7 +168,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
     """
     tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
-    account = charges.Account(
+    account = Account(
         deployment=ready.deployment,
         platform=ready.platform,
         tables=ready.tables,

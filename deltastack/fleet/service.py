@@ -15,7 +15,7 @@ import numpy as np
 
 from deltastack.errors import ParamsError
 from deltastack.fleet import bench, closed_loop, platform, settings
-from deltastack.fleet.effects import charges
+from deltastack.fleet.effects import states
 from deltastack.fleet.simulator import e2e_s, percentiles, tpot_s, ttft_s
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _answer(runs: Sequence[Run], load: Requests | Loop) -> dict[str, Any]:
 
 def _power_w(run: Run) -> float:
     """Mean power of all accelerators of the run, without their nodes."""
-    return sum(line.accelerator_w * line.time_s for line in charges.lines(run.account)) / run.result.span_s
+    return sum(line.accelerator_w * line.time_s for line in states.lines(run.account)) / run.result.span_s
 
 
 def _usage(runs: Sequence[Run]) -> list[dict[str, Any]]:

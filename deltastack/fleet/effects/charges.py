@@ -15,90 +15,21 @@ Source: this project, decision 0004. Assumes: the node's power is drawn whether 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.fleet.effects import packaging, schedule, sleep, stores, weights
-from deltastack.fleet.load import load_of
+from deltastack.fleet.effects import packaging, schedule, stores, weights
+from deltastack.fleet.effects.states import IDLE, Line, lines
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.fleet.power import carried
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
 
 if TYPE_CHECKING:
-    from deltastack.fleet.deployment import Deployment
-    from deltastack.fleet.effects import memory_pool
-    from deltastack.fleet.effects.kv_tier import Tier
-    from deltastack.fleet.memory import Residents
+    from deltastack.fleet.effects.account import Account
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.platform import Platform
-    from deltastack.fleet.settings import Settings
-    from deltastack.fleet.simulator import Result
 
-BUSY = ("power.busy_base", "power.busy_decode_attention", "power.busy_compute")
-IDLE = ("power.idle_share",)
 MAKER = ("carbon.embodied_g_per_accelerator", "carbon.lifetime_s")
 PRICE = ("prices.accelerator_usd_per_s", "prices.host_memory_usd_per_byte_s", "prices.drive_usd_per_byte_s")
 """An accelerator's price without what it includes of host memory and drives."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Account:
-    """One run, and everything that says what it costs."""
-
-    deployment: Deployment
-    platform: Platform
-    tables: OperatorTables
-    residents: Residents
-    result: Result
-    pool: sleep.Pool | None
-    """What encoders of their own did; None where the encoder is inline."""
-    settings: Settings
-    tier: Tier | None = None
-    """What a tier of keys and values restored and took."""
-    memory_pool: memory_pool.Pool | None = None
-    """What a pool makes of the replicas' host memory."""
-
-    @property
-    def idle_w(self) -> float:
-        """Power of an accelerator with nothing to do."""
-        return self.settings.values.power.idle_w(board_w=self.platform.board_w)
-
-    @property
-    def at_stake(self) -> sleep.Stakes:
-        """What sleep of an encoder saves, and waking it costs."""
-        return sleep.stakes(self.deployment.encoder, self.settings.values.power, board_w=self.platform.board_w)
-
-    @property
-    def replica_s(self) -> float:
-        """Accelerator-seconds of the replicas that are there, a feed-forward pool apart."""
-        return self.there_s * self.deployment.tensor_parallel
-
-    @property
-    def there_s(self) -> float:
-        """Replica-seconds: one that sleeps may have been given back."""
-        gone_s = self.result.asleep_s if self.deployment.autoscaling.given_back else 0.0
-        return self.result.span_s * self.deployment.replicas - gone_s
-
-    @property
-    def ffn_pool_s(self) -> float:
-        """Accelerator-seconds of the feed-forward pool; 0 where feed-forward runs on the replicas."""
-        per_replica = schedule.accelerators_per_replica(self.deployment) - self.deployment.tensor_parallel
-        return self.there_s * per_replica
-
-    @property
-    def pool_s(self) -> float:
-        """Accelerator-seconds of the encoder pool."""
-        return self.result.span_s * self.deployment.encoder.pool_size if self.pool else 0.0
-
-
-class Line(NamedTuple):
-    """Accelerators in one state: their time, and the power of each without its node."""
-
-    component: Component
-    time_s: float
-    accelerator_w: float
-    knows: tuple[str, ...]
-    """The ranged parameters that the power rests on."""
 
 
 class Charge(NamedTuple):
@@ -127,54 +58,6 @@ def usage(account: Account, requests: int) -> Usage:
                 amount = sum(c.amount for c in mine) / requests
                 readings.append(Reading(component, resource, amount, weakest(c.evidence for c in mine)))
     return Usage(readings=tuple(readings))
-
-
-def lines(account: Account) -> list[Line]:
-    """Every state that accelerators were in while they served; their times sum to ``replica_s + ffn_pool_s + pool_s``."""
-    values, result, pool = account.settings.values, account.result, account.pool
-    power, board_w = values.power, account.platform.board_w
-    peak = account.platform.peak(account.deployment.precision)
-    load = load_of(result, account.tables, peak_flop_per_s=peak, inline=pool is None)
-    busy_w, knows = power.busy_w(load, board_w=board_w), BUSY
-    parts = {
-        Component.ENCODER: 0.0 if pool else result.encoder_s,
-        Component.ATTENTION: result.attention_s,
-        Component.FFN: result.ffn_s,
-        Component.OTHER: result.other_s,
-        Component.HOST: result.host_s,
-        Component.IDLE: result.idle_s - result.asleep_s - result.waking_s,
-    }
-    held = schedule.occupied(account.deployment, parts)
-    idle = Line(Component.IDLE, held.pop(Component.IDLE), account.idle_w, IDLE)
-    found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
-    found += _sleep_lines(account)
-    return found + (_pool_lines(account, pool) if pool else [])
-
-
-def _sleep_lines(account: Account) -> list[Line]:
-    """Replicas asleep or waking; nobody is charged for what was given back."""
-    result, scaling = account.result, account.deployment.autoscaling
-    wide = schedule.accelerators_per_replica(account.deployment)
-    if scaling.policy == "fixed":
-        return []
-    board_w = account.platform.board_w
-    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_share * board_w, ())]
-    if not scaling.given_back:
-        asleep_w = account.settings.values.power.asleep_w(scaling.saved_share, board_w=board_w)
-        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, IDLE))
-    return found
-
-
-def _pool_lines(account: Account, pool: sleep.Pool) -> list[Line]:
-    power, encoder, board_w = account.settings.values.power, account.deployment.encoder, account.platform.board_w
-    found = [
-        Line(Component.ENCODER, pool.busy_s, power.encoder_w(board_w=board_w), ("power.encoder_share",)),
-        Line(Component.IDLE, pool.idle_s, account.idle_w, IDLE),
-    ]
-    if encoder.sleep_policy != "always_on":
-        found.append(Line(Component.IDLE, pool.asleep_s, account.idle_w - account.at_stake.saved_w, IDLE))
-        found.append(Line(Component.IDLE, pool.wakes * encoder.wake_s, encoder.wake_share * board_w, ()))
-    return found
 
 
 def _time_and_energy(account: Account) -> list[Charge]:

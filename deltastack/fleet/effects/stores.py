@@ -26,7 +26,7 @@ from deltastack.fleet.operators.shapes import tensor_bytes
 from deltastack.model import Component, Resource
 
 if TYPE_CHECKING:
-    from deltastack.fleet.effects.charges import Account
+    from deltastack.fleet.effects.account import Account
     from deltastack.fleet.settings import Prices
 
 _HOST, _DRIVE, _CYCLES = "prices.host_memory_usd_per_byte_s", "prices.drive_usd_per_byte_s", "prices.flash_cycles"

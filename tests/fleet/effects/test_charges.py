@@ -15,7 +15,8 @@ from deltastack import params
 from deltastack.errors import OutOfValidityError, ParamsError
 from deltastack.fleet import memory, platform, settings
 from deltastack.fleet.deployment import Autoscaling, Storage
-from deltastack.fleet.effects import charges, sleep
+from deltastack.fleet.effects import charges, sleep, states
+from deltastack.fleet.effects.account import Account
 from deltastack.fleet.power import PowerModel
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Component, Evidence, Resource, Usage
@@ -33,7 +34,7 @@ DRIVES = VALUES.prices.flash_bytes_in_price * VALUES.prices.drive_usd_per_byte_s
 INSIDE = memory.residents(TABLES, H100, BASE, VALUES.memory)
 
 
-def account(**given: object) -> charges.Account:
+def account(**given: object) -> Account:
     """An account of the base deployment, of a run in which nothing happened but for what is given."""
     plain = {
         "deployment": BASE,
@@ -44,7 +45,7 @@ def account(**given: object) -> charges.Account:
         "pool": None,
         "settings": SETTINGS,
     }
-    return charges.Account(**(plain | given))
+    return Account(**(plain | given))
 
 
 def amount(usage: Usage, component: Component, resource: Resource) -> float:
@@ -153,7 +154,7 @@ def test_nothing_is_lost(replicas: int, encoders: int, rate: float, seed: int) -
     usage = charges.usage(run, 60)
 
     assert 60 * usage.total(Resource.TIME_S) == pytest.approx((replicas + encoders) * result.span_s, rel=1e-9)
-    power = sum((line.accelerator_w + VALUES.power.node_w) * line.time_s for line in charges.lines(run))
+    power = sum((line.accelerator_w + VALUES.power.node_w) * line.time_s for line in states.lines(run))
     assert 60 * usage.total(Resource.ENERGY_J) == pytest.approx(power, rel=1e-9)
     assert 60 * usage.total(Resource.MEMORY_BYTE_S) == pytest.approx(
         ((replicas + encoders) * (H100.memory_bytes + 256e9)) * result.span_s, rel=1e-9
