@@ -153,6 +153,8 @@ def _show(asked: Asked, found: dict[str, Any], *, as_json: bool) -> None:
         say(f"off the grid of measured operator times: {axis}")
     table = Table("component", "resource", "per request", "lo", "hi", "evidence", box=None, pad_edge=False)
     for row in found["usage"]:
-        ends = ("-" if row[k] is None else f"{row[k]:.4g}" for k in ("lo", "hi"))
-        table.add_row(row["component"], row["resource"], f"{row['amount']:.4g}", *ends, row["evidence"])
+        amounts = ("-" if row[k] is None else f"{row[k]:.4g}" for k in ("amount", "lo", "hi"))
+        table.add_row(row["component"], row["resource"], *amounts, row["evidence"])
     Console().print(table)
+    for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
+        say(reason)

@@ -189,16 +189,18 @@ def _usage(runs: Sequence[Run]) -> list[dict[str, Any]]:
     drawn = [{(r.component, r.resource): r.amount for r in run.usage} for run in runs]
     rows = []
     for r in runs[0].usage:
-        values = [d.get((r.component, r.resource), 0.0) or 0.0 for d in drawn]
-        lo, hi = np.quantile(values, [0.025, 0.975]) if len(values) > 1 else (None, None)
+        values = [d.get((r.component, r.resource), 0.0) for d in drawn]
+        known = [v for v in values if v is not None]
+        lo, hi = np.quantile(known, [0.025, 0.975]) if len(known) == len(values) > 1 else (None, None)
         rows.append(
             {
                 "component": str(r.component),
                 "resource": str(r.resource),
                 "amount": r.amount,
-                "lo": None if lo is None else min(float(lo), values[0]),
-                "hi": None if hi is None else max(float(hi), values[0]),
+                "lo": None if lo is None else min(float(lo), known[0]),
+                "hi": None if hi is None else max(float(hi), known[0]),
                 "evidence": str(r.evidence),
+                "reason": r.reason,
             }
         )
     return rows

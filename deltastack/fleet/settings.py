@@ -96,6 +96,7 @@ class MemoryUse(Params):
 class Prices(Params):
     """Money; an accelerator's price includes its share of the node."""
 
+    platform: str = Field(min_length=1, description="whose price it is; on another one money is missing")
     accelerator_usd_per_s: float = Field(gt=0)
     silicon_share: float = Field(ge=0, le=1, description="of that price, paid for the packaged processor")
     host_memory_usd_per_byte_s: float = Field(ge=0)

@@ -31,7 +31,21 @@ def test_the_answer_of_a_closed_loop(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert found["requests_per_s"] == pytest.approx(found["output_tokens_per_s"] / 20)
     assert all(set(found[k]) == {"p50", "p90", "p99"} for k in ("ttft_s", "tpot_s", "e2e_s"))
     assert all(r["lo"] <= r["amount"] <= r["hi"] for r in found["usage"])
-    assert {"component", "resource", "amount", "lo", "hi", "evidence"} == set(found["usage"][0])
+    assert {"component", "resource", "amount", "lo", "hi", "evidence", "reason"} == set(found["usage"][0])
+
+
+def test_money_on_another_platform_is_a_dash_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The price that is written down is an H100's: on an H200 energy has its ends, money is null, and the reason is told once."""
+    assert call(f"simulate {LOOP} --platform h200_sxm --json", monkeypatch) == 0
+    usage = json.loads(capsys.readouterr().out)["usage"]
+    money, energy = ([r for r in usage if r["resource"] == name] for name in ("cost_usd", "energy_j"))
+
+    assert {(r["amount"], r["lo"], r["hi"]) for r in money} == {(None, None, None)}
+    assert all(r["lo"] <= r["amount"] <= r["hi"] for r in energy)
+    assert call(f"simulate {LOOP} --platform h200_sxm", monkeypatch) == 0
+    assert capsys.readouterr().out.count("no price of h200_sxm: prices in params/fleet.yaml are of h100_sxm") == 1
 
 
 def test_more_patience_takes_more_requests(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

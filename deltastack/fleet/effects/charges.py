@@ -50,14 +50,25 @@ def usage(account: Account, requests: int) -> Usage:
     """
     found = [*_time_and_energy(account), *_memory(account), *_bytes(account), *_stores(account)]
     found += [*_money(account, found), *_carbon(account, found)]
-    readings = []
+    readings, unpriced = [], _unpriced(account)
     for resource in Resource:
         for component in Component:
             mine = [c for c in found if (c.component, c.resource) == (component, resource)]
             if mine:
-                amount = sum(c.amount for c in mine) / requests
-                readings.append(Reading(component, resource, amount, weakest(c.evidence for c in mine)))
+                reason = unpriced if resource is Resource.COST_USD else None
+                amount = None if reason else sum(c.amount for c in mine) / requests
+                readings.append(Reading(component, resource, amount, weakest(c.evidence for c in mine), reason))
     return Usage(readings=tuple(readings))
+
+
+def _unpriced(account: Account) -> str | None:
+    """Why money is missing; None where the price is that of the accelerator."""
+    here, priced = account.platform.name, account.settings.values.prices.platform
+    if here == priced:
+        return None
+    return (
+        f"no price of {here}: prices in params/fleet.yaml are of {priced}; put its own there, and its name into prices.platform"
+    )
 
 
 def _time_and_energy(account: Account) -> list[Charge]:
@@ -154,8 +165,8 @@ def _weight_shares(tables: OperatorTables) -> dict[Component, float]:
 
 
 def _evidence(account: Account, *names: str) -> Evidence:
-    """The weakest of the operator times and the named parameters; power carried over to another board is assumed."""
+    """The weakest of the operator times and the named parameters; power and hardware of another board are assumed."""
     roofline = any((codes == Source.ROOFLINE).any() for codes in account.tables.sources.values())
     known = account.settings.evidence
-    guessed = roofline or (any(n.startswith("power.") for n in names) and carried(account.platform.board_w))
+    guessed = roofline or (any(n.startswith(("power.", "carbon.embodied")) for n in names) and carried(account.platform.board_w))
     return weakest([Evidence.ASSUMED if guessed else Evidence.SIMULATED, *(known[n] for n in names if n in known)])

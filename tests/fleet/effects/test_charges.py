@@ -122,6 +122,21 @@ def test_an_l4_idles_at_a_share_of_its_own_board() -> None:
     assert usage.evidence(Resource.TIME_S) is Evidence.SIMULATED
 
 
+def test_money_is_missing_where_nobody_wrote_down_the_price() -> None:
+    """An H100's price says nothing of an L4's: every amount of money is null with the remedy, and all else is there."""
+    usage = charges.usage(account(platform=platform.load(ROOT, "l4"), result=fake_result(span_s=100.0, idle_s=100.0)), 1)
+    money = [r for r in usage if r.resource is Resource.COST_USD]
+
+    assert {(r.amount, r.reason) for r in money} == {
+        (
+            None,
+            "no price of l4: prices in params/fleet.yaml are of h100_sxm; put its own there, and its name into prices.platform",
+        )
+    }
+    assert usage.total(Resource.CARBON_G) is not None
+    assert usage.evidence(Resource.CARBON_G) is Evidence.ASSUMED
+
+
 def test_sleep_saves_no_more_than_there_is() -> None:
     """More than all of the idle power, or less than none of it, is refused, never clipped; all of it leaves nothing."""
     sleeper, ran = Autoscaling(policy="demand", saved_share=1.2), fake_result(span_s=2.0, idle_s=2.0, asleep_s=1.0)
