@@ -30,10 +30,10 @@ def card(folder: Path) -> list[str]:
 
 
 def layers(folder: Path) -> list[str]:
-    """The lines of the layers and targets of the results in ``folder``, losses first; empty if there are none."""
+    """The lines of the layers and targets of the results in ``folder``, losses first, as Markdown; empty if there are none."""
     said = outbox.read(folder / SAID)
     if not said:
         return []
-    from deltastack.report import layer_lines
+    from deltastack.report import escaped, layer_lines
 
-    return layer_lines(said)
+    return [escaped(line) for line in layer_lines(said)]

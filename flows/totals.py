@@ -12,7 +12,8 @@ BASES = {"fleet": "fleet, at capacity", "testbed": "testbed, a session", "fleet_
 """The bench and basis behind a name in metrics.json, in the order in which they are read."""
 RESOURCES = ("energy_j", "cpu_s", "cost_usd", "time_s")
 """The resources that are read first."""
-MOST_LOST = -10.0
+BEYOND = "–"
+"""Where many times the base is spent, points of the base say nothing."""
 
 
 def table(tree: Mapping[str, Any]) -> list[list[str]]:
@@ -21,6 +22,8 @@ def table(tree: Mapping[str, Any]) -> list[list[str]]:
     >>> table({"delta_total": {"fleet": {"energy_j": {"joint": 0.5}}}, "gap": {"fleet": {"energy_j": {"independent": 0.02}}}})
     [['bench', 'resource', 'joint saving', 'gap of independent in points'], ['fleet, at capacity', 'energy', '50.0 %', '+2.0']]
     """
+    from deltastack.layers.savings import far
+
     gaps = tree.get("gap", {})
     there = {name for resources in gaps.values() for found in resources.values() for name in found}
     formulas = [f for f in FORMULAS if f in there]
@@ -31,7 +34,8 @@ def table(tree: Mapping[str, Any]) -> list[list[str]]:
         for resource in sorted(totals[bench], key=lambda r: [*RESOURCES, r].index(r)):
             found = totals[bench][resource]
             gap = gaps.get(bench, {}).get(resource, {})
-            cells = [_reading(found, "joint", _saving), *(_reading(gap, f, _points) for f in formulas)]
+            gaps_told = [BEYOND if far(found.get("joint")) else _reading(gap, f, _points) for f in formulas]
+            cells = [_reading(found, "joint", _saving), *gaps_told]
             rows.append([BASES.get(bench, bench), _resource(bench, resource), *cells])
     return [head, *rows] if rows else []
 
@@ -68,12 +72,14 @@ def _reading(found: Mapping[str, float], name: str, say: Callable[[float], str])
 
 
 def _saving(value: float) -> str:
-    """A saving; where more than eleven times as much is used, a percentage says less than the factor.
+    """A saving; where many times as much is used, a percentage says less than the factor.
 
     >>> _saving(0.125), _saving(-0.5), _saving(-1241.5), _saving(-1e-9)
     ('12.5 %', '-50.0 %', '1,242.5x used', '0.0 %')
     """
-    return f"{1 - value:,.1f}x used" if value < MOST_LOST else f"{round(100 * value, 1) + 0:.1f} %"
+    from deltastack.layers.savings import far
+
+    return f"{1 - value:,.1f}x used" if far(value) else f"{round(100 * value, 1) + 0:.1f} %"
 
 
 def _points(value: float) -> str:

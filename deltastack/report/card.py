@@ -5,6 +5,7 @@ Made once from the results, kept in summary.json, and shown on the page, on the 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from deltastack.model import Bench
@@ -113,6 +114,15 @@ def card_markdown(said: Mapping[str, Any]) -> list[str]:
     ['**a saves 5 %.**', '', '- **Layers on:** a', '- **Machine:** x; y']
     """
     warned = [] if said["canonical"] else [f"**{NOT_CANONICAL}**", ""]
-    heads = [line for sentence in said["headline"] for line in (f"**{sentence}**", "")]
+    heads = [line for sentence in said["headline"] for line in (f"**{escaped(sentence)}**", "")]
     rows = said.get("card", ())  # absent in results that wait since an older version
-    return [*warned, *heads, *(f"- **{name}:** {'; '.join(lines)}" for name, lines in rows)]
+    return [*warned, *heads, *(f"- **{name}:** {escaped('; '.join(line.rstrip('.') for line in lines))}" for name, lines in rows)]
+
+
+def escaped(text: str) -> str:
+    r"""Text as Markdown that shows it as it is: an interval with words in brackets behind it would become a link.
+
+    >>> escaped("5 % [1 %, 9 %] (measured), a*b <c>")
+    '5 % \\[1 %, 9 %\\] (measured), a\\*b \\<c>'
+    """
+    return re.sub(r"([\\`*\[\]<])", r"\\\1", text)

@@ -71,7 +71,7 @@ def test_the_table_reads_the_headline_first(tmp_path: Path) -> None:
         "total,joint saving,interval,gap of independent in points\n"
         'capacity: energy,50.0 %,"40.0 %, 60.0 %",+3.1\n'
         "capacity: memory over time,not known,,not known\n"
-        "trace: energy,21.0x used,,not known\n"
+        "trace: energy,21.0x used,,–\n"
     )
     assert shown.table(tmp_path / "nothing") is None
     assert totals.table({}) == []
