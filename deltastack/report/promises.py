@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
 
 RESAMPLES = 2000
-_NOTHING = 1e-12
-"""A gap of rounding is no promise."""
+_NOTHING = 5e-4
+"""A gap that prints as 0.0 points is no promise."""
 
 
 class Promise(NamedTuple):

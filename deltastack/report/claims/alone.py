@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack import composition
-from deltastack.model import Basis, Bench, Component, Evidence, Resource, weakest
+from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource, weakest
 from deltastack.report.cells import Factorial
 from deltastack.report.totals import Estimate, estimate
+from deltastack.testbed.nested import twin_floor
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from deltastack.testbed.noise import Floor
 
 
 def factorial_of(rows: pd.DataFrame) -> Factorial | None:
@@ -43,6 +46,18 @@ def factorial_of(rows: pd.DataFrame) -> Factorial | None:
         evidence=weakest(Evidence(e) for e in whole["evidence"].unique()),
         canonical=bool(whole["canonical"].all()),
     )
+
+
+def twin(table: pd.DataFrame, f: Factorial) -> Floor | None:
+    """What the base and its twin seem to differ by in a Δ table, in the resource, basis and components of ``f``; None without."""
+    rows = table[(table["technique"] == AGAIN) & (table["resource"] == f.resource) & (table["basis"] == f.basis)]
+    rows = rows[rows["component"].isin(f.components)]
+    if rows[["base", "optimized"]].isna().any(axis=None):
+        return None
+    whole = rows.groupby("replicate")[["base", "optimized"]].sum().to_numpy(np.float64)
+    if len(whole) < 2 or not (whole > 0).all():  # noqa: PLR2004 - a spread needs two
+        return None
+    return twin_floor([np.log(whole[:, 1] / whole[:, 0])])
 
 
 def saving(f: Factorial, confidence: float) -> Estimate:

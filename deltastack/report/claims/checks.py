@@ -8,14 +8,16 @@ from deltastack.composition import paper_table
 from deltastack.model import Evidence
 from deltastack.report import words
 from deltastack.report.claims import arithmetic
-from deltastack.report.claims.alone import factorial_of, saving
+from deltastack.report.claims.alone import factorial_of, saving, twin
 from deltastack.report.claims.registry import Claim, Computation, Paper, Quote, Saving, Target, Verdict
+from deltastack.report.floors import largest
 from deltastack.report.results import HEADLINE
 from deltastack.report.totals import Estimate, estimate, values
 
 if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
+    from deltastack.testbed.noise import Floor
 
 NO_TABLES = "there are no tables of this checkout yet: deltastack run"
 
@@ -72,35 +74,46 @@ def _target(check: Target, results: Results) -> Answer:
 
 
 def _saving(check: Saving, results: Results) -> Answer:
-    found = [(f, saving(f, results.stack.confidence)) for f in _tables(check, results)]
+    tables = _tables(check, results)
+    found = [(f, saving(f, results.stack.confidence)) for f in tables]
     name = f"{check.layer}/{check.technique}"
     if not found:
         place = f" in {check.component}" if check.component else ""
         return Answer(Verdict.UNTESTABLE, None, f"no Δ table has {check.resource}{place} of {name}", None)
     late = {f: results.misses(f, name) for f, _ in found}
-    reason = "; ".join(_alone(name, f, e, late[f]) for f, e in found)
+    reason = "; ".join(_alone(name, f, e, late[f], tables[f]) for f, e in found)
     least = 0.0 if check.delta is None else check.delta - check.tolerance
-    told = [_reached([e], least, strict=check.delta is None) for f, e in found if not late[f]]
+    told = [_reached([_beyond(e, tables[f])], least, strict=check.delta is None) for f, e in found if not late[f]]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
     best, most = max(found, key=lambda x: (late[x[0]] is None, x[1].value))
     return Answer(word, most.value, reason, best.evidence)
 
 
-def _alone(name: str, f: Factorial, saved: Estimate, late: str | None) -> str:
+def _alone(name: str, f: Factorial, saved: Estimate, late: str | None, floor: Floor | None) -> str:
     """What a technique saves alone, in words; one that serves late confirms nothing."""
     but = f", but {late}" if late else ""
-    return f"{name} alone {words.interval(saved, 2)} of {f.resource} {f.basis} on the {f.bench} bench{but}"
+    against = "" if floor is None else f" ({words.floor_note(floor)})"
+    return f"{name} alone {words.interval(saved, 2)} of {f.resource} {f.basis} on the {f.bench} bench{against}{but}"
 
 
-def _tables(check: Saving, results: Results) -> list[Factorial]:
-    """The technique's rows of that resource, one factorial a bench and basis."""
-    found = []
+def _beyond(saved: Estimate, floor: Floor | None) -> Estimate:
+    """A saving whose interval is at least as wide as what two equal cells seem to differ by."""
+    if floor is None or saved.low is None or saved.high is None:
+        return saved
+    most = largest(floor)
+    return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most))
+
+
+def _tables(check: Saving, results: Results) -> dict[Factorial, Floor | None]:
+    """The technique's rows of that resource, one factorial a bench and basis, each with the A/A floor of its table."""
+    found: dict[Factorial, Floor | None] = {}
     for key, table in results.deltas.items():
         mine = table[(table["technique"] == check.technique) & (table["resource"] == check.resource)]
         if not key.startswith(f"{check.layer}/") or mine.empty:
             continue
         mine = mine if check.component is None else mine[mine["component"] == check.component]
-        found += [f for _, rows in mine.groupby("basis", sort=False) if (f := factorial_of(rows)) is not None]
+        whole = [f for _, rows in mine.groupby("basis", sort=False) if (f := factorial_of(rows)) is not None]
+        found |= {f: twin(table, f) for f in whole}
     return found
 
 

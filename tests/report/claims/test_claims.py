@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +26,6 @@ from deltastack.report.goals import Late
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from deltastack.report import Results
 
 ROOT = Path(__file__).parents[3]
@@ -144,6 +143,21 @@ def test_a_saving_is_held_with_its_interval(now: list[float], delta: float | Non
     assert finding.verdict is word
     assert finding.found == pytest.approx(1 - now[0] / 100)
     assert "memory_byte_s at_capacity on the fleet bench" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("twin", "word"), [([100.5, 99.5, 100.0], Verdict.CONFIRMED), ([115.0, 85.0, 100.0], Verdict.UNTESTABLE)]
+)
+def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Verdict) -> None:
+    """3 % are measured with a narrow interval: confirmed beside a quiet A/A twin, not beside one that differs by more."""
+    saved = table([(100.0, n) for n in (97.0, 96.9, 97.1)], Bench.TESTBED)
+    again = table([(100.0, n) for n in twin], Bench.TESTBED).assign(technique="base@again")
+    here = results({"storage/testbed": pd.concat([saved, again], ignore_index=True)})
+
+    finding = verdict(SAVING, here)
+    assert finding.verdict is word
+    assert finding.found == pytest.approx(0.03)
+    assert "on the testbed bench (A/A floor ±" in finding.reason
 
 
 def test_a_saving_that_is_served_late_confirms_nothing() -> None:
