@@ -124,8 +124,8 @@ def _estimated(at: Workbench, layer: Layer, technique: str | None, override: Map
 
     here = {t.name for t in at.chosen(layer, 0, override) if t.on_fleet}
     if not here or (technique is not None and technique not in here):
-        what = technique or layer.name
-        raise OutOfValidityError(f"{what} is nothing that the fleet can simulate: deltastack measure {layer.name}")
+        what, cell = (technique, f"{layer.name}/{technique}") if technique else (layer.name, layer.name)
+        raise OutOfValidityError(f"{what} is nothing that the fleet can simulate: deltastack measure --cells base,{cell}")
     rows, refused, missed = estimation.delta_rows(at, layer, [technique] if technique else None, override)
     if technique is not None and refused:
         raise OutOfValidityError(f"{technique}: {refused[0].reason}")

@@ -76,9 +76,9 @@ def test_a_set_value_is_used_and_a_loss_comes_first(monkeypatch: pytest.MonkeyPa
         (
             ["idle", "--technique", "encoder_skip"],
             3,
-            "encoder_skip is nothing that the fleet can simulate: deltastack measure idle",
+            "encoder_skip is nothing that the fleet can simulate: deltastack measure --cells base,idle/encoder_skip",
         ),
-        (["pruning"], 3, "pruning is nothing that the fleet can simulate: deltastack measure pruning"),
+        (["pruning"], 3, "pruning is nothing that the fleet can simulate: deltastack measure --cells base,pruning"),
     ],
 )
 @pytest.mark.usefixtures("checkout")
