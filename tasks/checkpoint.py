@@ -6,6 +6,7 @@ The shipped file is taken if it was trained with the parameters of params/testbe
 
 The students of layer ``distillation`` come with it: the shipped ones if they learned from this very model. Others are taught
 here only if params/stack.yaml names the layer, or with ``--students``; ``--ship-students`` puts those into the package.
+The parts of layer ``pruning`` that were trained again likewise: ``--retrained``, ``--ship-retrained``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,48 @@ def run(root: Path) -> None:
         log.info("the shipped model was trained with other parameters: training here, some minutes on one thread")
         _train(root)
     _students(root)
+    _retrained(root)
+
+
+def _retrained(root: Path) -> None:
+    """The shipped retrained parts if they are this model's; else trained here where the stack has their layer."""
+    from deltastack.testbed import models, retrained, retraining, settings, shipped
+
+    p = settings.load(root)
+    why = retrained.misfit(shipped.FOLDER, p.retrained, root / models.TRAINED)
+    if why is None:
+        retraining.copy(shipped.FOLDER, root / "data" / "checkpoint")
+    elif retraining.LAYER in testbed.stack(root).layers:
+        log.info("the shipped retrained parts do not fit (%s): training here, some minutes on one thread", why)
+        retrain(root)
+    else:
+        log.info(
+            "no retrained parts of this model here (%s); layer %s may need them: %s", why, retraining.LAYER, retrained.REMEDY
+        )
+
+
+def retrain(root: Path) -> None:
+    """Train pruned parts of the model in data/checkpoint again and say what they answer."""
+    testbed.one_thread()
+    from deltastack.testbed import retraining, settings
+
+    known = retraining.retrain(root, settings.load(root), log.info)
+    for name, one in known["parts"].items():
+        right = ", ".join(f"{words} {one[how]['change']:+.2%}" for how, words in _HOW.items())
+        log.info(
+            "%s, %.0f %% kept, against the full model: %s; %.0f s of processor time", name, 100 * one["kept"], right, one["cpu_s"]
+        )
+
+
+_HOW = {"cut": "cut alone", "trained_again": "trained again", "full_trained_as_long": "nothing cut and trained as long"}
+
+
+def ship_retrained(root: Path) -> None:
+    """Train again, and put the file into the package."""
+    retrain(root)
+    from deltastack.testbed import retraining, shipped
+
+    retraining.copy(root / "data" / "checkpoint", shipped.FOLDER)
 
 
 def _students(root: Path) -> None:
@@ -75,9 +118,10 @@ def ship_students(root: Path) -> None:
 
 
 def train(root: Path) -> None:
-    """Train the model and its students, check, and compare with the shipped file."""
+    """Train the model, its students and its retrained parts, check, and compare with the shipped file."""
     _train(root)
     teach(root)
+    retrain(root)
 
 
 def _train(root: Path) -> None:
@@ -101,10 +145,10 @@ def _train(root: Path) -> None:
 def ship(root: Path) -> None:
     """Train, check, and put the files into the package."""
     train(root)
-    from deltastack.testbed import shipped, shipped_students
+    from deltastack.testbed import retraining, shipped, shipped_students
 
-    shipped.copy(root / "data" / "checkpoint", shipped.FOLDER)
-    shipped_students.copy(root / "data" / "checkpoint", shipped.FOLDER)
+    for copied in (shipped, shipped_students, retraining):
+        copied.copy(root / "data" / "checkpoint", shipped.FOLDER)
 
 
 def _tell(known: dict[str, Any]) -> None:
@@ -119,7 +163,8 @@ def _tell(known: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    modes = {"--train": train, "--ship": ship, "--students": teach, "--ship-students": ship_students}
+    modes = {"--train": train, "--ship": ship, "--students": teach, "--ship-students": ship_students, "--retrained": retrain}
+    modes |= {"--ship-retrained": ship_retrained}
     if len(sys.argv) == 2 and sys.argv[1] in modes:  # noqa: PLR2004 - the one flag
         work = modes[sys.argv.pop(1)]
         entry.main("checkpoint", work)

@@ -1,6 +1,7 @@
 """Layer ``pruning``: attention heads and weights that matter least are cut away. Off by default; the testbed alone observes it.
 
-``head_pruning`` and ``weight_pruning`` make the matrices smaller, so that time, bytes and memory fall with them;
+``head_pruning`` and ``weight_pruning`` make the matrices smaller, so that time, bytes and memory fall with them, and with
+``retrained`` what is left of the trained model's part was trained again (resources are those of the shape, with it or without);
 ``weight_zeroing`` writes zeros below a threshold into dense matrices, which saves nothing and costs quality all the same. On the
 fleet there is no such cell: operator times are of the models as published, and nobody measured a pruned one.
 """

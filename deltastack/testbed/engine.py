@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from deltastack.testbed.device import Device
     from deltastack.testbed.host import Batch, Host
+    from deltastack.testbed.retrained import Parts
     from deltastack.testbed.serving import Layout
     from deltastack.testbed.students import Students
 
@@ -62,6 +63,8 @@ class Engine:
         """
         self.taught: Students = students.nobody("none was taught")
         """Who can be served in the model's place; ``models.engine`` says so for its profiles."""
+        self.retrained: Parts | None = None
+        """Pruned parts that were trained again; only the trained model has them (``models.engine``)."""
         self.host, self.device = host, device
         self.serving = Serving(layout=layout)
         self.base, self.folder = base, folder

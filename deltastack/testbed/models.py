@@ -15,6 +15,7 @@ from deltastack.testbed import device, lifecycle, shapes, students
 from deltastack.testbed.engine import Engine
 from deltastack.testbed.families import wrap
 from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.retrained import Parts
 from deltastack.testbed.taught import taught
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def engine(root: Path, p: Testbed, profile: str | None = None) -> Engine:
     learned = (profile or p.profile) != "sized"
     made = Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=not learned)
     made.taught = _students(root, p, profile or p.profile)
+    made.retrained = Parts(trained=root / TRAINED, p=p.retrained) if (profile or p.profile) == "trained" else None
     return made
 
 

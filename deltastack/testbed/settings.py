@@ -85,6 +85,26 @@ class Distilled(Params):
     seed: int
 
 
+class Retraining(Params):
+    """How what is left after pruning is trained again: ``kept`` of the units, and the language stage."""
+
+    kept: float = Field(gt=0, lt=1)
+    language: LanguageStage
+
+
+class Retrained(Params):
+    """The pruned parts of the default model that are trained again, by technique; all but the part itself is held still."""
+
+    head_pruning: Retraining
+    weight_pruning: Retraining
+    seed: int
+
+    def of(self, technique: str) -> Retraining:
+        """The values of ``technique``."""
+        found: Retraining = getattr(self, technique)
+        return found
+
+
 class Limits(Params):
     """What is refused, and what is not admissible."""
 
@@ -145,6 +165,7 @@ class Testbed(Params):
     hosts: dict[str, Shape]
     trained: Trained
     students: Distilled
+    retrained: Retrained
     limits: Limits
     measuring: Measuring
 

@@ -10,6 +10,7 @@ One thread, fixed seeds and deterministic algorithms: the same versions on the s
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass
@@ -64,17 +65,33 @@ class Training:
 
 def train(p: Trained, say: Callable[[str], None]) -> Training:
     """Train the default model; about four minutes on one thread."""
+    began_s = time.process_time()
+    with _exactly():
+        model = shapes.build("llava", p.shape, p.seed).train()
+        curve = [*_vision(model, p, say), *_language(model, p, say)]
+    return Training(model=model.eval(), curve=tuple(curve), cpu_s=time.process_time() - began_s)
+
+
+def retrain(model: Any, p: Trained, say: Callable[[str], None]) -> Training:
+    """The language stage again, over those parameters of ``model`` that still ask for a gradient; no encoder's are among them."""
+    began_s = time.process_time()
+    with _exactly():
+        curve = tuple(_language(model.train(), p, say))
+    return Training(model=model.eval(), curve=curve, cpu_s=time.process_time() - began_s)
+
+
+@contextlib.contextmanager
+def _exactly() -> Iterator[None]:
+    """One thread and deterministic algorithms."""
     import torch
 
     torch.set_num_threads(1)
-    before, began_s = torch.are_deterministic_algorithms_enabled(), time.process_time()
+    before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(mode=True)
     try:
-        model = shapes.build("llava", p.shape, p.seed).train()
-        curve = [*_vision(model, p, say), *_language(model, p, say)]
+        yield
     finally:
         torch.use_deterministic_algorithms(mode=before)
-    return Training(model=model.eval(), curve=tuple(curve), cpu_s=time.process_time() - began_s)
 
 
 def _vision(model: Any, p: Trained, say: Callable[[str], None]) -> Iterator[Point]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from deltastack.testbed.engine import Engine
     from deltastack.testbed.host import Host
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.serving import Storing, Tensors
     from deltastack.testbed.switches.settings import Pruning, Zeroing
 
 
@@ -114,22 +114,25 @@ CHANNELS = Part(
 )
 
 
+PARTS: Mapping[str, Part] = {"head_pruning": HEADS, "weight_pruning": CHANNELS}
+
+
 def head_pruning(engine: Engine, p: Pruning) -> AbstractContextManager[None]:
     """Keep ``p.kept`` of the heads of every decoder layer.
 
     Raises:
-        OutOfValidityError: Attention whose parts have other names.
+        OutOfValidityError: Attention whose parts have other names, or nothing that was trained again with that share.
     """
-    return _pruned(engine, "head_pruning", HEADS, p)
+    return _pruned(engine, "head_pruning", p)
 
 
 def weight_pruning(engine: Engine, p: Pruning) -> AbstractContextManager[None]:
     """Keep ``p.kept`` of the feed-forward channels of every decoder layer.
 
     Raises:
-        OutOfValidityError: Feed-forward blocks whose parts have other names.
+        OutOfValidityError: Feed-forward blocks whose parts have other names, or nothing that was trained again with that share.
     """
-    return _pruned(engine, "weight_pruning", CHANNELS, p)
+    return _pruned(engine, "weight_pruning", p)
 
 
 def weight_zeroing(engine: Engine, p: Zeroing) -> AbstractContextManager[None]:
@@ -140,19 +143,27 @@ def weight_zeroing(engine: Engine, p: Zeroing) -> AbstractContextManager[None]:
     return engine.adding("reducing", f"weight_zeroing_{p.below:g}", partial(zeroed, paths=paths, below=p.below))
 
 
-def _pruned(engine: Engine, name: str, part: Part, p: Pruning) -> AbstractContextManager[None]:
+def _pruned(engine: Engine, name: str, p: Pruning) -> AbstractContextManager[None]:
+    part = PARTS[name]
     found = blocks(engine.host, part)
     if p.kept == 1:
         return contextlib.nullcontext()
-    return _cutting(engine, name, part, found, p.kept)
+    return _cutting(engine, name, partial(cut, part=part, blocks=found, share=p.kept), p)
 
 
 @contextlib.contextmanager
-def _cutting(engine: Engine, name: str, part: Part, found: tuple[Block, ...], share: float) -> Iterator[None]:
-    cutting = partial(cut, part=part, blocks=found, share=share)
+def _cutting(engine: Engine, name: str, cutting: Storing, p: Pruning) -> Iterator[None]:
+    again = engine.retrained if p.retrained else None
+    mark = "" if again is None else f"_{again.mark(name, p.kept)}"
+
+    def stored(tensors: Tensors) -> Tensors:
+        left = cutting(tensors)
+        return left if again is None or engine.serving.student is not None else again.put(left, name)
+
+    resized = partial(_resized, part=PARTS[name], share=p.kept)
     with (
-        engine.adding("reducing", f"{name}_{share:g}", cutting),
-        engine.adding("changes", name, Ranked(Rank.WEIGHTS, name, partial(_resized, part=part, share=share))),
+        engine.adding("reducing", f"{name}_{p.kept:g}{mark}", stored),
+        engine.adding("changes", name, Ranked(Rank.WEIGHTS, name, resized)),
     ):
         yield
 

@@ -67,9 +67,14 @@ class SharedWeights(Params):
 
 
 class Pruning(Params):
-    """Share of the units that stay, in every decoder layer, by importance; 1 changes nothing."""
+    """Share of the units that stay, in every decoder layer, by importance; 1 changes nothing.
+
+    With ``retrained`` the trained model is served with what was left of its part trained again; any other model, a student too,
+    has no such weights and is cut as it is: the shapes are the same.
+    """
 
     kept: float = Field(gt=0, le=1)
+    retrained: bool = False
 
 
 class Zeroing(Params):
