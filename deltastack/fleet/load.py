@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import UnknownNameError
-from deltastack.fleet.effects.weights import ends_bytes
+from deltastack.fleet.effects.weights import ends_bytes, feed_forward_apart
 from deltastack.fleet.operators.roofline import WEIGHT_BYTES
 from deltastack.fleet.operators.shapes import BF16_BYTES
 
@@ -38,17 +38,19 @@ class Load:
     """Share of the dense peak that was achieved."""
 
 
-def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, inline: bool = True) -> Load:
-    """The load of a run on its replicas' accelerators.
+def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, inline: bool = True, beside: float = 0.0) -> Load:
+    """The load of a run on its replicas' accelerators, as a mean over those that hold the feed-forward weights beside them.
 
     Args:
         result: Times of the run.
         tables: Those it ran with; weights and precision are read.
         peak_flop_per_s: Dense peak of one accelerator in that precision.
         inline: Whether images were encoded on the same accelerators.
+        beside: Feed-forward accelerators for each of the replicas' own; held for as long, they attend to nothing.
 
     Raises:
-        UnknownNameError: A precision whose weights have no stated size; below 16 bits, a model whose shapes nobody wrote down.
+        UnknownNameError: A precision whose weights have no stated size; below 16 bits, or with accelerators beside, a model
+            whose shapes nobody wrote down.
     """
     if tables.precision not in WEIGHT_BYTES:
         raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
@@ -57,8 +59,10 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
     if busy_s <= 0:
         return Load(decode_attention=0.0, compute=0.0)
     tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))
-    linear_s = 2.0 * _weights(tables) * tokens / peak_flop_per_s
-    return Load(decode_attention=result.decode_attention_s / busy_s, compute=(linear_s + ENCODER_COMPUTE * encoder_s) / busy_s)
+    apart = feed_forward_apart(tables) / WEIGHT_BYTES[tables.precision] if beside else 0.0
+    linear_s = 2.0 * (_weights(tables) + apart) * tokens / peak_flop_per_s
+    all_s = busy_s * (1 + beside)
+    return Load(decode_attention=result.decode_attention_s / all_s, compute=(linear_s + ENCODER_COMPUTE * encoder_s) / all_s)
 
 
 def _weights(tables: OperatorTables) -> float:

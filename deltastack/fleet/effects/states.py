@@ -39,7 +39,8 @@ def lines(account: Account) -> list[Line]:
     values, result, pool = account.settings.values, account.result, account.pool
     power, board_w = values.power, account.platform.board_w
     peak = account.platform.peak(account.deployment.precision)
-    load = load_of(result, account.tables, peak_flop_per_s=peak, inline=pool is None)
+    beside = schedule.accelerators_per_replica(account.deployment) / account.deployment.tensor_parallel - 1
+    load = load_of(result, account.tables, peak_flop_per_s=peak, inline=pool is None, beside=beside)
     busy_w, knows = power.busy_w(load, board_w=board_w), BUSY
     parts = {
         Component.ENCODER: 0.0 if pool else result.encoder_s,

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 
 from deltastack.errors import UnknownNameError
 from deltastack.fleet import closed_loop
+from deltastack.fleet.effects.weights import by_component
 from deltastack.fleet.load import ENCODER_COMPUTE, load_of
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.simulator import Config, Requests, simulate
+from deltastack.model import Component
 from tests import strategies
 from tests.fakes import fake_tables
 
@@ -40,6 +42,17 @@ def test_the_work_of_a_token_is_the_same_in_every_precision() -> None:
     bf16, fp8 = (load_of(run, load_tables(model, platform, p), peak_flop_per_s=PEAK) for p in ("bf16", "fp8"))
 
     assert fp8.compute == pytest.approx(bf16.compute, rel=1e-3)
+
+
+def test_two_pools_share_the_work_of_one() -> None:
+    """Feed-forward on an accelerator beside: the same work and the same attention over twice the accelerators, half the load."""
+    whole = load_tables("Qwen/Qwen3-VL-8B-Instruct", "h100_sxm", "bf16")
+    apart = replace(whole, weight_bytes=whole.weight_bytes - by_component(whole)[Component.FFN])
+    run = replace(RUN, decode_attention_s=RUN.attention_s / 2, steps_by_tokens=np.bincount([1000] * 50))
+    together, two = load_of(run, whole, peak_flop_per_s=PEAK), load_of(run, apart, peak_flop_per_s=PEAK, beside=1.0)
+
+    assert two.compute == pytest.approx(together.compute / 2)
+    assert two.decode_attention == pytest.approx(together.decode_attention / 2)
 
 
 def test_an_inline_encoder_adds_its_time_and_its_work() -> None:
