@@ -37,6 +37,15 @@ class Factorial:
     amounts: NDArray[np.float64]
     evidence: Evidence
     canonical: bool
+    starts: tuple[int, ...] | None = None
+    """The process start of each sample (S,); None where samples have none."""
+
+    def by_start(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Values of samples, (S,), one array a process start."""
+        if self.starts is None:
+            return [values]
+        start = np.array(self.starts)
+        return [values[start == s] for s in np.unique(start)]
 
     @property
     def totals(self) -> NDArray[np.float64]:
@@ -130,13 +139,12 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
             absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
-        components, amounts = _amounts(rows, layers, statistics.planned(layers, cells))
+        components, amounts, starts = _amounts(rows, layers, statistics.planned(layers, cells))
         if not (amounts[0].sum(axis=0) > 0).all():
             absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
             continue
-        found.append(
-            Factorial(**head, layers=layers, components=components, amounts=amounts, evidence=evidence, canonical=canonical)
-        )
+        shape: dict[str, Any] = {"layers": layers, "components": components, "amounts": amounts, "starts": starts}
+        found.append(Factorial(**head, **shape, evidence=evidence, canonical=canonical))
     return found, absent
 
 
@@ -152,10 +160,11 @@ def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
 
 def _amounts(
     rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
-) -> tuple[tuple[Component, ...], NDArray[np.float64]]:
-    """Components and their amounts (2^k, C, S); a component that a cell does not have is 0 there."""
+) -> tuple[tuple[Component, ...], NDArray[np.float64], tuple[int, ...] | None]:
+    """Components, their amounts (2^k, C, S) and the samples' starts; a component that a cell does not have is 0 there."""
     measured = rows["bench"].iloc[0] != str(Bench.FLEET)
-    keys = rows["block"].astype("int64") * (int(rows["replicate"].max()) + 1) + rows["replicate"].astype("int64")
+    many = int(rows["replicate"].max()) + 1
+    keys = rows["block"].astype("int64") * many + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
     components = tuple(c for c in Component if c in set(rows["component"]))
     where = {cell_name(layer for i, layer in enumerate(layers) if m >> i & 1): m for m in range(1 << len(layers))}
@@ -172,7 +181,7 @@ def _amounts(
         _complete(there, [list(where)[m] for m in wanted])
     amounts = total / np.maximum(count, 1)
     amounts[~run[:, whole].all(axis=1)] = np.nan
-    return components, amounts[..., whole]
+    return components, amounts[..., whole], tuple(int(k) for k in samples[whole] % many) if measured else None
 
 
 def _complete(run: NDArray[np.bool_], names: list[str]) -> None:

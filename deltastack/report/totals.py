@@ -21,6 +21,7 @@ from deltastack.errors import FormulaError
 from deltastack.model import cell_name
 from deltastack.report import goals
 from deltastack.statistics import Interval
+from deltastack.testbed import nested
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
     """A statistic of a factorial, (S,) by sample, with its interval.
 
     Blocks are averaged before the statistic is taken (a ratio of means, never a mean of ratios); its jackknife leaves
-    out one block at a time, all of them at once.
+    out one block at a time, all of them at once. Where process starts differ beyond what their blocks explain, a start is the
+    unit and not a block (``testbed.nested``).
     """
     if f.amounts.shape[-1] == 1:
         return Estimate(float(of(f)[0]), None, None)
@@ -107,8 +109,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
     whole = f.amounts.sum(axis=-1, keepdims=True)
     middle = float(of(replace(f, amounts=whole / n))[0])
     without = of(replace(f, amounts=(whole - f.amounts) / (n - 1)))
-    mean, low, high = (float(x) for x in statistics.mean_bounds(n * middle - (n - 1) * without, confidence=confidence))
-    return Estimate(middle, low + middle - mean, high + middle - mean)
+    half = nested.mean_of(f.by_start(n * middle - (n - 1) * without), confidence=confidence).half_width
+    return Estimate(middle, middle - half, middle + half)
 
 
 def totals(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -46,27 +46,44 @@ class Nested:
         return (self.high - self.low) / 2
 
 
-def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Nested:
-    """Δ from ln(optimized / base), one (P_s,) series a process start.
+class Mean(NamedTuple):
+    """A mean with half its interval, and whether process starts were pooled."""
+
+    value: float
+    half_width: float
+    pooled: bool
+
+
+def mean_of(values: Sequence[ArrayLike], *, confidence: float = 0.95) -> Mean:
+    """The mean of values that are nested in process starts, one (P_s,) series a start.
 
     Raises:
-        EvidenceError: Fewer than two pairs in all, an empty start, or a value that is not finite.
+        EvidenceError: Fewer than two values in all, an empty start, or a value that is not finite.
     """
-    groups = [np.asarray(g, dtype=float) for g in log_ratios]
+    groups = [np.asarray(g, dtype=float) for g in values]
     every = np.concatenate(groups) if groups else np.empty(0)
     if every.size < 2 or any(g.size == 0 for g in groups):  # noqa: PLR2004 - a spread needs two
         raise EvidenceError(f"an interval needs at least two pairs and none in an empty start; found {[g.size for g in groups]}")
     if not np.isfinite(every).all():
-        raise EvidenceError("a log ratio that is not finite: an amount was zero, negative or missing")
+        raise EvidenceError("a value that is not finite: an amount of its ratio was zero, negative or missing")
     squared_error, freedom, pooled = _variance_of_mean(groups, every)
-    mean = float(every.mean())
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(squared_error)
+    return Mean(float(every.mean()), half, pooled)
+
+
+def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Nested:
+    """Δ from ln(optimized / base), one (P_s,) series a process start.
+
+    Raises:
+        EvidenceError: As ``mean_of``.
+    """
+    mean, half, pooled = mean_of(log_ratios, confidence=confidence)
     return Nested(
         delta=-math.expm1(mean),
         low=-math.expm1(mean + half),
         high=-math.expm1(mean - half),
-        pairs=every.size,
-        starts=len(groups),
+        pairs=sum(np.size(g) for g in log_ratios),
+        starts=len(log_ratios),
         pooled=pooled,
     )
 
