@@ -57,7 +57,7 @@ class KvTier:
     medium: str = "none"
     """``none``, ``flash`` (the replica's drive) or ``host`` (its host memory over the bus)."""
     hit_share: float = 0.0
-    """Share of requests whose prefix is found on the tier, beyond what the workload says is cached."""
+    """Share of requests whose prefix comes again, where the workload does not tell; where it does, none is assumed beside it."""
     covered_share: float = 0.0
     """Share of such a request's prompt that the prefix covers."""
     image_hit_share: float = 0.0

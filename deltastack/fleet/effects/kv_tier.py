@@ -17,7 +17,8 @@ embeddings hit are weighed against their encoder run in the same way. Hits are s
 arrival (golden-ratio sequence), so that the same requests hit in every cell. Requests meet replicas in turn for the queue of
 the tier.
 
-Source: this project. Hit ratios are a property of the traffic: where the workload does not tell them they are assumed.
+Source: this project. Hit ratios are a property of the traffic: where the workload does not tell its prefixes they are assumed.
+Where it does, the base has them cached already, for ever, and nothing is assumed on top: a tier has nothing left to find.
 """
 
 from __future__ import annotations
@@ -70,9 +71,10 @@ class Tier(NamedTuple):
     def words(self, requests: Requests) -> str:
         """What it did for ``requests``, in words."""
         images = int((self.cached_images - requests.cached_images).sum())
+        told = "the workload tells its prefixes, so none is assumed beside them; " if requests.cached_tokens.any() else ""
         tokens = float((self.cached_tokens - requests.cached_tokens).sum()) / float(requests.prompt_tokens.sum())
         return (
-            f"{tokens:.1%} of prompt tokens and {images:,} images restored at {self.bytes_per_s / 1e9:.1f} GB/s: "
+            f"{told}{tokens:.1%} of prompt tokens and {images:,} images restored at {self.bytes_per_s / 1e9:.1f} GB/s: "
             f"{self.restored_bytes.sum() / 1e12:.2f} TB read, {self.written_bytes / 1e12:.2f} TB written; of what comes again "
             f"accelerator memory still had {self.own:.0%}, which is credited to nobody, and the tier {self.kept:.0%} more; "
             f"a tier is busy {self.utilisation:.1%} of the time"
@@ -200,8 +202,10 @@ def _hits(count: int, step: float, share: float) -> NDArray[np.bool_]:
 def _prefixes(
     requests: Requests, kept: KvTier, tables: OperatorTables, media: _Medium
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cached tokens (R,) after restoring, and how many of them are restored."""
+    """Cached tokens (R,) after restoring, and how many of them are restored; none where the workload tells its prefixes."""
     before = requests.cached_tokens
+    if before.any():
+        return before, np.zeros_like(before)
     hit = _hits(before.size, PREFIXES, kept.hit_share * media.kept)
     reach = np.minimum((kept.covered_share * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
     more = np.where(hit, np.maximum(reach - before, 0), 0)

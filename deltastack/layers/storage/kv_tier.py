@@ -27,7 +27,7 @@ class KvTierParams(Params):
     """What comes again, and where it is kept."""
 
     medium: Literal["host", "flash"]
-    hit_share: float = Field(ge=0, le=1, description="of requests, beyond what the workload says is cached")
+    hit_share: float = Field(ge=0, le=1, description="of requests, where the workload does not tell its prefixes")
     covered_share: float = Field(ge=0, le=1, description="of such a request's prompt")
     image_hit_share: float = Field(ge=0, le=1, description="of requests with images")
     host_bytes_per_s: float = Field(gt=0)

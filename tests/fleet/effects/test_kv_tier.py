@@ -113,6 +113,18 @@ def test_a_tier_that_forgets_sooner_than_the_accelerator_restores_nothing() -> N
     assert found.restored_bytes.sum() == 0.0
 
 
+def test_nothing_is_assumed_on_top_of_prefixes_that_the_workload_tells() -> None:
+    """One request of ten with a known prefix: the workload says what comes again, no other one is made up, and words say so."""
+    known = trace([float(n) for n in range(10)], [2000] * 10)
+    known = replace(known, cached_tokens=np.array([0] * 9 + [500]))
+    found = kv_tier.tier(known, deployment(HOST), QWEN)
+
+    assert found is not None
+    assert found.cached_tokens.tolist() == [0] * 9 + [500]
+    assert found.restored_bytes.sum() == 0
+    assert found.words(known).startswith("the workload tells its prefixes, so none is assumed beside them; 0.0% of prompt tokens")
+
+
 @pytest.mark.parametrize(("share_of_break_even", "restored"), [(0.9, 0), (1.1, 1000)])
 def test_it_restores_only_above_the_break_even(share_of_break_even: float, restored: int) -> None:
     """A prefix of 1000 tokens is restored above its own break-even bandwidth and computed below it."""
