@@ -68,7 +68,9 @@ def intervals(results: Results) -> list[str]:
     for bench in results.benches():
         draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
         if bench is Bench.TESTBED:
-            found.append(f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs")
+            found.append(
+                f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs, or over process starts where these differ"
+            )
         elif draws > 1:
             holds = (draws - 1) / (draws + 1)
             few = f"; so few hold a further draw in about {100 * holds:.0f} % of cases, not {100 * asked:.0f} %"

@@ -2,7 +2,7 @@
 
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
 the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw, blocks
-of measurements a jackknife over blocks; a single sample gives no interval, and then no verdict.
+of measurements a jackknife over blocks, or process starts; a single sample gives no interval, and then no verdict.
 """
 
 from __future__ import annotations
