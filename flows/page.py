@@ -46,7 +46,9 @@ def show_results(root: Path) -> None:
 
 def markdown(root: Path) -> str:
     """Verdict and evidence card, layers and targets, totals, the waterfalls as embedded pictures, and where the report lies."""
-    parts = ["# deltastack", "", *summary.card(root), *_prose(summary.layers(root)), *_totals(root)]
+    layers = _prose(summary.layers(root))
+    head = ["", "## Each layer alone, losses first"] if layers else []
+    parts = ["# deltastack", "", *summary.card(root), *head, *layers, *_totals(root)]
     for picture in sorted((root / "reports").glob("**/waterfall*.png")):
         content = picture.read_bytes()
         if len(content) <= LARGEST_PICTURE_BYTES:

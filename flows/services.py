@@ -40,6 +40,8 @@ OFFLINE = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PYTHONUNBUFFERED": "1",
 }
+PAGES_ASK = "PREFECT_SERVER_UI_API_URL"
+"""Where Prefect's pages look for their server: the customary port, unless it is said, wherever the server is."""
 STOPPING_ORDER = ("worker", "prefect", "mlflow")
 
 
@@ -80,7 +82,7 @@ def up(root: Path) -> None:
     Path(_environment(root, {})["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     servers = [_prefect(root), _mlflow(root)]
     for plan in servers:
-        _start(root, plan, {})
+        _start(root, plan, {PAGES_ASK: f"{servers[0].url}/api"})
     for plan in servers:
         _await(root, plan)
     api = {"PREFECT_API_URL": f"{servers[0].url}/api"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from flows import state, tracking
+from flows.services import HOST, PORTS
 from tasks import entry
 from tests.flows.tiny_project import make_project
 
@@ -29,7 +32,10 @@ T = TypeVar("T")
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The tiny graph with this project's code and deployments, scheduled every ten seconds; everything is down at the end."""
+    """The tiny graph with this project's code and deployments, scheduled every ten seconds; everything is down at the end.
+
+    Something else has Prefect's customary port.
+    """
     root = make_project(tmp_path / "tiny")
     for name in ("flows", "tasks", "deltastack", "prefect.toml"):
         (root / name).symlink_to(HOME / name)
@@ -37,8 +43,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     text = re.sub(r"- cron: .*", "- interval: 10", text).replace("remeasure: true", "remeasure: true, target: d")
     (root / "prefect.yaml").write_text(re.sub(r"\n +timezone: .*", "", text))
     monkeypatch.setenv("PREFECT_HOME", str(root / ".run" / "prefect"))
-    yield root
-    services(root, "down")
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody has the customary port already, which is what is wanted
+            other.bind((HOST, PORTS["prefect"]))
+            other.listen()
+        yield root
+        services(root, "down")
 
 
 def services(root: Path, word: str) -> list[str]:
@@ -78,10 +88,12 @@ def a_run(root: Path, *kinds: str) -> dict[str, Any] | None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("servers")
 def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up is idempotent, a scheduled run completes, a cancelled one leaves no process, MLflow takes results, down stops all."""
+    """Up is idempotent, its pages ask its server; a scheduled run completes, a cancelled one ends whole; down stops all."""
     first = services(project, "up")
     assert [line.split("  ")[0] for line in first] == ["Prefect server", "Prefect worker", "MLflow"]
     assert services(project, "up") == first
+    with urllib.request.urlopen(f"{state.load(project)['prefect'].url}/ui-settings", timeout=30) as reply:  # noqa: S310 - as above
+        assert json.load(reply)["api_url"] == state.prefect_api(project)
 
     completed = awaited(lambda: a_run(project, "COMPLETED"), "a scheduled run that completes")
     assert completed["auto_scheduled"]
@@ -118,7 +130,7 @@ def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = client.search_runs([experiment.experiment_id])
 
     assert run.data.metrics == {"delta_total.fleet.energy_j.joint": 0.125}
-    assert [a.path for a in client.list_artifacts(run.info.run_id)] == ["reports"]
+    assert [a.path for a in client.list_artifacts(run.info.run_id)] == ["reports", "totals.csv"]
 
 
 def test_a_service_of_another_time_is_not_ours(tmp_path: Path) -> None:
