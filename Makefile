@@ -44,7 +44,7 @@ bench: ready-test ## the benchmarks: ratios against named peers and bounds, raw 
 doctor: ready-run ## what this machine can measure, and what is missing
 	@$(BIN)/deltastack doctor
 
-checkpoint: ready-run ## train the testbed's default model again, as the proof of the shipped file
+checkpoint: ready-run ## train the testbed's default model, its students and pruned parts again, as the proof of the shipped files
 	@$(BIN)/python -m tasks.checkpoint --train
 
 clean: ## remove the environment, caches and generated results (the shipped files stay)

@@ -57,9 +57,19 @@ def retrain(root: Path, p: Testbed, say: Callable[[str], None]) -> dict[str, Any
 
 def part_again(tensors: Tensors, p: Testbed, technique: str, kept: float, say: Callable[[str], None]) -> Again:
     """The part of ``technique`` with ``kept`` of its units, trained again in the trained model's ``tensors``."""
+    model = beginner(tensors, p, technique, kept)
+    recipe = p.trained.model_copy(update={"language": p.retrained.of(technique).language, "seed": p.retrained.seed})
+    own = {name for name, w in model.named_parameters() if w.requires_grad}
+    done = training.retrain(model, recipe, lambda words: say(f"{technique}, {kept:.0%} kept: {words}"))
+    left = {k: w.detach().half().contiguous() for k, w in done.model.named_parameters() if k in own}
+    return Again(left, done.curve, done.cpu_s)
+
+
+def beginner(tensors: Tensors, p: Testbed, technique: str, kept: float) -> Any:
+    """The trained model with the part of ``technique`` cut to ``kept`` of its units: that part learns, all else is held still."""
     from torch import nn
 
-    part, values = pruning.PARTS[technique], p.retrained.of(technique)
+    part = pruning.PARTS[technique]
     model = models.filled(p, tensors, technique)
     blocks = pruning.blocks(wrap(model), part)
     own = tuple(f"{b.path}." for b in blocks)
@@ -70,10 +80,7 @@ def part_again(tensors: Tensors, p: Testbed, technique: str, kept: float, say: C
         if name.startswith(own):
             learns = nn.Parameter(weight.detach().clone())
             model.get_submodule(parent)._parameters[last] = learns  # noqa: SLF001 - of another shape than the module was made for
-    recipe = p.trained.model_copy(update={"language": values.language, "seed": p.retrained.seed})
-    done = training.retrain(model, recipe, lambda words: say(f"{technique}, {kept:.0%} kept: {words}"))
-    left = {k: w.detach().half().contiguous() for k, w in done.model.named_parameters() if k.startswith(own)}
-    return Again(left, done.curve, done.cpu_s)
+    return model
 
 
 def write(parts: Mapping[str, Again], p: Testbed, trained: Path) -> None:

@@ -121,7 +121,7 @@ def test_other_shares_and_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_training_again_touches_its_part_alone_and_is_deterministic(tmp_path: Path) -> None:
-    """Three steps, twice: the same tensors, of half the size, of the feed-forward blocks only, and other than what was cut."""
+    """Three steps, twice: the same tensors, of half the size; only feed-forward blocks learn; another seed gives others."""
     p = checkpoint(tmp_path)
     values = p.retrained.weight_pruning
     short = values.model_copy(update={"language": values.language.model_copy(update={"steps": 3})})
@@ -129,9 +129,16 @@ def test_training_again_touches_its_part_alone_and_is_deterministic(tmp_path: Pa
     tensors = models.read_weights(tmp_path / models.TRAINED)
     said: list[str] = []
 
+    model = retraining.beginner(tensors, few, "weight_pruning", 0.5)
     first, again = (retraining.part_again(tensors, few, "weight_pruning", 0.5, said.append) for _ in range(2))
+    seeded = few.model_copy(update={"retrained": few.retrained.model_copy(update={"seed": 1})})
+    other = retraining.part_again(tensors, seeded, "weight_pruning", 0.5, said.append)
 
-    assert first.tensors.keys() == again.tensors.keys() == {k for k in tensors if ".language_model." in k and ".mlp." in k}
+    own = {k for k in tensors if ".language_model." in k and ".mlp." in k}
+    assert {k for k, w in model.named_parameters() if w.requires_grad} == own
+    assert all(torch.equal(w, tensors[k]) for k, w in model.named_parameters() if k not in own)
+    assert first.tensors.keys() == again.tensors.keys() == own
+    assert not any(torch.equal(w, other.tensors[k]) for k, w in first.tensors.items())
     assert all(torch.equal(w, again.tensors[k]) for k, w in first.tensors.items())
     assert all(2 * w.numel() == tensors[k].numel() for k, w in first.tensors.items())
     assert said[0].startswith("weight_pruning, 50% kept: language 3/3: loss ")
