@@ -17,7 +17,7 @@ from deltastack.contracts import atomic
 from deltastack.testbed import digits, models, quality, retrained, switches, training
 from deltastack.testbed.assess import answer
 from deltastack.testbed.families import wrap
-from deltastack.testbed.switches import pruning
+from deltastack.testbed.switches import cutting
 from deltastack.testbed.switches.settings import Pruning
 from deltastack.workload.settings import sha256
 
@@ -49,8 +49,8 @@ def retrain(root: Path, p: Testbed, say: Callable[[str], None]) -> dict[str, Any
     """Train every part of the model in data/checkpoint again, ask the held-out questions, and write file and card."""
     path = root / models.TRAINED
     tensors = models.read_weights(path)
-    less = {name: part_again(tensors, p, name, p.retrained.of(name).kept, say) for name in pruning.PARTS}
-    whole = {name: part_again(tensors, p, name, 1.0, say) for name in pruning.PARTS}
+    less = {name: part_again(tensors, p, name, p.retrained.of(name).kept, say) for name in cutting.PARTS}
+    whole = {name: part_again(tensors, p, name, 1.0, say) for name in cutting.PARTS}
     write(less, p, path)
     return check(root, p, whole)
 
@@ -69,13 +69,13 @@ def beginner(tensors: Tensors, p: Testbed, technique: str, kept: float) -> Any:
     """The trained model with the part of ``technique`` cut to ``kept`` of its units: that part learns, all else is held still."""
     from torch import nn
 
-    part = pruning.PARTS[technique]
+    part = cutting.PARTS[technique]
     model = models.filled(p, tensors, technique)
-    blocks = pruning.blocks(wrap(model), part)
+    blocks = cutting.blocks(wrap(model), part)
     own = tuple(f"{b.path}." for b in blocks)
     for weight in model.parameters():
         weight.requires_grad = False
-    for name, weight in pruning.cut(dict(model.named_parameters()), part, blocks, kept).items():
+    for name, weight in cutting.cut(dict(model.named_parameters()), part, blocks, kept).items():
         parent, _, last = name.rpartition(".")
         if name.startswith(own):
             learns = nn.Parameter(weight.detach().clone())
@@ -123,14 +123,14 @@ def check(root: Path, p: Testbed, whole: Mapping[str, Again]) -> dict[str, Any]:
         return by_kind | {"change": change.change, "low": change.low, "high": change.high}
 
     known = retrained.card((root / models.TRAINED).parent) | {"questions": p.trained.held_out, "full": told(full)}
-    for name in pruning.PARTS:
+    for name in cutting.PARTS:
         on = {again: Pruning(kept=p.retrained.of(name).kept, retrained=again) for again in (False, True)}
         known["parts"][name] |= {
             "cut": told(_switched(engine, some, {name: on[False]})),
             "trained_again": told(_switched(engine, some, {name: on[True]})),
             "full_trained_as_long": told(_with(engine, some, whole[name].tensors)),
         }
-    both = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in pruning.PARTS}
+    both = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in cutting.PARTS}
     known["both_trained_again"] = told(_switched(engine, some, both))
     _write_card((root / models.TRAINED).parent, known)
     return known
