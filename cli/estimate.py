@@ -108,7 +108,7 @@ def _workbench(root: Path, variant: str | None, draws: int | None, served: Mappi
         mixed = chosen.generator.model_copy(update={"variant": variant})
         chosen = chosen.model_copy(update={"trace": None, "generator": mixed})
     frame = settings.workload(root, chosen).frame
-    count = draws or (stack.layer_draws if stack.canonical else 1)
+    count = draws or stack.draws
     return Workbench(root=root, requests=requests(frame), draws=count, canonical=stack.canonical, served=served)
 
 

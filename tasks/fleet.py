@@ -40,15 +40,14 @@ def stack(root: Path) -> Stack:
 
 
 def workbench(root: Path) -> Workbench:
-    """The workload of this checkout with its draws; a quick run has the central one only.
+    """The workload of this checkout with the draws of its profile.
 
     Raises:
         ContractError: No workload, or a broken one.
     """
     chosen = stack(root)
     frame = WORKLOAD.read(root / "data" / "workload.parquet")
-    draws = chosen.layer_draws if chosen.canonical else 1
-    return Workbench(root=root, requests=requests(frame), draws=draws, canonical=chosen.canonical)
+    return Workbench(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical)
 
 
 def kept(root: Path, inputs: Sequence[str]) -> Kept:

@@ -36,7 +36,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     testbed = load(root)
     budget = testbed.budget(stack.profile)
     return [
-        plan.fleet(cells=count, draws=stack.layer_draws, pace=_simulated(root)),
+        plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root)),
         plan.testbed(
             layers=stack.layers,
             repeats=testbed.measuring.repeats,

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
+from deltastack import statistics
 from deltastack.report.quality import worst
 from deltastack.report.totals import Estimate, estimate, values
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from deltastack.model import Basis, Bench, Resource
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
+
+
+OTHER_DRAWS = "one side has {} draws of the model, the other {}: they share the central one alone"
 
 
 class Word(StrEnum):
@@ -126,18 +128,22 @@ def _change(before: Side, after: Side, was: Factorial, now: Factorial) -> Change
     change = _paired(was, now, after.results.stack.confidence) if now.drawn else _independent(*pair)
     word = Word.UNTOLD if reason or change.low is None or change.high is None else _word(change.low, change.high)
     if word is Word.UNTOLD and reason is None:
-        reason = "a single sample has no interval"
+        counts = [f.amounts.shape[-1] for f in (was, now)]
+        reason = OTHER_DRAWS.format(*counts) if now.drawn and counts[0] != counts[1] else "a single sample has no interval"
     return Change(now.bench, now.basis, now.resource, pair[0], pair[1], change, word, reason)
 
 
 def _paired(was: Factorial, now: Factorial, confidence: float) -> Estimate:
-    """Draw by draw; a deterministic simulation of one draw differs by exactly what it differs by."""
+    """Draw by draw; a deterministic simulation of one draw differs by exactly what it differs by.
+
+    Of n draws another one is the k-th than of m draws: sides with different numbers share the central draw alone.
+    """
     first, second = (values(f)["joint"] for f in (was, now))
-    count = min(first.size, second.size)
-    differences = second[:count] - first[:count]
-    low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
-    middle = float(differences[0])
-    return Estimate(middle, min(float(low), middle), max(float(high), middle))
+    middle = float(second[0] - first[0])
+    if first.size != second.size:
+        return Estimate(middle, None, None)
+    low, high = statistics.predictive(second - first, confidence=confidence)
+    return Estimate(middle, min(low, middle), max(high, middle))
 
 
 def _independent(was: Estimate, now: Estimate) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,20 +20,30 @@ if TYPE_CHECKING:
     from deltastack.testbed.noise import Floor
 
 
+Profile = Literal["quick", "default", "long"]
+
+
 class Stack(Params):
     """params/stack.yaml."""
 
     layers: tuple[str, ...] = Field(min_length=1)
     tolerance: float = Field(gt=0, lt=1, description="a formula holds if its gap lies inside +/- this fraction")
     confidence: float = Field(gt=0, lt=1)
-    profile: str = Field(pattern="^(default|quick|long)$")
+    profile: Profile
     cells: str = Field(default="all", pattern="^(all|half)$", description="every set of layers, or the planned half of five")
-    layer_draws: int = Field(default=1, ge=1, description="sets of layer parameters that are simulated")
+    layer_draws: dict[Profile, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="sets of layer parameters that are simulated, by profile; 1 for one that is left out"
+    )
 
     @property
     def canonical(self) -> bool:
         """Whether numbers of this profile may be quoted."""
         return self.profile != "quick"
+
+    @property
+    def draws(self) -> int:
+        """Sets of layer parameters that this profile simulates."""
+        return self.layer_draws.get(self.profile, 1)
 
 
 HEADLINE = {Bench.FLEET: Basis.AT_CAPACITY, Bench.TESTBED: Basis.PER_SESSION}

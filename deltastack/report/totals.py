@@ -103,8 +103,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
         return Estimate(float(of(f)[0]), None, None)
     if f.drawn:
         found = of(f)
-        low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Estimate(float(found[0]), float(min(low, found[0])), float(max(high, found[0])))
+        low, high = statistics.predictive(found, confidence=confidence)
+        return Estimate(float(found[0]), min(low, float(found[0])), max(high, float(found[0])))
     n = f.amounts.shape[-1]
     whole = f.amounts.sum(axis=-1, keepdims=True)
     middle = float(of(replace(f, amounts=whole / n))[0])

@@ -31,7 +31,13 @@ def finished(
     (root / "params").mkdir(parents=True)
     for name in ("claims.yaml", "published_compositions.yaml", "report.yaml"):
         shutil.copy(ROOT / "params" / name, root / "params" / name)
-    values = {"layers": list(layers), "tolerance": 0.02, "confidence": 0.95, "profile": "default", "layer_draws": 8} | stack
+    values = {
+        "layers": list(layers),
+        "tolerance": 0.02,
+        "confidence": 0.95,
+        "profile": "default",
+        "layer_draws": {"default": 8},
+    } | stack
     (root / "params/stack.yaml").write_text(yaml.safe_dump(values))
     for marker in ("pyproject.toml", "dvc.yaml"):
         (root / marker).write_text("")

@@ -106,6 +106,14 @@ def test_only_what_differs_is_shown() -> None:
     assert "- `independent` of fleet.at_trace.energy_j: holds → fails" in text
 
 
+def test_other_numbers_of_draws_share_the_central_one_alone() -> None:
+    """Four draws against six: the central difference stands, without an interval, and the reason says so."""
+    (change,) = compare(side("a", samples=4, sd_log=0.1), side("b", samples=6, sd_log=0.1)).totals
+
+    assert (change.change.low, change.change.high, change.word) == (None, None, Word.UNTOLD)
+    assert change.reason == "one side has 4 draws of the model, the other 6: they share the central one alone"
+
+
 def test_a_total_of_one_side_is_named() -> None:
     """A bench that only one side has is listed, not left out."""
     found = compare(side("a"), side("b", bench=Bench.TESTBED))

@@ -1,0 +1,35 @@
+"""The range of a model's draws that should hold a further one.
+
+    ends = order statistics of rank p (n + 1) and (1 - p)(n + 1),  p = (1 - confidence) / 2
+
+between draws by interpolation, and at most the least and the greatest of them. A further draw falls between the least and the
+greatest of n with probability (n - 1) / (n + 1), whatever the distribution: 67 % of 5, 95 % of 39.
+
+Source: H. David & H. Nagaraja, Order Statistics (2003), ch. 7 (prediction intervals).  Assumes: draws that can be exchanged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltastack.statistics.interval import checked_confidence
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def predictive(draws: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Where a further draw should fall; of too few draws their whole range, which then holds it less often.
+
+    >>> [round(x, 9) for x in predictive(range(39))]
+    [0.0, 38.0]
+
+    Args:
+        draws: (n,), at least one; NaN among them gives NaN.
+        confidence: Share of further draws that it should hold.
+    """
+    tail = (1 - checked_confidence(confidence)) / 2
+    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [tail, 1 - tail], method="weibull")
+    return float(low), float(high)
