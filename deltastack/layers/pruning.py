@@ -3,7 +3,7 @@
 ``head_pruning`` and ``weight_pruning`` make the matrices smaller, so that time, bytes and memory fall with them, and with
 ``retrained`` what is left of the trained model's part was trained again (resources are those of the shape, with it or without);
 ``weight_zeroing`` writes zeros below a threshold into dense matrices, which saves nothing and costs quality all the same. On the
-fleet there is no such cell: operator times are of the models as published, and nobody measured a pruned one.
+fleet there is no such cell: the operator times that it reads are of the models as published, none is of a pruned one.
 """
 
 from __future__ import annotations
