@@ -17,6 +17,7 @@ import numpy as np
 
 from deltastack import composition, statistics
 from deltastack.report.totals import Estimate, estimate
+from deltastack.testbed import nested
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,12 +109,12 @@ def _logs(f: Factorial) -> bool:
 
 
 def _holm(f: Factorial, places: list[tuple[int, int]]) -> list[float | None]:
-    """Holm's p of every averaged pair over blocks of measurements."""
+    """Holm's p of every averaged pair over blocks of measurements, or over process starts where these differ."""
     if f.drawn or f.amounts.shape[-1] < 2 or not f.whole:  # noqa: PLR2004 - blocks show spread from two on
         return [None] * len(places)
-    found = statistics.effects(np.log(f.totals).T, f.layers)
-    p = {e.layers: e.p for e in found}
-    return [float(x) for x in statistics.holm([p[frozenset({f.layers[i], f.layers[j]})] for i, j in places])]
+    effects = statistics.averaged(np.log(f.totals))
+    p = [nested.mean_of(f.by_start(effects[1 << i | 1 << j])).p for i, j in places]
+    return [float(x) for x in statistics.holm(p)]
 
 
 def _order_range(f: Factorial, i: int) -> tuple[float, float]:

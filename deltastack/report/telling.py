@@ -5,8 +5,10 @@ makes the half-width no more than w is that with
 
     t(B' - 1) s / √B' <= w                       minutes = B' x seconds of all runs of a block / 60
 
-w is the tolerance to know a gap of any size, or its distance from the tolerance to tell the gap that was measured. From few
-blocks s itself is rough: of four, the truth lies between 0.57 and 3.7 times it (95 %, χ²), and minutes go with its square.
+Where process starts differ beyond their blocks, starts are the units (``totals.units``): B counts starts, and a start takes
+the time of its blocks. w is the tolerance to know a gap of any size, or its distance from the tolerance to tell the gap that
+was measured. From few blocks s itself is rough: of four, the truth lies between 0.57 and 3.7 times it (95 %, χ²), and minutes
+go with its square.
 
 Source: the t interval of ``statistics.mean_bounds``, solved for n. Assumes: more blocks are like those that were run.
 """
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scipy import stats
 
 from deltastack.model import Resource
+from deltastack.report.totals import gap_units
 
 if TYPE_CHECKING:
     from deltastack.report.cells import Factorial
@@ -37,7 +40,7 @@ class Need(NamedTuple):
 
 
 def blocks_needed(half_width: float, blocks: int, wanted: float, confidence: float) -> int | None:
-    """The least number of blocks with a half-width of no more than ``wanted``; None beyond ten million.
+    """The least number of blocks (or starts) with a half-width of no more than ``wanted``; None beyond ten million.
 
     By hand: 4 blocks of half-width t(3) = 3.182, so s = 2; a half-width of 1 takes 18 blocks: t(17) = 2.110, 2.110 x 2 / √18.
 
@@ -59,15 +62,15 @@ def blocks_needed(half_width: float, blocks: int, wanted: float, confidence: flo
 
 
 def need(results: Results, f: Factorial, gap: Estimate, wanted: float) -> Need | None:
-    """What a half-width of ``wanted`` takes; None for draws of a model, without an interval, or where no length would do."""
-    blocks = f.amounts.shape[-1]
+    """What a half-width of ``wanted`` takes of the product's gap; None for draws, without an interval, or beyond any length."""
     if f.drawn or gap.low is None or gap.high is None or wanted <= 0:
         return None
-    found = blocks_needed((gap.high - gap.low) / 2, blocks, wanted, results.stack.confidence)
+    units = gap_units(f, "independent")
+    found = blocks_needed((gap.high - gap.low) / 2, units, wanted, results.stack.confidence)
     if found is None:
         return None
-    seconds = _block_s(results, f)
-    return Need(found, None if seconds is None else found * seconds / 60)
+    blocks, seconds = math.ceil(found * f.amounts.shape[-1] / units), _block_s(results, f)
+    return Need(blocks, None if seconds is None else blocks * seconds / 60)
 
 
 def words(results: Results, f: Factorial, gap: Estimate) -> str | None:

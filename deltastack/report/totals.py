@@ -105,12 +105,23 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
         found = of(f)
         low, high = statistics.predictive(found, confidence=confidence)
         return Estimate(float(found[0]), min(low, float(found[0])), max(high, float(found[0])))
+    middle, mean = _jackknife(f, of, confidence)
+    return Estimate(middle, middle - mean.half_width, middle + mean.half_width)
+
+
+def gap_units(f: Factorial, name: str) -> int:
+    """How many independent units are behind the interval of a formula's measured gap: blocks, or process starts."""
+    _, mean = _jackknife(f, partial(_gap, name=name), confidence=0.95)
+    return mean.freedom + 1
+
+
+def _jackknife(f: Factorial, of: Statistic, confidence: float) -> tuple[float, nested.Mean]:
+    """A statistic of the means over blocks, and the mean of its pseudo-values."""
     n = f.amounts.shape[-1]
     whole = f.amounts.sum(axis=-1, keepdims=True)
     middle = float(of(replace(f, amounts=whole / n))[0])
     without = of(replace(f, amounts=(whole - f.amounts) / (n - 1)))
-    half = nested.mean_of(f.by_start(n * middle - (n - 1) * without), confidence=confidence).half_width
-    return Estimate(middle, middle - half, middle + half)
+    return middle, nested.mean_of(f.by_start(n * middle - (n - 1) * without), confidence=confidence)
 
 
 def totals(

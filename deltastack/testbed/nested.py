@@ -47,11 +47,21 @@ class Nested:
 
 
 class Mean(NamedTuple):
-    """A mean with half its interval, and whether process starts were pooled."""
+    """A mean with its standard error, half its interval, and whether process starts were pooled."""
 
     value: float
     half_width: float
     pooled: bool
+    error: float
+    freedom: int
+    """Degrees of freedom: one less than there are units, values or starts."""
+
+    @property
+    def p(self) -> float:
+        """P of Student's t for a mean of 0, two-sided; without spread 0 or 1."""
+        if self.error == 0:
+            return float(self.value == 0)
+        return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
 
 
 def mean_of(values: Sequence[ArrayLike], *, confidence: float = 0.95) -> Mean:
@@ -67,8 +77,9 @@ def mean_of(values: Sequence[ArrayLike], *, confidence: float = 0.95) -> Mean:
     if not np.isfinite(every).all():
         raise EvidenceError("a value that is not finite: an amount of its ratio was zero, negative or missing")
     squared_error, freedom, pooled = _variance_of_mean(groups, every)
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(squared_error)
-    return Mean(float(every.mean()), half, pooled)
+    error = math.sqrt(squared_error)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    return Mean(float(every.mean()), half, pooled, error, freedom)
 
 
 def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Nested:
@@ -77,14 +88,14 @@ def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Ne
     Raises:
         EvidenceError: As ``mean_of``.
     """
-    mean, half, pooled = mean_of(log_ratios, confidence=confidence)
+    mean = mean_of(log_ratios, confidence=confidence)
     return Nested(
-        delta=-math.expm1(mean),
-        low=-math.expm1(mean + half),
-        high=-math.expm1(mean - half),
+        delta=-math.expm1(mean.value),
+        low=-math.expm1(mean.value + mean.half_width),
+        high=-math.expm1(mean.value - mean.half_width),
         pairs=sum(np.size(g) for g in log_ratios),
         starts=len(log_ratios),
-        pooled=pooled,
+        pooled=mean.pooled,
     )
 
 

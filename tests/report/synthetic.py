@@ -26,11 +26,13 @@ def joint(  # noqa: PLR0913 - one keyword a planted property
     samples: int = 8,
     sd_log: float = 0.0,
     seed: int = 0,
+    starts: int = 1,
     resource: Resource = Resource.ENERGY_J,
 ) -> pd.DataFrame:
     """The full factorial of ``factors``; an interaction scales every component when both layers are on.
 
-    ``sd_log`` is noise of each run (testbed) or of each draw's own scale (fleet; the same in all cells of a draw).
+    Blocks are dealt out to ``starts`` process starts in turn. ``sd_log`` is noise of each run (testbed) or of each draw's own
+    scale (fleet; the same in all cells of a draw).
     """
     rng, layers = np.random.default_rng(seed), tuple(factors)
     rows = []
@@ -43,7 +45,7 @@ def joint(  # noqa: PLR0913 - one keyword a planted property
             for component, base in BASE.items():
                 factor = math.prod(factors[name].get(component, 1.0) for name in cell)
                 amount = base * factor * math.exp(beta) * noise
-                block, replicate = (0, s) if bench is Bench.FLEET else (s, 0)
+                block, replicate = (0, s) if bench is Bench.FLEET else (s // starts, s % starts)
                 evidence = Evidence.SIMULATED if bench is Bench.FLEET else Evidence.MEASURED
                 basis = Basis.AT_TRACE if bench is Bench.FLEET else Basis.PER_SESSION
                 rows.append(

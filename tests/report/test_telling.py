@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,3 +108,21 @@ def test_the_budgets_are_those_of_params(tmp_path: Path) -> None:
 
     assert aggregate._joint_s(here)["long"] == budgets["long"]["joint_s"]
     assert aggregate._joint_s(tmp_path) == {}
+
+
+def test_starts_that_differ_take_whole_starts() -> None:
+    """Three starts of two blocks whose gap is common to a start's blocks: 10 starts of t(9) = 2.262, so 20 blocks and no 8.
+
+    The half-width of three starts is 2 points of t(2) = 4.303, so s = 2 √3 / 4.303 = 0.805 points; ±0.6 needs n with
+    t(n - 1) 0.805 / √n <= 0.6: of 10 starts 0.576, of 9 starts 0.619.
+    """
+    made = results(samples=6, starts=3)
+    f = made.found[0]
+    loud = np.ones(f.amounts.shape)
+    loud[f.full] = np.array([0.8, 1.0, 1.2])[list(f.starts)]
+    gap = Estimate(0.03, 0.01, 0.05)
+
+    found = telling.need(made, replace(f, amounts=f.amounts * loud), gap, 0.006)
+    assert found is not None
+    assert found.blocks == 20
+    assert found.minutes == pytest.approx(20 * 270 / 60)

@@ -120,6 +120,25 @@ def test_intervals_cover_where_starts_differ() -> None:
     assert 180 <= hits <= 198
 
 
+def test_the_p_of_a_pair_takes_starts_that_differ_as_units() -> None:
+    """An interaction that five starts do not agree on is no sure one, however often each of them repeats it."""
+    f = factorials(joint(THREE, bench=Bench.TESTBED, samples=50, starts=5), tuple(THREE))[0][0]
+    assert f.starts is not None
+    by_start = np.array([-0.1, 0.3, 0.1, 0.25, -0.15])[list(f.starts)]
+    noise = np.random.default_rng(0).normal(0, 0.01, f.amounts.shape)
+    both = np.array([float(m & 3 == 3) for m in range(8)])[:, None, None]
+
+    known, unknown = (replace(f, amounts=f.amounts * np.exp(both * by_start + noise), starts=s) for s in (f.starts, None))
+    first = {"storage", "pipeline"}
+    sure, doubtful = (
+        next(x.p_holm for x in attribution.pairs(g, 0.95) if {x.first, x.second} == first) for g in (unknown, known)
+    )
+    assert sure is not None
+    assert sure < 0.05
+    assert doubtful is not None
+    assert doubtful > 0.5
+
+
 def test_noise_that_hides_the_gap_cannot_be_told() -> None:
     """Three noisy blocks: the interval is wider than the tolerance and holds it."""
     row = table(joint(THREE, bench=Bench.TESTBED, samples=3, sd_log=0.2), ("storage", "pipeline", "idle"))["independent"]
