@@ -34,5 +34,8 @@ def import_(
         return
     for s in found:
         typer.echo(elsewhere.row_words(s))
+    absent = [q for q in elsewhere.QUANTITIES if q not in {s.quantity for s in found}]
+    if absent:
+        typer.echo(f"no reading on both sides, so not compared: {', '.join(absent)}")
     typer.echo(f"conditions: {found[0].conditions}")
     typer.echo(f"kept in {path.relative_to(root)}; `deltastack report` shows it now, and every later `deltastack run`")

@@ -20,6 +20,7 @@ QUALITY_LIMIT = 4
 COMPOSITION_FAILS = 5
 CANNOT_BE_TOLD = 6
 INTERRUPTED = 130
+_NO_NUMBER = "Input should be a valid number, unable to parse string as a number"
 
 
 def emit_json(value: Any) -> None:
@@ -58,6 +59,7 @@ def exit_code_of(app: typer.Typer) -> int:
 def _usage(error: Exception) -> int:
     """One line for a wrong flag or value; the help page for a command without any."""
     words: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    words = words.replace(_NO_NUMBER, "wanted a number; a fraction is written 0.15, not 15 %")
     if words.startswith("Usage:"):
         say(words)
     else:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def plan(
-    cells: Annotated[str | None, typer.Option(help="all or half of the sets of layers (default: params/stack.yaml).")] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(help="all or half of the sets of layers on the fleet (default: params/stack.yaml); the testbed runs all."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Print cells, minutes and the least Δ that each factorial can show."""

@@ -43,8 +43,13 @@ def generate(
     variant: Annotated[str | None, typer.Option(help="A variant named in params/workload.yaml.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """Write a workload that reproduces the production mix of params/workload.yaml."""
+    """Write a workload that reproduces the production mix of params/workload.yaml.
+
+    Raises:
+        WorkloadError: No such workload can be made, or nothing can be written at ``out``.
+    """
     from deltastack.contracts import WORKLOAD
+    from deltastack.errors import WorkloadError
     from deltastack.workload import describe as domain
     from deltastack.workload import settings
     from deltastack.workload.generate import generate as make
@@ -58,7 +63,10 @@ def generate(
         duration_s=g.duration_s if duration_s is None else duration_s,
         seed=g.seed if seed is None else seed,
     )
-    WORKLOAD.write(frame, out)
+    try:
+        WORKLOAD.write(frame, out)
+    except OSError as error:
+        raise WorkloadError(f"--out {out}: cannot be written ({error.strerror}); wanted the name of a Parquet file") from error
     facts = domain.describe(frame)
     if as_json:
         output.emit_json(facts | {"path": str(out)})

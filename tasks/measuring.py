@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deltastack import layers
-from deltastack.errors import UnknownNameError
+from deltastack.errors import ParamsError, UnknownNameError
 from deltastack.layers import observation
 from deltastack.model import LAYER_NAMES, Component, Resource, cell_of
 from tasks import entry, testbed
@@ -43,8 +43,12 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
 
     Raises:
         UnknownNameError: A name that is no cell, layer or technique.
+        ParamsError: Nothing to compare with the base.
         DeltastackError: As ``measuring.measure``.
     """
+    wanted = ("base", *names[1:]) if names[:1] == ["base"] else ("base", *names)
+    if len(wanted) == 1:
+        raise ParamsError("--cells base: wanted a cell beside the base, such as base,idle; base,base measures the noise alone")
     testbed.one_thread()
     from deltastack.testbed import measuring, models, neighbours, settings
     from deltastack.testbed.bench import Setup
@@ -58,7 +62,6 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
     plan = measuring.Effort(
         starts=starts, budget_s=budget_s, block_pairs=p.measuring.block_pairs, half_width=1e-4, seed=p.measuring.seed
     )
-    wanted = ("base", *names[1:]) if names[:1] == ["base"] else ("base", *names)
     with entry.lock(entry.machine_lock(), "another measurement runs on this machine, waiting", say), neighbours.watch() as seen:
         measured = measuring.measure(models.engine(root, p), at, plan, say, cells=wanted)
     measured.finish()

@@ -203,5 +203,7 @@ def _table(results: Results, bench: Bench, basis: Basis, resource: Resource) -> 
     found = results.of(bench, basis, resource)
     if found is None:
         there = sorted({str(f.resource) for f in results.found if f.bench is bench and f.basis is basis})
-        raise EvidenceError(f"no joint run of {resource} on bench {bench}, {basis}; it has: {', '.join(there) or 'nothing'}")
+        others = sorted({f"{f.bench} {f.basis}" for f in results.found if f.resource is resource})
+        has = f"it has: {', '.join(there) or 'nothing'}; {resource} is there for: {', '.join(others) or 'no bench'}"
+        raise EvidenceError(f"no joint run of {resource} on bench {bench}, {basis}; {has}")
     return found

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60.0
 DAY_MIN = 1440
+MOST_REQUESTS = 10_000_000
+MOST_S = 3.2e8
+"""Ten times the week of the published trace, and ten years. Source: this project; what a laptop's memory holds."""
 LEAST_TOKENS_A_TILE = 4
 """A tile takes at least so many tokens of its context (Source: this project; keeps counts of tiles possible)."""
 
@@ -35,10 +38,13 @@ def generate(mix: Mix, rule: ImageRule, *, requests: int, duration_s: float, see
     """A workload frame of exactly ``requests`` rows over ``duration_s``.
 
     Raises:
-        WorkloadError: Fewer than one request, or no time for them.
+        WorkloadError: Fewer than one request or more than can be held, no time for them, or a negative seed.
     """
-    if requests < 1 or duration_s < MINUTE_S:
-        raise WorkloadError(f"a workload has at least one request and one minute; asked for {requests} in {duration_s} s")
+    if not (1 <= requests <= MOST_REQUESTS and MINUTE_S <= duration_s <= MOST_S):
+        wanted = f"wanted 1 to {MOST_REQUESTS:,} requests in {MINUTE_S:g} to {MOST_S:g} s"
+        raise WorkloadError(f"a workload of {requests:,} requests in {duration_s:g} s: {wanted}")
+    if seed < 0:
+        raise WorkloadError(f"seed {seed}: wanted a whole number from 0 up")
     rng = np.random.default_rng(seed)
     texts = round(requests * mix.text_only_share)
     counts = texts, requests - texts

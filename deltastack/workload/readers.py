@@ -31,6 +31,8 @@ HEADERS = {
     "azure_llm_2023": ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
     "azure_lmm_2024": ("TIMESTAMP", "NumImages", "ContextTokens", "GeneratedTokens"),
 }
+KNOWN = " | ".join((*(",".join(h) for h in HEADERS.values()), "Mooncake JSON lines", "deltastack Parquet"))
+"""What a trace may be, in words."""
 FORMATS = (*HEADERS, "mooncake", "deltastack")
 MOONCAKE_BLOCK_TOKENS = 512
 """Tokens behind one hash. Source: Mooncake trace description, FAST 2025 artefact."""
@@ -43,7 +45,8 @@ def read(path: Path, rule: ImageRule, *, kind: str | None = None, drop_bad: bool
         WorkloadError: No such file, no known format, bad rows, or no request.
     """
     if not path.is_file():
-        raise WorkloadError(f"no such trace: {path}")
+        found = f"{path} is a directory" if path.is_dir() else f"no such trace: {path}"
+        raise WorkloadError(f"{found}; wanted a file: {KNOWN}")
     found = kind or sniff(path)
     if found not in FORMATS:
         raise WorkloadError(f"no trace format '{found}'; there are: {', '.join(FORMATS)}")
@@ -62,7 +65,7 @@ def sniff(path: Path) -> str:
     with path.open("rb") as f:
         first = f.readline(4096)
     if not first.strip():
-        raise WorkloadError(f"{path.name}: the file is empty")
+        raise WorkloadError(f"{path.name}: the file is empty; wanted {KNOWN}")
     if first.startswith(b"PAR1"):
         return "deltastack"
     text = first.decode("utf-8-sig", errors="replace").strip()
@@ -72,8 +75,7 @@ def sniff(path: Path) -> str:
             return name
     if text.startswith("{") and "input_length" in text:
         return "mooncake"
-    known = " | ".join(",".join(h) for h in HEADERS.values())
-    raise WorkloadError(f"{path.name}: wrong header '{text[:80]}'; known are: {known} | Mooncake JSON lines | deltastack Parquet")
+    raise WorkloadError(f"{path.name}: wrong header {text[:80]!r}; known are: {KNOWN}")
 
 
 def _azure(path: Path, kind: str) -> Raw:

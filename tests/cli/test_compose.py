@@ -107,6 +107,7 @@ def test_a_saving_of_everything_has_no_speed_up(run: object) -> None:
         (("--delta", "15"), "a saving is at most 1 (everything); write 15 % as 0.15"),
         (("--delta", "nan"), "Δ: found nan"),
         (("--delta", "ten"), "Invalid value for '--delta'"),
+        (("--delta", "10%"), "Invalid value for '--delta': wanted a number; a fraction is written 0.15, not 15 %"),
         (("--delta", "0.1", "--delta", "0.2", "--weight", "0.6", "--weight", "0.6"), "they sum to 1.2, wanted 1"),
         (("--published", "no/such/file.yaml"), "no/such/file.yaml: cannot be read"),
         (("--published", "pyproject.toml"), "pyproject.toml: not YAML"),

@@ -126,7 +126,12 @@ def test_bad_wishes_are_refused() -> None:
     with pytest.raises(ParamsError, match=r"energy_j=33\.3: wanted a saving between 0 and 1"):
         Wish(targets={E: 33.3}, limits={})
     wish = Wish(targets={Resource.COST_USD: 0.2}, limits={})
-    with pytest.raises(EvidenceError, match="no joint run of cost_usd on bench fleet, at_trace; it has: energy_j"):
+    there = Wish(targets={E: 0.2}, limits={})
+    with pytest.raises(EvidenceError, match="it has: nothing; energy_j is there for: fleet at_trace"):
+        solve(results(), there, Bench.TESTBED, Basis.AT_TRACE)
+    with pytest.raises(
+        EvidenceError, match=r"no joint run of cost_usd on bench fleet, at_trace; it has: energy_j.*is there for: no bench"
+    ):
         solve(results(), wish, Bench.FLEET, Basis.AT_TRACE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -108,12 +109,21 @@ def test_quantile_values_by_hand() -> None:
     assert quantile_values(np.array([0.2, 0.5, 0.8, 0.0]), (0.2, 0.8), (10, 1000)).tolist() == [10, 100, 1000, 5]
 
 
-def test_refusals() -> None:
-    """No request, no time."""
-    with pytest.raises(WorkloadError):
-        generate(MIX, RULE, requests=0, duration_s=3600.0, seed=0)
-    with pytest.raises(WorkloadError):
-        generate(MIX, RULE, requests=5, duration_s=1.0, seed=0)
+@pytest.mark.parametrize(
+    ("requests", "duration_s", "seed", "said"),
+    [
+        (0, 3600.0, 0, "a workload of 0 requests in 3600 s: wanted 1 to 10,000,000 requests in 60 to"),
+        (10**12, 3600.0, 0, "wanted 1 to 10,000,000 requests"),
+        (5, 1.0, 0, "5 requests in 1 s"),
+        (5, math.nan, 0, "5 requests in nan s"),
+        (5, math.inf, 0, "5 requests in inf s"),
+        (5, 3600.0, -1, "seed -1: wanted a whole number from 0 up"),
+    ],
+)
+def test_refusals(requests: int, duration_s: float, seed: int, said: str) -> None:
+    """No request, more than memory holds, no time, endless time, a negative seed: each with what was wanted."""
+    with pytest.raises(WorkloadError, match=said):
+        generate(MIX, RULE, requests=requests, duration_s=duration_s, seed=seed)
 
 
 def test_every_breach_of_the_settings_is_named(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_many_bad_rows_are_all_counted_and_some_listed(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("TIMESTAMP,ContextTokens\n", "wrong header 'TIMESTAMP,ContextTokens'"),
+        ("\x00\x01\n", r"wrong header '\\x00\\x01'"),
         ("a,b,c\n1,2,3\n", "known are: TIMESTAMP,ContextTokens,GeneratedTokens"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "no request in it"),
     ],
@@ -175,8 +176,10 @@ def test_unknown_names_are_refused_with_the_known(tmp_path: Path) -> None:
     """A missing file, an unknown format, and a format that the header contradicts."""
     path = write(tmp_path, LLM_2023)
 
-    with pytest.raises(WorkloadError, match="no such trace"):
+    with pytest.raises(WorkloadError, match=r"no such trace: .*absent\.csv; wanted a file: TIMESTAMP,.* \| Mooncake JSON lines"):
         read(tmp_path / "absent.csv", RULE)
+    with pytest.raises(WorkloadError, match="is a directory; wanted a file"):
+        read(tmp_path, RULE)
     with pytest.raises(WorkloadError, match="there are: azure_llm_2023, azure_lmm_2024, mooncake, deltastack"):
         read(path, RULE, kind="sharegpt")
     with pytest.raises(WorkloadError, match="not that of azure_lmm_2024"):

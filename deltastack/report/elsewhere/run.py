@@ -79,7 +79,7 @@ def _run(value: dict[str, Any], source: str, path: Path, point: int | None) -> R
     if tool is None:
         raise InputError(f"{path}: {_unknown(value)}; {_WANTED}")
     try:
-        amounts, conditions = READERS[tool](_chosen(value, path, point) if tool == "GuideLLM" else value)
+        amounts, conditions = READERS[tool](_chosen(value, point) if tool == "GuideLLM" else value)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if not amounts or conditions.get("requests") == 0:
@@ -95,7 +95,7 @@ def _unknown(value: dict[str, Any]) -> str:
     return f"keys of no known tool ({shown})"
 
 
-def _chosen(value: dict[str, Any], path: Path, point: int | None) -> dict[str, Any]:
+def _chosen(value: dict[str, Any], point: int | None) -> dict[str, Any]:
     """One benchmark of a GuideLLM report.
 
     Raises:
@@ -104,10 +104,10 @@ def _chosen(value: dict[str, Any], path: Path, point: int | None) -> dict[str, A
     there = value["benchmarks"]
     listed = "; ".join(f"{i}: {strategy(b)}" for i, b in enumerate(there))
     if not there:
-        raise InputError(f"{path}: a GuideLLM report without a benchmark")
+        raise InputError("a GuideLLM report without a benchmark")
     if point is None and len(there) > 1:
-        raise InputError(f"{path}: {len(there)} load points, which are no repeats; choose one with --point ({listed})")
+        raise InputError(f"{len(there)} load points, which are no repeats; choose one with --point ({listed})")
     if point is not None and not 0 <= point < len(there):
-        raise InputError(f"{path}: no load point {point}; there are {listed}")
+        raise InputError(f"no load point {point}; there are {listed}")
     chosen: dict[str, Any] = there[point or 0]
     return chosen

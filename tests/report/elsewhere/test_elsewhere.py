@@ -129,7 +129,7 @@ def test_differing_conditions_are_loud(tmp_path: Path) -> None:
         ),
         (
             guidellm(1.0, 2.0),
-            r"2 load points, which are no repeats; choose one with --point \(0: constant 1.0; 1: constant 2.0\)",
+            r"^[^:]*a\.json: 2 load points, which are no repeats; choose one with --point \(0: constant 1.0; 1: constant 2.0\)",
         ),
         (guidellm(), "without a benchmark"),
     ],
