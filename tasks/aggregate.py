@@ -42,6 +42,7 @@ def load(root: Path) -> Results:
         quality=_quality(root),
         served=_served(root),
         late=_late(root, stack.layers),
+        quality_limit=pages.view(root).quality_limit if (root / pages.VIEW).is_file() else None,
         joint_s=_joint_s(root),
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = "reports/report.html"
 FIGURES = "reports/figures"
 SENSITIVITY = "data/sensitivity"
+VIEW = "params/report.yaml"
 PROVENANCE = {
     "Code": "the commit and parameters are in dvc.lock and on the MLflow run",
     "Data": "data/workload.parquet, data/baseline.parquet, data/delta/, data/joint/, data/total.parquet",
@@ -71,7 +72,7 @@ def view(root: Path) -> View:
     Raises:
         ParamsError: params/report.yaml does not hold.
     """
-    return params.load(root / "params/report.yaml", View)
+    return params.load(root / VIEW, View)
 
 
 def _swings(root: Path) -> tuple[Swing, ...]:

@@ -23,7 +23,7 @@ from deltastack.report.floors import largest
 from deltastack.report.nulls import rates
 from deltastack.report.off import off_here
 from deltastack.report.promises import promises
-from deltastack.report.quality import readings
+from deltastack.report.quality import readings, unfit
 from deltastack.report.results import HEADLINE
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def wording(results: Results, quality_limit: float | None = None) -> dict[str, A
         "floor": _floors(results),
         "evidence": evidence,
         "table": _table(results),
-        "targets": [_answer(a) for a in results.answers()],
+        "targets": [_answer(a, results) for a in results.answers()],
     }
 
 
@@ -145,11 +145,11 @@ def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[s
         "basis": str(f.basis),
         "evidence": f.evidence,
         "off": [list(o) for o in off],
-        "late": results.misses(f, cell_name([layer])),
+        "late": results.objection(f, cell_name([layer])),
     }
 
 
-def _answer(a: Any) -> dict[str, Any]:
+def _answer(a: Any, results: Results) -> dict[str, Any]:
     return {
         "target": a.target.words,
         "bench": a.bench,
@@ -157,6 +157,7 @@ def _answer(a: Any) -> dict[str, Any]:
         "verdict": a.verdict,
         "margin": a.margin,
         "layers": list(a.layers),
+        "unfit": unfit(results, a.bench, cell_name(a.layers)),
         "one_percent_modules": a.modules,
     }
 

@@ -15,7 +15,7 @@ class Off(NamedTuple):
     """One technique that is off, and its Δ alone at the central values."""
 
     technique: str
-    """Its name, and that it misses the latency goals if it does."""
+    """Its name, and that it misses the latency goals or the quality limit if it does."""
     delta: float
 
 
@@ -38,6 +38,6 @@ def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
         base, optimized = rows["base"].sum(skipna=False), rows["optimized"].sum(skipna=False)
         if rows["base"].isna().any() or rows["optimized"].isna().any() or base <= 0:
             continue
-        late = results.misses(f, f"{layer}/{name}")
+        late = results.objection(f, f"{layer}/{name}")
         found.append(Off(f"{name}, which {late}," if late else str(name), float((base - optimized) / base)))
     return sorted(found, key=lambda o: o.delta)

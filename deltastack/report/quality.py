@@ -51,10 +51,34 @@ def worst(results: Results, bench: Bench, subject: str) -> Estimate | None:
     return reading.change if reading else None
 
 
-def worst_reading(results: Results, bench: Bench, subject: str) -> Reading | None:
-    """The reading behind ``worst``; one without a change where some accuracy was not looked at, None where there is none."""
+def worst_reading(results: Results, bench: Bench, subject: str, limit: float | None = None) -> Reading | None:
+    """The reading behind ``worst``; one without a change where some accuracy was not looked at, None where there is none.
+
+    With a limit, one that is surely beyond it goes before any whose low end is lower but whose interval reaches back.
+    """
     mine = [r for r in readings(results, bench, subject) if r.metric.startswith(LIMITED)]
-    return min(mine, key=_least, default=None)
+    beyond = [] if limit is None else [r for r in mine if surely_beyond(r, limit)]
+    return min(beyond or mine, key=_least, default=None)
+
+
+def surely_beyond(reading: Reading, limit: float) -> bool:
+    """Whether an accuracy falls by more than the limit allows, all of its interval."""
+    change = reading.change
+    return change is not None and (change.value if change.high is None else change.high) < limit
+
+
+def unfit(results: Results, bench: Bench, subject: str) -> str | None:
+    """Why a cell, or a technique alone (``LAYER/TECHNIQUE``), is not admissible, as a predicate; None where that is not sure."""
+    limit = results.quality_limit
+    if limit is None or subject == "base":
+        return None
+    reading = worst_reading(results, bench, subject, limit)
+    if reading is None or reading.change is None or not surely_beyond(reading, limit):
+        return None
+    change = reading.change
+    ends = "" if change.low is None or change.high is None else f" [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    said = f"{reading.metric.replace('_', ' ')} {100 * change.value:+.1f}{ends} points, limit {100 * limit:+.1f}"
+    return f"is not admissible ({said})"
 
 
 def _least(reading: Reading) -> float:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from deltastack.model import Basis, Bench, Params, Resource
 from deltastack.report import attribution, floors, goals, targets
+from deltastack.report import quality as answers
 from deltastack.report.cells import Absent, Factorial, factorials
 from deltastack.report.totals import totals
 
@@ -67,6 +68,8 @@ class Results:
     """What the simulated deployment serves, and on what, in words."""
     late: tuple[goals.Late, ...] = ()
     """Cells and techniques that miss the latency goals."""
+    quality_limit: float | None = None
+    """The least change of accuracy that is admissible; None where nobody set one."""
     joint_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds that each budget has for the measured factorial, by its name; empty where nobody said."""
     found: tuple[Factorial, ...] = field(default=())
@@ -88,6 +91,10 @@ class Results:
     def misses(self, f: Factorial, subject: str) -> str | None:
         """Which latency goals a cell or a technique alone (``LAYER/TECHNIQUE``) misses on the basis of ``f``, in words."""
         return goals.said(self.late, f.bench, f.basis, subject)
+
+    def objection(self, f: Factorial, subject: str) -> str | None:
+        """What is to be said beside any saving of a cell or a technique: that it serves late, or is not admissible."""
+        return "; ".join(filter(None, (self.misses(f, subject), answers.unfit(self, f.bench, subject)))) or None
 
     def benches(self) -> tuple[Bench, ...]:
         """Benches that have a joint table."""
@@ -117,6 +124,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     quality: pd.DataFrame | None = None,
     served: str | None = None,
     late: Sequence[goals.Late] = (),
+    quality_limit: float | None = None,
     joint_s: Mapping[str, float] | None = None,
 ) -> Results:
     """Everything that follows from the tables.
@@ -147,6 +155,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         quality=quality,
         served=served,
         late=tuple(late),
+        quality_limit=quality_limit,
         joint_s=dict(joint_s or {}),
         found=tuple(found),
         absent=tuple(absent),

@@ -37,7 +37,7 @@ def _total(results: Results, f: Factorial) -> Row:
     return head(f) | {
         "evidence": f.evidence,
         "spoken": f in words.spoken(results),
-        "late": results.misses(f, cell_name(f.layers)),
+        "late": results.objection(f, cell_name(f.layers)),
         "word": sentences.joint_word(results, f, joint),
         "floor": words.floor_note(results.floor(f)),
         "promises": promises(f),
@@ -91,7 +91,7 @@ def _share(results: Results, f: Factorial, s: Share) -> Row:
         "last_in": s.last_in,
         "shapley": s.shapley,
         "range": f"{words.percent(s.least)} to {words.percent(s.greatest)}",
-        "late": results.misses(f, cell_name([s.layer])),
+        "late": results.objection(f, cell_name([s.layer])),
         "off": off_here(results, f, s.layer) if s.alone.value == 0 else [],
         "amounts": _share_in_amounts(f, s),
     }

@@ -45,7 +45,7 @@ def admissible(results: Results, limit: float) -> list[str]:
     found = []
     for bench in results.benches():
         layers = next((f.layers for f in results.found if f.bench is bench), ())
-        reading = worst_reading(results, bench, cell_name(layers))
+        reading = worst_reading(results, bench, cell_name(layers), limit)
         change = reading.change if reading else None
         if reading is None or change is None:
             why = f" ({reading.reason})" if reading else ""
@@ -74,9 +74,11 @@ def null_factors(results: Results) -> list[str]:
             found.append(f"{where}: {r.factor}, {drawn}: {r.false:,} of {r.tests:,} intervals claim an effect, {rate}.")
         floor = results.floor(f)
         if floor is not None:
+            starts = len(set(f.starts or ()))
+            units = "process starts" if floor.pairs == starts < f.amounts.shape[-1] else "blocks"
             claims = "its interval holds 0" if floor.low <= 0 <= floor.high else "its interval claims an effect that is not there"
             twin = f"{words.percent(floor.delta)} {words.ends((floor.low, floor.high))}"
-            found.append(f"{where}: the base's twin seems to save {twin} over {floor.pairs} blocks: {claims}.")
+            found.append(f"{where}: the base's twin seems to save {twin} over {floor.pairs} {units}: {claims}.")
     return found
 
 

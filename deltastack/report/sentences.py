@@ -50,7 +50,7 @@ def _sentence(results: Results, f: Factorial) -> str:
 def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
     """What all layers together do, if that is resolved."""
     known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), words.floor_note(results.floor(f)))))
-    late = results.misses(f, cell_name(f.layers))
+    late = results.objection(f, cell_name(f.layers))
     but = f", but {late}" if late else ""
     what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known}){but}"
     layers, word = " + ".join(f.layers), joint_word(results, f, joint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +136,11 @@ def test_starts_that_differ_are_the_units() -> None:
     floor = floors.split(frame)[1][AT]
     assert floor.pairs == 2
     assert floors.largest(floor) > 1
+    made = results(None)
+    *_, twin = sections.null_factors(
+        replace(made, floors={Bench.TESTBED: {AT: floor}}, found=(replace(made.found[0], starts=(0, 0, 1, 1)),))
+    )
+    assert " over 2 process starts: its interval holds 0." in twin
 
 
 def test_what_was_not_read_has_no_floor() -> None:

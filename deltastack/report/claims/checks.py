@@ -81,7 +81,7 @@ def _saving(check: Saving, results: Results) -> Answer:
         place = f" in {check.component}" if check.component else ""
         return Answer(Verdict.UNTESTABLE, None, f"no Δ table has {check.resource}{place} of {name}", None)
     late = {f: results.misses(f, name) for f, _ in found}
-    reason = "; ".join(_alone(name, f, e, late[f], tables[f]) for f, e in found)
+    reason = "; ".join(_alone(name, f, e, results.objection(f, name), tables[f]) for f, e in found)
     least = 0.0 if check.delta is None else check.delta - check.tolerance
     told = [_reached([_beyond(e, tables[f])], least, strict=check.delta is None) for f, e in found if not late[f]]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
@@ -89,9 +89,9 @@ def _saving(check: Saving, results: Results) -> Answer:
     return Answer(word, most.value, reason, best.evidence)
 
 
-def _alone(name: str, f: Factorial, saved: Estimate, late: str | None, floor: Floor | None) -> str:
+def _alone(name: str, f: Factorial, saved: Estimate, objection: str | None, floor: Floor | None) -> str:
     """What a technique saves alone, in words; one that serves late confirms nothing."""
-    but = f", but {late}" if late else ""
+    but = f", but {objection}" if objection else ""
     against = "" if floor is None else f" ({words.floor_note(floor)})"
     return f"{name} alone {words.interval(saved, 2)} of {f.resource} {f.basis} on the {f.bench} bench{against}{but}"
 
