@@ -30,6 +30,7 @@ def load(root: Path) -> Results:
         EvidenceError: No joint table at all, or no full factorial.
     """
     stack = params.load(root / "params" / "stack.yaml", Stack)
+    deltas = _deltas(root, stack.layers)
     joint = {b: JOINT.read(p) for b in Bench if (p := root / f"data/joint/{b}.parquet").is_file()}
     if not joint:
         raise EvidenceError("no joint table in data/joint: run `deltastack run`, or `dvc repro`")
@@ -37,10 +38,11 @@ def load(root: Path) -> Results:
         stack=stack,
         workload=json.loads((root / "data/workload.json").read_text()),
         baseline=_baseline(root, joint),
-        deltas=_deltas(root, stack.layers),
+        deltas=deltas,
         joint=joint,
         quality=_quality(root),
         served=_served(root),
+        on=_on(root, deltas),
         late=_late(root, stack.layers),
         quality_limit=pages.view(root).quality_limit if (root / pages.VIEW).is_file() else None,
         joint_s=_joint_s(root),
@@ -78,6 +80,19 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
             path = root / "data/delta" / kind / f"{layer}.parquet"
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
+    return found
+
+
+def _on(root: Path, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench, tuple[str, ...]]]:
+    """The techniques that params/layers switches on, where the bench observed them; layers without a file are left out."""
+    found: dict[str, dict[Bench, tuple[str, ...]]] = {}
+    for key, table in deltas.items():
+        layer, bench = key.split("/")
+        path, seen = root / f"params/layers/{layer}.yaml", set(table["technique"])
+        choices = params.read_yaml(path)["techniques"] if path.is_file() else {}
+        on = {n: c["on"] if bench == Bench.FLEET else c.get("on_testbed", c["on"]) for n, c in choices.items()}
+        if choices:
+            found.setdefault(layer, {})[Bench(bench)] = tuple(n for n, is_on in on.items() if is_on and n in seen)
     return found
 
 

@@ -25,8 +25,13 @@ FIGURES = "reports/figures"
 SENSITIVITY = "data/sensitivity"
 VIEW = "params/report.yaml"
 PROVENANCE = {
-    "Code": "the commit and parameters are in dvc.lock and on the MLflow run",
-    "Data": "data/workload.parquet, data/baseline.parquet, data/delta/, data/joint/, data/total.parquet",
+    "Code": "the commit is on the MLflow run (tag git.commit); the parameters and hashes of every stage are in dvc.lock",
+    "Numbers": "reports/metrics.json by dotted name, such as delta_total.fleet.energy_j.joint; a figure's in its CSV",
+    "Data": "data/total.parquet from data/joint/ (every set of layers), data/delta/ (each technique), data/baseline.parquet, "
+    "data/workload.parquet; columns and units in deltastack/contracts/tables.py",
+    "Formulas": "deltastack/composition/formulas.py and deltastack/statistics/; what was decided and why in docs/decisions/",
+    "Parameters": "params/layers/ (layers), params/fleet.yaml (power, prices, carbon), params/platforms/ (hardware): "
+    "each value with its range, source, date and evidence",
     "To make it again": "make run (or dvc repro); deltastack report writes this page from the tables that are there",
 }
 

@@ -35,6 +35,7 @@ def card(results: Results, quality_limit: float | None = None) -> list[Row]:
     dropped = f" ({workload['dropped_rows']} bad rows left out)" if workload.get("dropped_rows") else ""
     found: list[Row] = [
         ("Layers on", [", ".join(stack.layers).replace("_", " ")]),
+        ("Techniques on", techniques(results)),
         ("Workload", [f"{workload.get('words')}{dropped}"]),
         ("Workload source", [str(workload.get("source"))]),
         ("Baseline", [BASELINE]),
@@ -44,9 +45,26 @@ def card(results: Results, quality_limit: float | None = None) -> list[Row]:
         ("Noise floor", floors(results)),
         ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} points"]),
         ("Answers", [] if quality_limit is None else sections.admissible(results, quality_limit)),
-        ("Canonical", ["yes" if stack.canonical else f"no ({stack.profile} profile)"]),
+        ("Canonical", [_quoted(stack.profile, canonical=stack.canonical)]),
     ]
     return [(name, lines) for name, lines in found if lines]
+
+
+def _quoted(profile: str, *, canonical: bool) -> str:
+    """Whether the numbers of a profile may be quoted."""
+    return f"{'yes' if canonical else 'no'}: {profile} profile, whose numbers may {'' if canonical else 'not '}be quoted"
+
+
+def techniques(results: Results) -> list[str]:
+    """What each layer switches, one line a layer: the benches together where they switch the same."""
+    found = []
+    for layer, by_bench in results.on.items():
+        named: dict[str, list[str]] = {}
+        for bench, on in by_bench.items():
+            named.setdefault(", ".join(on) or "nothing", []).append(str(bench))
+        parts = "; ".join(f"{what} ({' and '.join(benches)})" for what, benches in named.items())
+        found.append(f"{layer}: {parts}".replace("_", " "))
+    return found
 
 
 def machines(results: Results) -> list[str]:

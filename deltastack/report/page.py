@@ -26,17 +26,33 @@ if TYPE_CHECKING:
 GLOSSARY = (
     ("Δ", "(base - optimized) / base: a saving as a share of the base; negative where the layer costs"),
     ("layer, technique", "one kind of optimization, and one concrete way inside it"),
+    (
+        "fleet bench, testbed bench",
+        "a datacentre deployment, simulated on the workload; a small real model, run on this machine",
+    ),
     ("cell", "the set of layers that are on in one run; the joint runs every set"),
     ("independent", "1 - Π(1 - Δ): right where every layer scales the same whole"),
     ("weighted", "Σ w Δ: right where layers act on disjoint shares"),
     ("by component", "1 - Σ_c w_c Π_l (1 - Δ_cl): layers multiply inside a component, components add"),
     ("pairwise", "the product corrected by the interaction of every pair: right where no three layers interact"),
     ("gap", "formula minus joint, in percentage points; above 0 the formula promises too much"),
+    (
+        "holds / fails / cannot be told",
+        "the interval of the gap lies inside the tolerance, outside it, or across its edge",
+    ),
+    ("not resolved", "the interval of a saving holds 0, or the saving is no larger than what two equal runs differ by"),
+    (
+        "off here",
+        "none of the layer's techniques is on for this bench (params/layers says why); what each would do alone is told instead",
+    ),
+    ("canonical", "from the default or the long profile; a quick run is not, and may not be quoted"),
+    ("admissible", "the answers of the model are worse by no more than the quality limit of params/report.yaml"),
     ("alone, averaged, last in", "what a layer saves with the others off, averaged over their settings, with the others on"),
     (
         "Shapley share",
         "a layer's part of the joint saving, averaged over every order of switching layers on; the parts sum to it",
     ),
+    ("order range", "the least and the largest that a layer adds in any order: how far its part can be argued"),
     ("interaction", "ln(both) - ln(first) - ln(second) + ln(base) of a pair: 0 where the product holds"),
     ("ceiling", "the share of the base in the components that a layer changes: it cannot save more (Amdahl)"),
     (
@@ -44,7 +60,10 @@ GLOSSARY = (
         "per request at the trace's own rate on a fixed fleet; at the largest rate that meets the latency goals",
     ),
     ("speed-up", "1 / (1 - Δ): 2.00x is a saving of 50 %"),
-    ("measured / simulated / published / assumed", "how a number is known; a total is only as good as its weakest part"),
+    (
+        "measured / simulated / published / assumed",
+        "run here; from operator times of real accelerators; read in the work of others; chosen by us. The weakest names a total",
+    ),
 )
 
 

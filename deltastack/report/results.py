@@ -66,6 +66,8 @@ class Results:
     """What cells and techniques do to the answers (contract QUALITY); None where nobody looked."""
     served: str | None = None
     """What the simulated deployment serves, and on what, in words."""
+    on: Mapping[str, Mapping[Bench, tuple[str, ...]]] = field(default_factory=dict)
+    """By layer and bench, the techniques that are on where the layer is; empty where nobody said."""
     late: tuple[goals.Late, ...] = ()
     """Cells and techniques that miss the latency goals."""
     quality_limit: float | None = None
@@ -123,6 +125,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     joint: Mapping[Bench, pd.DataFrame],
     quality: pd.DataFrame | None = None,
     served: str | None = None,
+    on: Mapping[str, Mapping[Bench, tuple[str, ...]]] | None = None,
     late: Sequence[goals.Late] = (),
     quality_limit: float | None = None,
     joint_s: Mapping[str, float] | None = None,
@@ -154,6 +157,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         joint={bench: table for bench, (table, _) in apart.items()},
         quality=quality,
         served=served,
+        on=on or {},
         late=tuple(late),
         quality_limit=quality_limit,
         joint_s=dict(joint_s or {}),

@@ -31,7 +31,22 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     assert drawn.startswith("fleet: 20 draws of the model's parameter ranges, and at capacity of the requests sampled")
     assert drawn.endswith("; so few hold a further draw in about 90 % of cases, not 95 %")
     assert "inside ±2.0 points" in rows["A formula holds if"][0]
-    assert rows["Canonical"] == ["yes"]
+    assert rows["Canonical"] == ["yes: default profile, whose numbers may be quoted"]
+
+
+def test_the_techniques_that_are_on_stand_under_their_layer() -> None:
+    """One line a layer; benches that switch the same share a name list, a layer with nothing on says so."""
+    on = {
+        "storage": {Bench.FLEET: ("zns", "kv_tier"), Bench.TESTBED: ("block_alignment",)},
+        "pipeline": {Bench.FLEET: (), Bench.TESTBED: ("attention_ffn",)},
+        "idle": {Bench.FLEET: ("encoder_skip",), Bench.TESTBED: ("encoder_skip",)},
+    }
+
+    assert dict(card(replace(results(), on=on)))["Techniques on"] == [
+        "storage: zns, kv tier (fleet); block alignment (testbed)",
+        "pipeline: nothing (fleet); attention ffn (testbed)",
+        "idle: encoder skip (fleet and testbed)",
+    ]
 
 
 def test_what_nobody_read_is_not_called_measured() -> None:
@@ -64,7 +79,8 @@ def test_the_verdict_leads_and_the_lines_are_few(profile: str) -> None:
     assert 7 <= len(lines) <= 15
     assert lines[profile == "quick"] == f"**{said['headline'][0]}**"
     assert ("NOT CANONICAL" in lines[0]) is (profile == "quick")
-    assert lines[-1] == f"- **Canonical:** {'yes' if profile == 'default' else 'no (quick profile)'}"
+    quoted = "yes: default profile, whose numbers may" if profile == "default" else "no: quick profile, whose numbers may not"
+    assert lines[-1] == f"- **Canonical:** {quoted} be quoted"
 
 
 def test_the_page_shows_the_very_rows() -> None:
