@@ -1,7 +1,8 @@
 """How often a formula promises more than the joint run gives: a count of draws, or a share of resamples of the blocks.
 
 Fleet: over the draws of the model's parameters, each with its own product and its own joint result. Testbed: blocks are drawn
-with replacement, all cells of a block together, ``RESAMPLES`` times; gap of the ratio of their means.
+with replacement, all cells of a block together, ``RESAMPLES`` times; gap of the ratio of their means. Where process starts differ
+beyond their blocks (``totals.gap_units``), whole starts are drawn.
 
 Source: B. Efron, Annals of Statistics 7, 1979. Assumes: blocks that can be exchanged; few blocks give few different resamples.
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from deltastack.errors import FormulaError
-from deltastack.report.totals import values
+from deltastack.report.totals import gap_units, values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,8 @@ class Promise(NamedTuple):
     more: int
     of: int
     blocks: int | None
-    """Blocks that were resampled; None where samples are draws of a model."""
+    """Blocks, or process starts, that were resampled; None where samples are draws of a model."""
+    unit: str = "blocks"
 
     @property
     def share(self) -> float:
@@ -54,27 +56,38 @@ class Promise(NamedTuple):
         """
         if self.blocks is None:
             return f"in {self.more} of {self.of} draws"
-        return f"in {100 * self.share:.0f} % of {self.of:,} resamples of {self.blocks} blocks"
+        return f"in {100 * self.share:.0f} % of {self.of:,} resamples of {self.blocks} {self.unit}"
 
 
 def promises(f: Factorial, seed: int = 0) -> dict[str, Promise]:
     """One row a formula that can be formed; none for a single sample or layer, or where nothing is spent in the base."""
-    samples = f.amounts.shape[-1]
-    if samples == 1 or len(f.layers) == 1:
+    if f.amounts.shape[-1] == 1 or len(f.layers) == 1:
         return {}
-    many = f if f.drawn else replace(f, amounts=_resampled(f.amounts, seed))
     try:
-        found = values(many)
+        names = [n for n in values(f) if n != "joint"]
     except FormulaError:
         return {}
-    joint = found.pop("joint")
-    blocks = None if f.drawn else samples
-    return {n: Promise(n, int(np.count_nonzero(v - joint > _NOTHING)), joint.size, blocks) for n, v in found.items()}
-
-
-def _resampled(amounts: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Mean amounts (2^k, C, RESAMPLES) of blocks (2^k, C, S) that are drawn with replacement."""
-    blocks = amounts.shape[-1]
-    times = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES)
-    found: NDArray[np.float64] = amounts @ times.T / blocks
+    if f.drawn:
+        return {n: _promise(f, n, None) for n in names}
+    blocks = np.arange(f.amounts.shape[-1])
+    starts = blocks if f.starts is None else np.unique(f.starts, return_inverse=True)[1]
+    of = {unit.max() + 1: (_resampled(f, unit, seed), name) for unit, name in ((starts, "process starts"), (blocks, "blocks"))}
+    found = {}
+    for n in names:
+        units = gap_units(f, n)
+        many, unit = of[units]
+        found[n] = _promise(many, n, units, unit)
     return found
+
+
+def _promise(many: Factorial, name: str, units: int | None, unit: str = "blocks") -> Promise:
+    found = values(many)
+    more = found[name] - found["joint"]
+    return Promise(name, int(np.count_nonzero(more > _NOTHING)), more.size, units, unit)
+
+
+def _resampled(f: Factorial, unit: NDArray[np.intp], seed: int) -> Factorial:
+    """Mean amounts (2^k, C, RESAMPLES) of units of blocks that are drawn with replacement, each block's unit (S,) given."""
+    units = int(unit.max()) + 1
+    times = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), RESAMPLES)[:, unit]
+    return replace(f, amounts=f.amounts @ (times / times.sum(axis=1, keepdims=True)).T)

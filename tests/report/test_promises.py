@@ -53,6 +53,22 @@ def test_blocks_against_a_slow_twin() -> None:
     assert found.share == pytest.approx(more / 400, abs=0.08)
 
 
+def test_starts_that_differ_are_drawn_whole() -> None:
+    """One start of three says more, by far, and two say a little less: 1 - (2/3)³ = 70 % of draws of three starts have it.
+
+    Drawn block by block, 30 of them, hardly a resample would be without it.
+    """
+    f = factorials(joint(TWO, bench=Bench.TESTBED, samples=30, starts=3, sd_log=0.002), NAMES)[0][0]
+    amounts = f.amounts.copy()
+    amounts[f.full] *= np.exp(np.array([0.3, -0.05, -0.05])[list(f.starts or ())])
+    whole, blocks = (promises(replace(f, amounts=amounts, starts=s))["independent"] for s in (f.starts, None))
+
+    assert whole.words.endswith("resamples of 3 process starts")
+    assert whole.share == pytest.approx(1 - (2 / 3) ** 3, abs=0.03)
+    assert blocks.blocks == 30
+    assert blocks.share > 0.95
+
+
 def test_a_sure_promise_is_a_share_of_one() -> None:
     """A large interaction under little noise: every resample shows it, and none shows the opposite one."""
     shares = [
