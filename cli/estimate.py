@@ -160,7 +160,7 @@ def _show(found: Estimate) -> None:
     table.add_column("range", justify="right", no_wrap=True)
     table.add_column("evidence")
     for s in found.savings:
-        table.add_row(s.technique, s.basis, s.resource, *_percent(s), s.evidence)
+        table.add_row(s.technique, s.basis, s.resource, *_percent(s, found.draws), s.evidence)
     console.print(table)
     for name, words in found.notes.items():
         console.print(f"{name}: {words}", soft_wrap=True)
@@ -170,16 +170,20 @@ def _show(found: Estimate) -> None:
         console.print(
             f"{late.cell} misses the latency goals {late.basis} in {late.draws} of {late.of} draws: {late.words}", soft_wrap=True
         )
-    console.print(
-        f"Per request; negative is a loss; range over {found.draws} sets of parameters, the first central", soft_wrap=True
+    ranged = (
+        f"range over {found.draws} sets of parameters, the first central"
+        if found.draws > 1
+        else "one set of parameters: no range"
     )
+    console.print(f"Per request; negative is a loss; {ranged}", soft_wrap=True)
 
 
-def _percent(s: Saving) -> tuple[str, str]:
+def _percent(s: Saving, draws: int) -> tuple[str, str]:
+    """The saving and its range; one draw has none."""
     from deltastack.layers.savings import far
 
     if s.delta is None or s.low is None or s.high is None:
         return "not known", s.reason or ""
     if far(s.delta):
-        return f"{1 - s.delta:,.0f} times as much", f"{1 - s.high:,.0f} .. {1 - s.low:,.0f} times"
-    return f"{100 * s.delta:+.1f} %", f"{100 * s.low:+.1f} .. {100 * s.high:+.1f}"
+        return f"{1 - s.delta:,.0f} times as much", "-" if draws == 1 else f"{1 - s.high:,.0f} .. {1 - s.low:,.0f} times"
+    return f"{100 * s.delta:+.1f} %", "-" if draws == 1 else f"{100 * s.low:+.1f} .. {100 * s.high:+.1f}"

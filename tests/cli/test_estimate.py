@@ -52,12 +52,13 @@ def test_one_technique_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 @pytest.mark.usefixtures("checkout")
 def test_a_set_value_is_used_and_a_loss_comes_first(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With two pools of one accelerator each the loss of attention_ffn stands at the top of the table."""
+    """With two pools of one accelerator each the loss of attention_ffn stands at the top of the table; one draw has no range."""
     code = run(monkeypatch, "pipeline", "--draws", "1", "--set", "deployment.replicas=4", "--set", "encoder_pool.accelerators=0")
     lines = capsys.readouterr().out.splitlines()
 
     assert code == 0
     assert lines[1].startswith("attention_ffn")
+    assert (" .. " in "".join(lines), lines[-1].endswith("one set of parameters: no range")) == (False, True)
     assert any("the encoder stays where it is" in line for line in lines)
     assert any("2 attention and 2" in line or "3 attention and 1" in line for line in lines)
 
