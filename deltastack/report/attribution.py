@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack import composition, statistics
-from deltastack.report.totals import Estimate, estimate
-from deltastack.testbed import nested
+from deltastack.report.totals import Estimate, estimate, mean_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,11 +108,11 @@ def _logs(f: Factorial) -> bool:
 
 
 def _holm(f: Factorial, places: list[tuple[int, int]]) -> list[float | None]:
-    """Holm's p of every averaged pair over blocks of measurements, or over process starts where these differ."""
+    """Holm's p of every averaged pair over blocks of measurements, or over what these lie in where that differs."""
     if f.drawn or f.amounts.shape[-1] < 2 or not f.whole:  # noqa: PLR2004 - blocks show spread from two on
         return [None] * len(places)
     effects = statistics.averaged(np.log(f.totals))
-    p = [nested.mean_of(f.by_start(effects[1 << i | 1 << j])).p for i, j in places]
+    p = [mean_of(f, effects[1 << i | 1 << j]).p for i, j in places]
     return [float(x) for x in statistics.holm(p)]
 
 

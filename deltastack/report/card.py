@@ -87,7 +87,8 @@ def intervals(results: Results) -> list[str]:
         draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
         if bench is Bench.TESTBED:
             found.append(
-                f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs, or over process starts where these differ"
+                f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs, "
+                "or over pairs of blocks or process starts where these differ"
             )
         elif draws > 1:
             holds = (draws - 1) / (draws + 1)

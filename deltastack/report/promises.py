@@ -2,7 +2,7 @@
 
 Fleet: over the draws of the model's parameters, each with its own product and its own joint result. Testbed: blocks are drawn
 with replacement, all cells of a block together, ``RESAMPLES`` times; gap of the ratio of their means. Where process starts differ
-beyond their blocks (``totals.gap_units``), whole starts are drawn.
+or pairs of blocks differ beyond their blocks (``totals.gap_units``), these are drawn whole.
 
 Source: B. Efron, Annals of Statistics 7, 1979. Assumes: blocks that can be exchanged; few blocks give few different resamples.
 """
@@ -69,9 +69,8 @@ def promises(f: Factorial, seed: int = 0) -> dict[str, Promise]:
         return {}
     if f.drawn:
         return {n: _promise(f, n, None) for n in names}
-    blocks = np.arange(f.amounts.shape[-1])
-    starts = blocks if f.starts is None else np.unique(f.starts, return_inverse=True)[1]
-    of = {unit.max() + 1: (_resampled(f, unit, seed), name) for unit, name in ((starts, "process starts"), (blocks, "blocks"))}
+    nests = f.nests | {"blocks": np.arange(f.amounts.shape[-1])}
+    of = {int(unit.max()) + 1: (_resampled(f, unit, seed), name) for name, unit in nests.items()}
     found = {}
     for n in names:
         units = gap_units(f, n)

@@ -5,10 +5,10 @@ makes the half-width no more than w is that with
 
     t(B' - 1) s / √B' <= w                       minutes = B' x seconds of all runs of a block / 60
 
-Where process starts differ beyond their blocks, starts are the units (``totals.units``): B counts starts, and a start takes
-the time of its blocks. w is the tolerance to know a gap of any size, or its distance from the tolerance to tell the gap that
-was measured. From few blocks s itself is rough: of four, the truth lies between 0.57 and 3.7 times it (95 %, χ²), and minutes
-go with its square.
+Where process starts, or pairs of blocks, differ beyond their blocks, these are the units (``totals.mean_of``): B counts them, and
+each takes the time of its blocks. w is the tolerance to know a gap of any size, or its distance from the tolerance to tell the
+gap that was measured. From few blocks s itself is rough: of four, the truth lies between 0.57 and 3.7 times it (95 %, χ²), and
+minutes go with its square.
 
 Source: the t interval of ``statistics.mean_bounds``, solved for n. Assumes: more blocks are like those that were run.
 """

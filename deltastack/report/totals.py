@@ -2,7 +2,8 @@
 
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
 the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw, blocks
-of measurements a jackknife over blocks, or process starts; a single sample gives no interval, and then no verdict.
+of measurements a jackknife over blocks, or over what blocks lie in (``mean_of``); a single sample gives no interval, and
+then no verdict.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
     """A statistic of a factorial, (S,) by sample, with its interval.
 
     Blocks are averaged before the statistic is taken (a ratio of means, never a mean of ratios); its jackknife leaves
-    out one block at a time, all of them at once. Where process starts differ beyond what their blocks explain, a start is the
-    unit and not a block (``testbed.nested``).
+    out one block at a time, all of them at once. Where process starts, or pairs of blocks, differ beyond what their blocks
+    explain, these are the units and not blocks (``mean_of``).
     """
     if f.amounts.shape[-1] == 1:
         return Estimate(float(of(f)[0]), None, None)
@@ -110,7 +111,7 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
 
 
 def gap_units(f: Factorial, name: str) -> int:
-    """How many independent units are behind the interval of a formula's measured gap: blocks, or process starts."""
+    """How many units are behind the interval of a formula's measured gap: blocks, pairs of them, or process starts."""
     _, mean = _jackknife(f, partial(_gap, name=name), confidence=0.95)
     return mean.freedom + 1
 
@@ -121,7 +122,18 @@ def _jackknife(f: Factorial, of: Statistic, confidence: float) -> tuple[float, n
     whole = f.amounts.sum(axis=-1, keepdims=True)
     middle = float(of(replace(f, amounts=whole / n))[0])
     without = of(replace(f, amounts=(whole - f.amounts) / (n - 1)))
-    return middle, nested.mean_of(f.by_start(n * middle - (n - 1) * without), confidence=confidence)
+    return middle, mean_of(f, n * middle - (n - 1) * without, confidence)
+
+
+def mean_of(f: Factorial, values: NDArray[np.float64], confidence: float = 0.95) -> nested.Mean:
+    """The mean of numbers of blocks, (S,), with process starts or pairs of blocks as units where these differ.
+
+    The second block of a pair runs in the reverse order of the first, so that the cells about its middle are neighbours in time
+    in both: a disturbance there moves both blocks alike. The widest nest that differs is taken (``testbed.nested``).
+    """
+    groups = [[values[nest == i] for i in range(nest.max() + 1)] for nest in f.nests.values()]
+    found = [nested.mean_of(g, confidence=confidence) for g in groups or [[values]]]
+    return next((m for m in found if not m.pooled), found[-1])
 
 
 def totals(
