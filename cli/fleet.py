@@ -37,7 +37,9 @@ def simulate(
     tensor_parallel: Parallel = 1,
     replicas: Replicas = 1,
     trace: Trace = None,
-    closed_loop: Annotated[int | None, typer.Option("--closed-loop", min=1, help="Clients with one request each.")] = None,
+    closed_loop: Annotated[
+        int | None, typer.Option("--closed-loop", min=1, max=100_000, help="Clients with one request each.")
+    ] = None,
     prompt_tokens: Prompt = 150,
     image_tokens: Image = 0,
     output_tokens: Output = None,

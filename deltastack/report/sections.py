@@ -56,8 +56,9 @@ def admissible(results: Results, limit: float) -> list[str]:
         low, high = (change.value if end is None else end for end in (change.low, change.high))
         word = "admissible" if low >= limit else "NOT ADMISSIBLE" if high < limit else "whether it is admissible cannot be told"
         found.append(
-            f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {words.interval(change)} "
-            f"({', '.join(filter(None, (reading.evidence, reading.reason)))}), limit {words.percent(limit)}: {word}."
+            f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {words.points(change.value)} "
+            f"{words.ends((change.low, change.high))} ({', '.join(filter(None, (reading.evidence, reading.reason)))}), "
+            f"limit {words.points(limit)}: {word}."
         )
     return found
 

@@ -257,7 +257,7 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     ("change", "said"),
     [
         ((0.0, -0.005, 0.005), ": admissible."),
-        ((-0.03, -0.04, -0.02), ": NOT ADMISSIBLE."),
+        ((-0.03, -0.04, -0.02), "changes by -3.0 points [-4.0, -2.0] (published), limit -1.0 points: NOT ADMISSIBLE."),
         ((-0.01, -0.02, 0.0), "cannot be told"),
     ],
 )

@@ -26,8 +26,8 @@ def waterfall(results: Results, f: Factorial) -> Figure:
     labels = alt.Chart(steps).mark_text(dy=-8, color=INK, fontSize=12).encode(x=x, y="top:Q", text="label:N")
     title = f"Where the {words.RESOURCE[f.resource]} goes: {f.bench} bench, {said(f.basis)}"
     caption = (
-        f"{words.RESOURCE[f.resource].capitalize()} {words.BASIS[f.basis]}, base = 100 %. Each layer is its saving alone; the "
-        "interaction is what the joint run saves more (green) or less (red) than the sum of the layers alone."
+        f"{words.RESOURCE[f.resource].capitalize()} {words.BASIS[f.basis]}, base = 100 %. Each layer is its change alone "
+        "(below 0 it saves); the interaction is what the joint run saves more (green) or less (red) than their sum."
     )
     return Figure(
         name=f"waterfall-{f.bench}-{f.basis}",
