@@ -16,7 +16,7 @@ from deltastack.errors import EvidenceError
 from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -49,16 +49,8 @@ class Factorial:
 
     @property
     def nests(self) -> dict[str, NDArray[np.intp]]:
-        """What blocks lie in, (S,) numbers from 0 each, the widest first: process starts, then ``LEAST_PAIRS`` pairs or more."""
-        if self.starts is None:
-            return {}
-        starts = np.array(self.starts)
-        found = {"process starts": np.unique(starts, return_inverse=True)[1]}
-        if self.blocks is not None:
-            pairs = starts * (max(self.blocks) // 2 + 1) + np.array(self.blocks) // 2
-            pair = np.unique(pairs, return_inverse=True)[1]
-            found |= {"pairs of blocks": pair} if pair.max() + 1 >= LEAST_PAIRS else {}
-        return found
+        """``nests`` of the blocks; nothing where nobody wrote their starts down."""
+        return {} if self.starts is None else nests(self.starts, self.blocks)
 
     @property
     def totals(self) -> NDArray[np.float64]:
@@ -105,6 +97,16 @@ class Factorial:
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench is Bench.FLEET
+
+
+def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDArray[np.intp]]:
+    """What blocks lie in, (S,) numbers from 0 each, the widest first: process starts, then ``LEAST_PAIRS`` pairs or more."""
+    start = np.array(starts)
+    found = {"process starts": np.unique(start, return_inverse=True)[1]}
+    if blocks is not None:
+        pair = np.unique(start * (max(blocks) // 2 + 1) + np.array(blocks) // 2, return_inverse=True)[1]
+        found |= {"pairs of blocks": pair} if pair.max() + 1 >= LEAST_PAIRS else {}
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

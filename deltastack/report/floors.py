@@ -2,7 +2,7 @@
 
 With the total amount of the base b and of its twin t in block i of a process start, r_i = ln(t_i / b_i); floor and words are
 the testbed's own (``nested.twin_floor``, ``noise.resolve``), so that the page and ``deltastack measure`` say the same of the
-same runs. A block is the unit, as for every other number of the report.
+same runs. Units are blocks, or what they lie in where that differs (``cells.nests``), as for every other number of the report.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from deltastack.model import AGAIN, Basis, Resource, cell_name
-from deltastack.testbed.nested import twin_floor
+from deltastack.report.cells import nests
+from deltastack.testbed.nested import mean_of, twin_floor
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from deltastack.testbed.noise import Floor
 
 Floors = dict[tuple[Basis, Resource], "Floor"]
@@ -33,9 +33,9 @@ def split(joint: pd.DataFrame) -> tuple[pd.DataFrame, Floors]:
     both = joint[joint["cell"].isin((_BASE, AGAIN))]
     found: Floors = {}
     for (basis, resource), rows in both.groupby(["basis", "resource"], sort=False):
-        groups = _log_ratios(rows)
-        if sum(map(len, groups)) > 1:
-            found[Basis(str(basis)), Resource(str(resource))] = twin_floor(groups)
+        logs = _log_ratios(rows)
+        if len(logs) > 1:
+            found[Basis(str(basis)), Resource(str(resource))] = _floor(logs)
     return joint[joint["cell"] != AGAIN].reset_index(drop=True), found
 
 
@@ -44,18 +44,25 @@ def largest(floor: Floor) -> float:
     return max(abs(floor.low), abs(floor.high))
 
 
-def _log_ratios(rows: pd.DataFrame) -> list[np.ndarray]:
-    """ln(twin / base) of every block that has both, one array a process start; a cell that a block repeats counts as its mean.
+def _floor(logs: pd.Series[float]) -> Floor:
+    """The floor of log ratios by process start and block; the widest nest that differs gives its units."""
+    ratios = logs.to_numpy(float)
+    starts, blocks = (logs.index.get_level_values(n).to_list() for n in ("replicate", "block"))
+    groups = [[ratios[nest == i] for i in range(nest.max() + 1)] for nest in nests(starts, blocks).values()]
+    return twin_floor(next((g for g in groups if not mean_of(g).pooled), groups[-1]))
+
+
+def _log_ratios(rows: pd.DataFrame) -> pd.Series[float]:
+    """ln(twin / base) of every block that has both, by process start and block; a cell that a block repeats counts as its mean.
 
     None if an amount is missing or not positive.
     """
     if rows["amount"].isna().any() or rows["cell"].nunique() < 2:  # noqa: PLR2004 - a pair
-        return []
+        return pd.Series(dtype=float)
     runs = rows.groupby(["cell", "replicate", "block", "position"])["amount"].sum()
     base, twin = (runs[c].groupby(["replicate", "block"]).mean() for c in (_BASE, AGAIN))
     both = base.index.intersection(twin.index)
     if not ((base[both] > 0) & (twin[both] > 0)).all():
-        return []
-    logs = np.log(twin[both].to_numpy(float) / base[both].to_numpy(float))
-    start = both.get_level_values("replicate").to_numpy()
-    return [logs[start == s] for s in np.unique(start)]
+        return pd.Series(dtype=float)
+    ratios: pd.Series[float] = np.log(twin[both] / base[both])
+    return ratios

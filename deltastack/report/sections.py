@@ -75,8 +75,8 @@ def null_factors(results: Results) -> list[str]:
             found.append(f"{where}: {r.factor}, {drawn}: {r.false:,} of {r.tests:,} intervals claim an effect, {rate}.")
         floor = results.floor(f)
         if floor is not None:
-            starts = len(set(f.starts or ()))
-            units = "process starts" if floor.pairs == starts < f.amounts.shape[-1] else "blocks"
+            known = {nest.max() + 1: name for name, nest in f.nests.items()} | {f.amounts.shape[-1]: "blocks"}
+            units = known.get(floor.pairs, "blocks")
             claims = "its interval holds 0" if floor.low <= 0 <= floor.high else "its interval claims an effect that is not there"
             twin = f"{words.percent(floor.delta)} {words.ends((floor.low, floor.high))}"
             found.append(f"{where}: the base's twin seems to save {twin} over {floor.pairs} {units}: {claims}.")

@@ -143,6 +143,16 @@ def test_starts_that_differ_are_the_units() -> None:
     assert " over 2 process starts: its interval holds 0." in twin
 
 
+def test_pairs_of_blocks_that_differ_are_the_units() -> None:
+    """Four pairs whose halves agree on +0.1, -0.1, +0.1, -0.1: four units, t(3) x 0.1155 / 2 = 0.1837 and no 0.089 of eight."""
+    pairs = (0.1, 0.1001, -0.1, -0.1001, 0.1, 0.1001, -0.1, -0.1001)
+    frame = with_twin(joint(SMALL, bench=Bench.TESTBED, samples=8, resource=Resource.CPU_S), pairs)
+
+    floor = floors.split(frame)[1][AT]
+    assert floor.pairs == 4
+    assert floor.low == pytest.approx(1 - math.exp(0.1837), abs=1e-3)
+
+
 def test_what_was_not_read_has_no_floor() -> None:
     """A missing amount, or one block alone, gives no floor; nothing is made up."""
     frame = with_twin(joint(SMALL, bench=Bench.TESTBED, samples=2, resource=Resource.CPU_S), (0.1, 0.3))
