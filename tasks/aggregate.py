@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from deltastack import params
+from deltastack import layers, params
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
@@ -28,8 +28,11 @@ def load(root: Path) -> Results:
     Raises:
         ContractError: A table that breaks its contract.
         EvidenceError: No joint table at all, or no full factorial.
+        UnknownNameError: A layer of params/stack.yaml that nobody has.
     """
     stack = params.load(root / "params" / "stack.yaml", Stack)
+    for name in stack.layers:
+        layers.layer(name)
     deltas = _deltas(root, stack.layers)
     joint = {b: JOINT.read(p) for b in Bench if (p := root / f"data/joint/{b}.parquet").is_file()}
     if not joint:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from deltastack.errors import UnknownNameError
 from deltastack.model import Bench
 from tasks import aggregate
 from tests.report.project import finished
@@ -23,3 +26,13 @@ def test_only_techniques_that_are_on_and_were_observed_count_as_on(tmp_path: Pat
     assert aggregate.load(root).on == {"storage": {Bench.FLEET: (seen,)}}
     file.write_text(f"techniques: {{{seen}: {{on: false}}}}")
     assert aggregate.load(root).on == {"storage": {Bench.FLEET: ()}}
+
+
+def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
+    """Before anything is said of tables that seem to lack it."""
+    root = finished(tmp_path / "here")
+    stack = root / "params/stack.yaml"
+    stack.write_text(stack.read_text().replace("idle", "idel"))
+
+    with pytest.raises(UnknownNameError, match="no layer 'idel'; there are: storage, chiplet"):
+        aggregate.load(root)
