@@ -253,6 +253,7 @@ def pair(value: float, low: float, high: float, p_holm: float | None = None) -> 
         ),
         ([pair(-0.3, -0.7, 0.1)], "no pair surely breaks the product: of the strongest the sign cannot be told; pipeline"),
         ([pair(-0.3, -0.6, -0.1, p_holm=0.2)], "no pair surely breaks the product: of the strongest"),
+        ([pair(-0.3, -0.7, 0.1, p_holm=0.01)], "no pair surely breaks the product: of the strongest the sign cannot be told"),
         ([pair(-0.3, -0.7, 0.1, p_holm=0.01)], "over all settings of the others, Holm p 0.01"),
         ([], "0 has no logarithm"),
     ],

@@ -43,7 +43,7 @@ def interactions(results: Results, f: Factorial) -> Figure:
         caption=(
             f"Log interaction of {words.RESOURCE[f.resource]}, ln(both) - ln(first) - ln(second) + ln(base). Above 0 (red): a "
             "pair saves less together than the product says; below 0 (green): more. A star: the interval does not hold 0 "
-            f"(measured: Holm's p below {SURE_P})."
+            f"(measured: Holm's p below {SURE_P} too)."
         ),
         chart=_heat(rows, [x.replace("_", " ") for x in f.layers]) if len(rows) else alt.Chart(rows),
         rows=rows,
@@ -51,11 +51,13 @@ def interactions(results: Results, f: Factorial) -> Figure:
 
 
 def sure(p: Pair) -> bool:
-    """Whether the sign of an interaction is beyond doubt, and no rounding."""
-    if abs(p.interaction.value) < ROUNDING:
+    """Whether the sign of an interaction is beyond doubt, and no rounding.
+
+    Holm's p is of the interaction averaged over the settings of the others, which may have another size and sign: the interval of
+    the one that is shown has to exclude 0 too.
+    """
+    if abs(p.interaction.value) < ROUNDING or (p.p_holm is not None and p.p_holm >= SURE_P):
         return False
-    if p.p_holm is not None:
-        return p.p_holm < SURE_P
     e = p.interaction
     return e.low is not None and e.high is not None and not e.low <= 0 <= e.high
 
