@@ -55,6 +55,9 @@ def _quoted(profile: str, *, canonical: bool) -> str:
     return f"{'yes' if canonical else 'no'}: {profile} profile, whose numbers may {'' if canonical else 'not '}be quoted"
 
 
+OVER_BLOCKS = "or over pairs of blocks or process starts where these differ"
+
+
 def techniques(results: Results) -> list[str]:
     """What each layer switches, one line a layer: the benches together where they switch the same."""
     found = []
@@ -86,10 +89,9 @@ def intervals(results: Results) -> list[str]:
     for bench in results.benches():
         draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
         if bench is Bench.TESTBED:
-            found.append(
-                f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs, "
-                "or over pairs of blocks or process starts where these differ"
-            )
+            alone = any(f.one_start for f in results.found if f.bench is bench)
+            over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
+            found.append(f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
         elif draws > 1:
             holds = (draws - 1) / (draws + 1)
             few = f"; so few hold a further draw in about {100 * holds:.0f} % of cases, not {100 * asked:.0f} %"

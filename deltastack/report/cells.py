@@ -94,6 +94,11 @@ class Factorial:
         return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places])
 
     @property
+    def one_start(self) -> bool:
+        """Whether all blocks are of one process start, so that no interval holds what a new start changes."""
+        return not self.drawn and self.starts is not None and len(set(self.starts)) == 1
+
+    @property
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench is Bench.FLEET

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from deltastack.report.results import Results
 
 
+ONE_START = "one process start"
+
+
 def headline(results: Results) -> list[str]:
     """What the stack saves at the headline basis, and whether the formulas say so too: one sentence a bench."""
     said = [_sentence(results, f) for f in words.spoken(results) if f.basis is words.headline_basis(f.bench)]
@@ -49,7 +52,8 @@ def _sentence(results: Results, f: Factorial) -> str:
 
 def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
     """What all layers together do, if that is resolved."""
-    known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), words.floor_note(results.floor(f)))))
+    start = ONE_START if f.one_start else ""
+    known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), start, words.floor_note(results.floor(f)))))
     late = results.objection(f, cell_name(f.layers))
     but = f", but {late}" if late else ""
     what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known}){but}"

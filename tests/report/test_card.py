@@ -34,6 +34,19 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     assert rows["Canonical"] == ["yes: default profile, whose numbers may be quoted"]
 
 
+@pytest.mark.parametrize(
+    ("starts", "says"), [(1, "of one process start: what a new start changes is not in them"), (2, "process starts where")]
+)
+def test_intervals_of_one_process_start_say_so(starts: int, says: str) -> None:
+    """Blocks of one start cannot show how starts differ: the card and the first sentence say that it was one."""
+    made = measured(LOUD)
+    found = [replace(f, starts=tuple(n % starts for n in range(f.amounts.shape[-1]))) for f in made.found]
+    made = replace(made, found=found)
+
+    assert says in dict(card(made))["Intervals"][0]
+    assert ("one process start" in wording(made)["headline"][0]) is (starts == 1)
+
+
 def test_the_techniques_that_are_on_stand_under_their_layer() -> None:
     """One line a layer; benches that switch the same share a name list, a layer with nothing on says so."""
     on = {
