@@ -6,6 +6,8 @@ Modules of this package import only Typer at the top; everything heavy waits ins
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -55,8 +57,16 @@ app.add_typer(claims.app, name="claims")
 app.add_typer(workload.app, name="workload")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"deltastack {metadata.version('deltastack')}")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False
+) -> None:
     """Measure, estimate, compose, and hold the formulas against the joint truth."""
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks import entry, testbed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
@@ -35,25 +36,45 @@ def run(root: Path) -> None:
     else:
         log.info("the shipped model was trained with other parameters: training here, some minutes on one thread")
         _train(root)
-    _students(root)
-    _retrained(root)
+    for one in _derived(root):
+        _bring(root, one)
 
 
-def _retrained(root: Path) -> None:
-    """The shipped retrained parts if they are this model's; else trained here where the stack has their layer."""
-    from deltastack.testbed import models, retrained, retraining, settings, shipped
+class Derived(NamedTuple):
+    """Weights that are made of the trained model, for a layer that is off by default."""
 
-    p = settings.load(root)
-    why = retrained.misfit(shipped.FOLDER, p.retrained, root / models.TRAINED)
-    if why is None:
-        retraining.copy(shipped.FOLDER, root / "data" / "checkpoint")
-    elif retraining.LAYER in testbed.stack(root).layers:
-        log.info("the shipped retrained parts do not fit (%s): training here, some minutes on one thread", why)
-        retrain(root)
+    what: str
+    layer: str
+    remedy: str
+    misfit: str | None
+    """Why the shipped ones are not this model's."""
+    copy: Callable[[Path, Path], None]
+    make: Callable[[Path], None]
+
+
+def _derived(root: Path) -> tuple[Derived, ...]:
+    """Students and retrained parts of the model in data/checkpoint."""
+    from deltastack.testbed import models, retrained, retraining, settings, shipped, shipped_students, taught
+
+    p, trained = settings.load(root), root / models.TRAINED
+    unfit = (taught.misfit(shipped.FOLDER, p.students, trained), retrained.misfit(shipped.FOLDER, p.retrained, trained))
+    return (
+        Derived("students", shipped_students.LAYER, taught.REMEDY, unfit[0], shipped_students.copy, teach),
+        Derived("retrained parts", retraining.LAYER, retrained.REMEDY, unfit[1], retraining.copy, retrain),
+    )
+
+
+def _bring(root: Path, one: Derived) -> None:
+    """The shipped ones if they are this model's; else made here where the stack has their layer, and left out elsewhere."""
+    from deltastack.testbed import shipped
+
+    if one.misfit is None:
+        one.copy(shipped.FOLDER, root / "data" / "checkpoint")
+    elif one.layer in testbed.stack(root).layers:
+        log.info("the shipped %s do not fit (%s): training here, some minutes on one thread", one.what, one.misfit)
+        one.make(root)
     else:
-        log.info(
-            "no retrained parts of this model here (%s); layer %s may need them: %s", why, retraining.LAYER, retrained.REMEDY
-        )
+        log.info("no %s of this model here (%s); layer %s would need them: %s", one.what, one.misfit, one.layer, one.remedy)
 
 
 def retrain(root: Path) -> None:
@@ -78,21 +99,6 @@ def ship_retrained(root: Path) -> None:
     from deltastack.testbed import retraining, shipped
 
     retraining.copy(root / "data" / "checkpoint", shipped.FOLDER)
-
-
-def _students(root: Path) -> None:
-    """The shipped students if they are this model's; else taught here where the stack has their layer, and left out elsewhere."""
-    from deltastack.testbed import models, settings, shipped, shipped_students, taught
-
-    p = settings.load(root)
-    why = taught.misfit(shipped.FOLDER, p.students, root / models.TRAINED)
-    if why is None:
-        shipped_students.copy(shipped.FOLDER, root / "data" / "checkpoint")
-    elif shipped_students.LAYER in testbed.stack(root).layers:
-        log.info("the shipped students do not fit (%s): teaching here, some minutes on one thread", why)
-        teach(root)
-    else:
-        log.info("no students of this model here (%s); layer %s would need them: %s", why, shipped_students.LAYER, taught.REMEDY)
 
 
 def teach(root: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from deltastack.contracts import IMPORTED
 from deltastack.errors import InputError
+from deltastack.layers import LAYERS
 from deltastack.report import elsewhere
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ def write(  # noqa: PLR0913 - one keyword a flag
     """Read both sides and write the layer's table; an older one of that name is replaced.
 
     Raises:
-        InputError: A name that is none, or files that do not hold.
+        InputError: A name that is none or one of ours, or files that do not hold.
     """
     if not _NAME.fullmatch(layer):
         raise InputError(f"layer '{layer}': wanted small letters, digits and underscores, such as fp8_weights")
+    if layer in LAYERS:
+        raise InputError(f"layer '{layer}' is one of ours; wanted another name, such as fp8_weights")
     sides = [[run for path in side for run in elsewhere.read(path, point=point)] for side in (before, after)]
     path = root / FOLDER / f"{layer}.parquet"
     IMPORTED.write(elsewhere.table(layer, *sides, paired=paired), path)

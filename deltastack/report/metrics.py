@@ -128,7 +128,7 @@ def wording(results: Results, quality_limit: float | None = None) -> dict[str, A
 def _table(results: Results) -> list[dict[str, Any]]:
     """The layer table of the headline resources, losses first."""
     rows = [_line(results, f, s.layer, s.alone) for f in words.spoken(results) for s in results.shares(f)]
-    return sorted(rows, key=lambda r: losses_first(r["delta"], *(delta for _, delta in r["off"])))
+    return sorted(rows, key=lambda r: losses_first(r["delta"], *(delta for _, delta, *_ in r["off"])))
 
 
 def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:

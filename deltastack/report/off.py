@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack import statistics
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
 
@@ -17,6 +22,9 @@ class Off(NamedTuple):
     technique: str
     """Its name, and that it misses the latency goals or the quality limit if it does."""
     delta: float
+    low: float | None
+    high: float | None
+    """Where a further draw should fall (``statistics.predictive``); None for a single draw."""
 
 
 def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
@@ -28,16 +36,26 @@ def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
     table = results.deltas.get(f"{layer}/{f.bench}")
     if table is None:
         return []
-    mine = table[(table["basis"] == f.basis) & (table["resource"] == f.resource) & (table["replicate"] == 0)]
+    mine = table[(table["basis"] == f.basis) & (table["resource"] == f.resource)]
     mine = mine[~mine["technique"].str.contains("@")]
     everything = mine[mine["technique"] == ALL]
     if everything.empty or not everything["base"].eq(everything["optimized"]).fillna(value=False).all():
         return []
     found = []
     for name, rows in mine[mine["technique"] != ALL].groupby("technique"):
-        base, optimized = rows["base"].sum(skipna=False), rows["optimized"].sum(skipna=False)
-        if rows["base"].isna().any() or rows["optimized"].isna().any() or base <= 0:
+        whole = rows.groupby("replicate")[["base", "optimized"]].sum().to_numpy(float)
+        if rows[["base", "optimized"]].isna().any(axis=None) or not (whole[:, 0] > 0).all():
             continue
+        deltas = 1 - whole[:, 1] / whole[:, 0]
         late = results.objection(f, f"{layer}/{name}")
-        found.append(Off(f"{name}, which {late}," if late else str(name), float((base - optimized) / base)))
+        called = f"{name}, which {late}," if late else str(name)
+        found.append(Off(called, float(deltas[0]), *_ends(deltas, results.stack.confidence)))
     return sorted(found, key=lambda o: o.delta)
+
+
+def _ends(deltas: NDArray[np.float64], confidence: float) -> tuple[float | None, float | None]:
+    """The range of draws, the first of which is the central one and always inside."""
+    if len(deltas) == 1:
+        return None, None
+    low, high = statistics.predictive(deltas, confidence=confidence)
+    return min(low, float(deltas[0])), max(high, float(deltas[0]))

@@ -41,12 +41,15 @@ def _sentence(results: Results, f: Factorial) -> str:
     by_formula = {r["formula"]: r for r in words.rows_of(results, f)}
     joint, resource = by_formula["joint"], words.resource(f.bench, f.resource)
     if pd.isna(joint["delta"]):
-        return f"{' + '.join(f.layers)}: nothing can be told of {resource} ({joint['reason']})."
+        return f"{' + '.join(f.layers).replace('_', ' ')}: nothing can be told of {resource} ({joint['reason']})."
     truth = _truth(results, f, joint)
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
-    says = f"the product of the single savings says {words.change(product['delta'])}, a gap of {words.points(product['gap'])}"
+    ends = "" if pd.isna(product["gap_lo"]) else f" {words.ends((product['gap_lo'], product['gap_hi']))}"
+    says = (
+        f"the product of the single savings says {words.change(product['delta'])}, a gap of {words.points(product['gap'])}{ends}"
+    )
     return f"{truth}; {says}: {_does(product['verdict'])}{_would_tell(results, f, product)}."
 
 
@@ -57,17 +60,24 @@ def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
     late = results.objection(f, cell_name(f.layers))
     but = f", but {late}" if late else ""
     what = f"of {words.resource(f.bench, f.resource)} {words.BASIS[f.basis]} ({known}){but}"
-    layers, word = " + ".join(f.layers), joint_word(results, f, joint)
+    layers, word = " + ".join(f.layers).replace("_", " "), joint_word(results, f, joint)
     if word == "not resolved":
         return f"{layers}: a saving {what} is not resolved, {words.percent(joint['delta'])} {words.ends(_ends(joint))}"
     if word == "changes nothing":
         return f"{layers} changes nothing {what}"
-    size = (
-        moved(f, joint["delta"]).removesuffix(f" {per(f)}")
-        if far(joint["delta"])
-        else words.percent(abs(joint["delta"])).lstrip("+")
-    )
+    size = moved(f, joint["delta"]).removesuffix(f" {per(f)}") if far(joint["delta"]) else _size(joint)
     return f"{layers} {'saves' if word == 'saves' else 'costs'} {size} {what}"
+
+
+def _size(joint: dict[str, Any]) -> str:
+    """How much is saved or spent, without a sign, and its interval.
+
+    >>> _size({"delta": -0.2, "lo": -0.25, "hi": -0.1}), _size({"delta": 0.2, "lo": None, "hi": None})
+    ('20.0 % [10.0, 25.0]', '20.0 %')
+    """
+    sign = 1 if joint["delta"] > 0 else -1
+    size, *ends = (f"{100 * sign * joint[n]:.1f}" for n in ("delta", "lo", "hi") if not pd.isna(joint[n]))
+    return f"{size} % [{', '.join(ends[::sign])}]" if ends else f"{size} %"
 
 
 def _would_tell(results: Results, f: Factorial, product: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ def _layer(name: str, rows: list[dict[str, Any]]) -> str:
 
 def _place(row: dict[str, Any]) -> tuple[bool, bool, float]:
     """What a row is sorted by: its saving, or that of the worst technique that is off."""
-    return losses_first(row["delta"], *(delta for _, delta in row.get("off", ())))
+    return losses_first(row["delta"], *(delta for _, delta, *_ in row.get("off", ())))
 
 
 def _reading(row: dict[str, Any]) -> str:
@@ -95,5 +95,5 @@ def _but(answer: Mapping[str, Any]) -> str:
 def _answers(answers: list[dict[str, Any]], name: str, bench: str) -> str:
     """One target on one bench."""
     mine = [t for t in answers if (t["target"], t.get("bench", "")) == (name, bench)]
-    told = ", ".join(f"{_resource(t)} {t['verdict']} ({100 * t['margin']:+.1f}){_but(t)}" for t in mine)
+    told = ", ".join(f"{_resource(t)} {t['verdict']} ({words.points(t['margin'])}){_but(t)}" for t in mine)
     return f"{bench} {told}".strip() if told else ""

@@ -139,10 +139,10 @@ def rows_of(results: Results, f: Factorial) -> list[dict[str, Any]]:
 def points(value: Any) -> str:
     """A gap in percentage points; an absent one is a dash.
 
-    >>> points(0.021)
-    '+2.1 points'
+    >>> points(0.021), points(-1e-9)
+    ('+2.1 points', '+0.0 points')
     """
-    return "–" if pd.isna(value) else f"{100 * float(value):+.1f} points"
+    return "–" if pd.isna(value) else f"{round(100 * float(value), 1) + 0:+.1f} points"
 
 
 def text_only_note(results: Results) -> str | None:
@@ -156,18 +156,19 @@ def text_only_note(results: Results) -> str | None:
 
 
 def off(techniques: Iterable[Sequence[Any]]) -> str:
-    """What techniques that are off would do alone, from pairs of a name and its Δ.
+    """What techniques that are off would do alone, from a name, its Δ and the ends of its interval, where it has one.
 
-    >>> off([("a", -0.5), ("b", 0.021), ("c", -11.0)])
-    'a would lose 50.0 %, b would save 2.1 %, c would spend 12 times as much'
+    >>> off([("a", -0.5, -0.6, -0.4), ("b", 0.021), ("c", -11.0, -12.0, -9.0)])
+    'a would lose 50.0 % [-60.0, -40.0], b would save 2.1 %, c would spend 12 times as much'
     """
-    return ", ".join(f"{name} would {_would(d)}" for name, d in techniques)
+    return ", ".join(f"{name} would {_would(*delta)}" for name, *delta in techniques)
 
 
-def _would(delta: float) -> str:
+def _would(delta: float, low: float | None = None, high: float | None = None) -> str:
     if far(delta):
         return f"spend {change(delta)}"
-    return f"{'lose' if delta < 0 else 'save'} {percent(abs(delta)).lstrip('+')}"
+    told = "" if low is None or high is None else f" {ends((low, high))}"
+    return f"{'lose' if delta < 0 else 'save'} {percent(abs(delta)).lstrip('+')}{told}"
 
 
 def change(delta: Any, digits: int = 1) -> str:

@@ -70,19 +70,13 @@ def aligned(student: Tensor, teacher: Tensor) -> Tensor:
 
 def teach(teacher: Any, p: Testbed, how: How, say: Callable[[str], None]) -> Graduate:
     """A student of ``teacher``; the same teacher, parameters, versions and kind of processor give the same bytes."""
-    import torch
-
-    torch.set_num_threads(1)
-    before, began_s = torch.are_deterministic_algorithms_enabled(), time.process_time()
-    torch.use_deterministic_algorithms(mode=True)
-    try:
+    began_s = time.process_time()
+    with training.exactly():
         lesson = _Lesson(teacher=teacher, student=_beginner(teacher, p), how=how, p=p.students, places=places(p))
         decoder = lesson.student.model.language_model
         for w in decoder.parameters():
             w.requires_grad = True
         curve = tuple(training.steps(how, p.students.language, list(decoder.parameters()), _drawn(lesson, p), say))
-    finally:
-        torch.use_deterministic_algorithms(mode=before)
     learned = {k: w.detach() for k, w in lesson.student.named_parameters() if k.startswith(_DECODER)}
     return Graduate(tensors=learned, curve=curve, cpu_s=time.process_time() - began_s)
 

@@ -36,10 +36,6 @@ class AccuracyChange:
     high: float
     p: float
 
-    def admissible(self, limit: float) -> bool:
-        """Whether even the low end of the interval keeps ``limit`` (for example -0.01: one point)."""
-        return self.low >= limit
-
 
 def accuracy_change(before: ArrayLike, after: ArrayLike, *, confidence: float = 0.95) -> AccuracyChange:
     """Paired change of accuracy from two (n,) boolean series over the same questions.

@@ -8,12 +8,11 @@ what it cost and what it answers.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.workload.settings import sha256
+from deltastack.errors import OutOfValidityError
+from deltastack.testbed import cards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,16 +21,19 @@ if TYPE_CHECKING:
     from deltastack.testbed.settings import Retrained
 
 FILE, CARD = "retrained.safetensors", "retrained.json"
-TECHNIQUES = ("head_pruning", "weight_pruning")
 REMEDY = "`python -m tasks.checkpoint --retrained` trains them here, some minutes on one thread"
+UNFIT = cards.Unfit(
+    absent="no pruned part was trained again yet",
+    recipe="those here were trained by other parameters than `retrained` in params/testbed.yaml",
+    model="those here belong to another model than data/checkpoint/trained.safetensors",
+)
 BLOCK = {"head_pruning": ".self_attn.", "weight_pruning": ".mlp."}
 """What the names of a technique's tensors have in them."""
 
 
 def card(folder: Path) -> dict[str, Any]:
     """What is known of the parts in ``folder``; empty where there are none."""
-    path = folder / CARD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return cards.read(folder / CARD)
 
 
 def recipe(p: Retrained) -> dict[str, Any]:
@@ -41,26 +43,7 @@ def recipe(p: Retrained) -> dict[str, Any]:
 
 def misfit(folder: Path, p: Retrained, trained: Path) -> str | None:
     """Why the parts in ``folder`` are not those of the model in ``trained`` and of ``p``; None where they are."""
-    known = card(folder)
-    if not known:
-        return "no pruned part was trained again yet"
-    if known["recipe"] != recipe(p):
-        return "those here were trained by other parameters than `retrained` in params/testbed.yaml"
-    if not trained.is_file() or known["trained"] != sha256(trained):
-        return "those here belong to another model than data/checkpoint/trained.safetensors"
-    return None
-
-
-def checked(path: Path, want: str) -> str:
-    """The file's hash.
-
-    Raises:
-        EvidenceError: It is not ``want``, or there is no file.
-    """
-    have = sha256(path) if path.is_file() else "none: no such file"
-    if have != want:
-        raise EvidenceError(f"{path.name} has hash {have[:18]}, its card says {want[:18]}: {REMEDY}")
-    return have
+    return cards.misfit(card(folder), recipe=recipe(p), made_of="trained", model=trained, words=UNFIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +70,7 @@ class Parts:
         why = misfit(folder, self.p, self.trained)
         if why:
             raise OutOfValidityError(f"not applicable: {technique} has no weights that were trained again; {why}; {REMEDY}")
-        return f"retrained_{checked(folder / FILE, card(folder)['sha256'])[:12]}"
+        return f"retrained_{cards.checked(folder / FILE, card(folder)['sha256'], REMEDY)[:12]}"
 
     def put(self, tensors: Tensors, technique: str) -> Tensors:
         """The tensors with the technique's part as it was trained again, in the number format of those it replaces."""

@@ -7,14 +7,13 @@ pruning would be credited with what more training does.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from deltastack import host
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, models, quality, retrained, switches, training
+from deltastack.testbed import cards, digits, models, quality, retrained, switches, training
 from deltastack.testbed.assess import answer
 from deltastack.testbed.families import wrap
 from deltastack.testbed.switches import cutting
@@ -104,7 +103,7 @@ def write(parts: Mapping[str, Again], p: Testbed, trained: Path) -> None:
         for name, one in parts.items()
     }
     words = {"sha256": sha256(path), "trained": sha256(trained), "recipe": retrained.recipe(p.retrained)}
-    _write_card(trained.parent, words | {"trained_on": host.describe(), "parts": known})
+    cards.write(trained.with_name(retrained.CARD), words | {"trained_on": host.describe(), "parts": known})
 
 
 def check(root: Path, p: Testbed, whole: Mapping[str, Again]) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def check(root: Path, p: Testbed, whole: Mapping[str, Again]) -> dict[str, Any]:
         }
     both = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in cutting.PARTS}
     known["both_trained_again"] = told(_switched(engine, some, both))
-    _write_card((root / models.TRAINED).parent, known)
+    cards.write((root / models.TRAINED).with_name(retrained.CARD), known)
     return known
 
 
@@ -142,10 +141,8 @@ def copy(source: Path, target: Path) -> None:
     Raises:
         EvidenceError: The file is not the one that the card speaks of.
     """
-    retrained.checked(source / retrained.FILE, retrained.card(source)["sha256"])
-    for name in (retrained.FILE, retrained.CARD):
-        with atomic(target / name) as part:
-            part.write_bytes((source / name).read_bytes())
+    cards.checked(source / retrained.FILE, retrained.card(source)["sha256"], retrained.REMEDY)
+    cards.copy(source, target, (retrained.FILE, retrained.CARD))
 
 
 def _switched(engine: Engine, some: digits.Examples, on: Mapping[str, Pruning]) -> Right:
@@ -166,8 +163,3 @@ def _with(engine: Engine, some: digits.Examples, tensors: Tensors) -> Right:
             return answer(engine, some).right
         finally:
             path.unlink(missing_ok=True)
-
-
-def _write_card(folder: Path, known: dict[str, Any]) -> None:
-    with atomic(folder / retrained.CARD) as part:
-        part.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -106,10 +106,9 @@ class Retrained(Params):
 
 
 class Limits(Params):
-    """What is refused, and what is not admissible."""
+    """What is refused."""
 
     memory_bytes: float = Field(gt=0)
-    quality: float = Field(le=0)
 
 
 class Budget(Params):

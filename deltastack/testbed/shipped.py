@@ -7,16 +7,15 @@ trains its own.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltastack import host
 from deltastack.contracts import atomic
 from deltastack.errors import EvidenceError
-from deltastack.testbed import digits, models
+from deltastack.testbed import cards, digits, models
 from deltastack.testbed.assess import answer
+from deltastack.workload.settings import sha256
 
 if TYPE_CHECKING:
     from deltastack.testbed.settings import Testbed, Trained
@@ -27,11 +26,6 @@ FILE, CARD = "trained.safetensors", "trained.json"
 _NOT_TRAINING = {"held_out", "least_accuracy"}
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def recipe(p: Trained) -> dict[str, Any]:
     """The parameters that the weights depend on."""
     return p.model_dump(mode="json", exclude=_NOT_TRAINING)
@@ -39,8 +33,7 @@ def recipe(p: Trained) -> dict[str, Any]:
 
 def card(folder: Path) -> dict[str, Any]:
     """What is known of the file in ``folder``; empty where there is none."""
-    path = folder / CARD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return cards.read(folder / CARD)
 
 
 def fits(folder: Path, p: Trained) -> bool:
@@ -67,7 +60,7 @@ def write(training: Training, p: Trained, folder: Path) -> None:
         "curve": [list(point) for point in training.curve],
         "data": "scikit-learn digits: 1,437 scans to train on, 360 held out",
     }
-    _write_card(folder, known)
+    cards.write(folder / CARD, known)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -76,12 +69,8 @@ def copy(source: Path, target: Path) -> None:
     Raises:
         EvidenceError: The file is not the one that the card speaks of.
     """
-    want, have = card(source).get("sha256"), sha256(source / FILE)
-    if want != have:
-        raise EvidenceError(f"{FILE} in the package has hash {have[:12]}, its card says {str(want)[:12]}: install it again")
-    for name in (FILE, CARD):
-        with atomic(target / name) as part:
-            part.write_bytes((source / name).read_bytes())
+    cards.checked(source / FILE, card(source)["sha256"], "install the package again")
+    cards.copy(source, target, (FILE, CARD))
 
 
 def check(root: Path, p: Testbed) -> dict[str, Any]:
@@ -98,7 +87,7 @@ def check(root: Path, p: Testbed) -> dict[str, Any]:
         for kind, r in right.items()
     }
     known = card(folder) | {"questions": p.trained.held_out, "accuracy": accuracy}
-    _write_card(folder, known)
+    cards.write(folder / CARD, known)
     low = {k: a["all"] for k, a in accuracy.items() if a["all"] < p.trained.least_accuracy}
     if low:
         found = ", ".join(f"{k} {a:.1%}" for k, a in low.items())
@@ -106,8 +95,3 @@ def check(root: Path, p: Testbed) -> dict[str, Any]:
             f"the trained model answers too few held-out questions: {found}; wanted {p.trained.least_accuracy:.0%}"
         )
     return known
-
-
-def _write_card(folder: Path, known: dict[str, Any]) -> None:
-    with atomic(folder / CARD) as part:
-        part.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n", encoding="utf-8")

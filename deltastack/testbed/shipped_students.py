@@ -6,14 +6,13 @@ what a smaller model does by itself; its answers stand in the card, its file doe
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deltastack import host
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, distilling, models, quality, taught
+from deltastack.testbed import cards, digits, distilling, models, quality, taught
 from deltastack.testbed.assess import answer
 from deltastack.workload.settings import sha256
 
@@ -44,9 +43,8 @@ def copy(source: Path, target: Path) -> None:
     """
     known = taught.card(source)["students"]
     for how in distilling.TAUGHT:
-        taught.checked(source / taught.file(how), known[how]["sha256"])
-        _put(target / taught.file(how), (source / taught.file(how)).read_bytes())
-    _put(target / taught.CARD, (source / taught.CARD).read_bytes())
+        cards.checked(source / taught.file(how), known[how]["sha256"], taught.REMEDY)
+    cards.copy(source, target, (*map(taught.file, distilling.TAUGHT), taught.CARD))
 
 
 def teach(root: Path, p: Testbed, say: Callable[[str], None]) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def write(graduates: Mapping[How, Graduate], p: Testbed, teacher: Path) -> None:
         "taught_on": host.describe(),
         "students": known,
     }
-    _write_card(teacher.parent, words)
+    cards.write(teacher.with_name(taught.CARD), words)
 
 
 def check(root: Path, p: Testbed) -> dict[str, Any]:
@@ -107,7 +105,7 @@ def check(root: Path, p: Testbed) -> dict[str, Any]:
             "against_the_teacher": _change(teacher, right[how]),
             "against_hard_student": _change(right[distilling.HARD], right[how]),
         }
-    _write_card(folder, known)
+    cards.write(folder / taught.CARD, known)
     return known
 
 
@@ -128,12 +126,3 @@ def _change(before: Right, after: Right) -> dict[str, float]:
     """Paired change of accuracy over both kinds of request, with its 95 % interval."""
     change = quality.accuracy_change(*(np.concatenate([r[kind] for kind in before]) for r in (before, after)))
     return {"change": change.change, "low": change.low, "high": change.high}
-
-
-def _write_card(folder: Path, known: dict[str, Any]) -> None:
-    _put(folder / taught.CARD, (json.dumps(known, indent=1, allow_nan=False) + "\n").encode())
-
-
-def _put(path: Path, content: bytes) -> None:
-    with atomic(path) as part:
-        part.write_bytes(content)

@@ -7,13 +7,12 @@ curve, what it cost and what it answers.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from deltastack.errors import EvidenceError, OutOfValidityError
+from deltastack.errors import OutOfValidityError
+from deltastack.testbed import cards
 from deltastack.testbed.students import Student, prefix, taken
-from deltastack.workload.settings import sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
     from deltastack.testbed.students import Students
 
 CARD = "students.json"
+UNFIT = cards.Unfit(
+    absent="no student was taught yet",
+    recipe="the students here were taught by other parameters than `students` in params/testbed.yaml",
+    model="the students here learned from another model than data/checkpoint/trained.safetensors",
+)
 REMEDY = "`python -m tasks.checkpoint --students` teaches them here, some minutes on one thread"
 
 
@@ -34,8 +38,7 @@ def file(student: str) -> str:
 
 def card(folder: Path) -> dict[str, Any]:
     """What is known of the students in ``folder``; empty where there are none."""
-    path = folder / CARD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return cards.read(folder / CARD)
 
 
 def recipe(p: Distilled) -> dict[str, Any]:
@@ -45,14 +48,7 @@ def recipe(p: Distilled) -> dict[str, Any]:
 
 def misfit(folder: Path, p: Distilled, teacher: Path) -> str | None:
     """Why the students in ``folder`` are not those of ``teacher`` and ``p``; None where they are."""
-    known = card(folder)
-    if not known:
-        return "no student was taught yet"
-    if known["recipe"] != recipe(p):
-        return "the students here were taught by other parameters than `students` in params/testbed.yaml"
-    if not teacher.is_file() or known["teacher"] != sha256(teacher):
-        return "the students here learned from another model than data/checkpoint/trained.safetensors"
-    return None
+    return cards.misfit(card(folder), recipe=recipe(p), made_of="teacher", model=teacher, words=UNFIT)
 
 
 def taught(teacher: Path, p: Distilled) -> Students:
@@ -68,24 +64,12 @@ def taught(teacher: Path, p: Distilled) -> Students:
         if why:
             raise OutOfValidityError(f"not applicable: {technique} has no student of this model; {why}; {REMEDY}")
         known, path = card(folder), folder / file(technique)
-        digest = checked(path, known["students"][technique]["sha256"])
+        digest = cards.checked(path, known["students"][technique]["sha256"], REMEDY)
         first = tuple(range(int(known["layers"])))
         weights = partial(_in_place, path=path, prefix=prefix(host), first=first)
         return Student(f"{technique}_{digest[:12]}", len(first), weights)
 
     return student
-
-
-def checked(path: Path, want: str) -> str:
-    """The file's hash.
-
-    Raises:
-        EvidenceError: It is not ``want``, or there is no file.
-    """
-    have = sha256(path) if path.is_file() else "none: no such file"
-    if have != want:
-        raise EvidenceError(f"{path.name} has hash {have[:18]}, its card says {want[:18]}: {REMEDY}")
-    return have
 
 
 def _in_place(tensors: Tensors, *, path: Path, prefix: str, first: tuple[int, ...]) -> Tensors:

@@ -66,7 +66,7 @@ class Training:
 def train(p: Trained, say: Callable[[str], None]) -> Training:
     """Train the default model; about four minutes on one thread."""
     began_s = time.process_time()
-    with _exactly():
+    with exactly():
         model = shapes.build("llava", p.shape, p.seed).train()
         curve = [*_vision(model, p, say), *_language(model, p, say)]
     return Training(model=model.eval(), curve=tuple(curve), cpu_s=time.process_time() - began_s)
@@ -75,13 +75,13 @@ def train(p: Trained, say: Callable[[str], None]) -> Training:
 def retrain(model: Any, p: Trained, say: Callable[[str], None]) -> Training:
     """The language stage again, over those parameters of ``model`` that still ask for a gradient; no encoder's are among them."""
     began_s = time.process_time()
-    with _exactly():
+    with exactly():
         curve = tuple(_language(model.train(), p, say))
     return Training(model=model.eval(), curve=curve, cpu_s=time.process_time() - began_s)
 
 
 @contextlib.contextmanager
-def _exactly() -> Iterator[None]:
+def exactly() -> Iterator[None]:
     """One thread and deterministic algorithms."""
     import torch
 

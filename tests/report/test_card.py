@@ -8,7 +8,7 @@ import pytest
 from markupsafe import escape
 
 from deltastack.model import Basis, Bench, Evidence, Resource
-from deltastack.report import card_markdown, metrics, sections, wording
+from deltastack.report import card_markdown, escaped, metrics, sections, wording
 from deltastack.report.card import card, evidence
 from deltastack.report.cells import Absent
 from deltastack.report.page import html
@@ -90,7 +90,7 @@ def test_the_verdict_leads_and_the_lines_are_few(profile: str) -> None:
     lines = [line for line in card_markdown(said) if line]
 
     assert 7 <= len(lines) <= 15
-    assert lines[profile == "quick"] == f"**{said['headline'][0]}**"
+    assert lines[profile == "quick"] == f"**{escaped(said['headline'][0])}**"
     assert ("NOT CANONICAL" in lines[0]) is (profile == "quick")
     quoted = "yes: default profile, whose numbers may" if profile == "default" else "no: quick profile, whose numbers may not"
     assert lines[-1] == f"- **Canonical:** {quoted} be quoted"

@@ -89,7 +89,7 @@ def test_a_total_inside_the_floor_is_no_saving() -> None:
     assert said.startswith("storage + idle: a saving of processor time per session on this machine (testbed bench, measured, ")
     assert "measured, one process start, A/A floor" in said
     assert "is not resolved, +12.0 %" in said
-    assert "saves 12.0 % of processor time" in wording(quiet)["headline"][0]
+    assert "saves 12.0 % [12.0, 12.0] of processor time" in wording(quiet)["headline"][0]
     assert "A/A floor ±" in html(quiet, {})
 
 

@@ -52,7 +52,7 @@ def test_a_stack_that_loses_answers_says_so_in_the_sentence_at_the_run_s_end_and
     """40 % saved at 5 points of accuracy: sentence, first line of the run's end and the page's totals say not admissible."""
     made = results(("pipeline+storage", *LOST))
 
-    assert "saves 40.0 % of energy" in wording(made)["headline"][0]
+    assert "saves 40.0 % [40.0, 40.0] of energy" in wording(made)["headline"][0]
     assert f", but {WORDS};" in wording(made)["headline"][0]
     assert f", but {WORDS};" in summary_lines(wording(made))[0]
     assert WORDS in html(made, {}, {})
@@ -65,7 +65,7 @@ def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
 
     assert f"at capacity (simulated), but {WORDS}" in lines
     assert f"encoder_pool, which {WORDS}, would save 20.0 %" in lines
-    assert f"energy reached (+6.7), but storage {WORDS}" in lines
+    assert f"energy reached (+6.7 points), but storage {WORDS}" in lines
     assert html(made, {}, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
 
 

@@ -162,7 +162,7 @@ def test_another_class_is_refused(tmp_path: Path) -> None:
 def test_a_model_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     """Both a sized model and a checkpoint on disk are refused before they are loaded, with sizes."""
     tiny.model("llava").save_pretrained(tmp_path / "saved")
-    limits = {"memory_bytes": 1000.0, "quality": -0.01}
+    limits = {"memory_bytes": 1000.0}
 
     for p in (chosen(limits=limits), chosen(limits=limits, profile="checkpoint", checkpoint="saved")):
         with pytest.raises(CapacityError, match=r"limits\.memory_bytes in params/testbed\.yaml allows 0\.00 GB"):

@@ -11,6 +11,7 @@ from deltastack.errors import EvidenceError, OutOfValidityError
 from deltastack.testbed import assess, digits, models, retrained, retraining, settings, shipped, shipped_students, switches
 from deltastack.testbed.host import Kind
 from deltastack.testbed.switches.settings import Distillation, Pruning
+from deltastack.workload.settings import sha256
 from tests.testbed import tiny
 from tests.testbed.switches.test_conformance import same
 
@@ -32,7 +33,7 @@ def test_the_shipped_parts_are_those_of_these_params() -> None:
 
     why = retrained.misfit(shipped.FOLDER, p.retrained, shipped.FOLDER / shipped.FILE)
     assert why is None, f"{why}: python -m tasks.checkpoint --ship-retrained"
-    assert shipped.sha256(shipped.FOLDER / retrained.FILE) == known["sha256"]
+    assert sha256(shipped.FOLDER / retrained.FILE) == known["sha256"]
     assert known["questions"] >= 1024
     for name, part in known["parts"].items():
         assert part["kept"] == p.retrained.of(name).kept
@@ -62,9 +63,9 @@ def test_both_parts_are_served_together(tmp_path: Path) -> None:
     engine = models.engine(tmp_path, p, "trained")
     some = digits.examples(64, 3, held_out=True)
     batch = (digits.batch(some, Kind.IMAGE, engine.host.adapter.image_tokens),)
-    on = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in retrained.TECHNIQUES}
+    on = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in retrained.BLOCK}
     said = []
-    for names in (retrained.TECHNIQUES, retrained.TECHNIQUES[::-1]):
+    for names in (tuple(retrained.BLOCK), (*reversed(retrained.BLOCK),)):
         with switches.on(names[0], engine, on[names[0]]), switches.on(names[1], engine, on[names[1]]):
             said.append(engine.run(batch))
             layer = engine.serving.store(models.read_weights(tmp_path / models.TRAINED))

@@ -11,6 +11,7 @@ import pytest
 from deltastack.errors import EvidenceError
 from deltastack.testbed import assess, digits, models, settings, shipped, training
 from deltastack.testbed.host import Kind
+from deltastack.workload.settings import sha256
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -21,7 +22,7 @@ def test_the_shipped_file_is_the_one_of_these_params() -> None:
     p, card = settings.load(ROOT), shipped.card(shipped.FOLDER)
 
     assert shipped.fits(shipped.FOLDER, p.trained), "params/testbed.yaml changed the training: python -m tasks.checkpoint --ship"
-    assert shipped.sha256(shipped.FOLDER / shipped.FILE) == card["sha256"]
+    assert sha256(shipped.FOLDER / shipped.FILE) == card["sha256"]
     assert min(card["accuracy"][kind]["all"] for kind in Kind) >= p.trained.least_accuracy >= 0.95
     assert card["questions"] >= 1024
     assert [stage for stage, _, _ in card["curve"]] == sorted((s for s, _, _ in card["curve"]), reverse=True)
@@ -45,7 +46,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     shipped.copy(shipped.FOLDER, source)
     (source / shipped.FILE).write_bytes((source / shipped.FILE).read_bytes() + b"\0")
 
-    with pytest.raises(EvidenceError, match=r"trained.safetensors in the package has hash \w{12}, its card says \w{12}"):
+    with pytest.raises(EvidenceError, match=r"trained.safetensors has hash \w{18}, its card says \w{18}: install"):
         shipped.copy(source, tmp_path / "target")
 
 

@@ -14,7 +14,19 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, distilling, models, settings, shapes, shipped, shipped_students, students, switches, taught
+from deltastack.testbed import (
+    cards,
+    digits,
+    distilling,
+    models,
+    settings,
+    shapes,
+    shipped,
+    shipped_students,
+    students,
+    switches,
+    taught,
+)
 from deltastack.testbed.assess import answer
 from deltastack.testbed.host import Kind
 from deltastack.testbed.layouts import Mapped
@@ -136,7 +148,7 @@ def test_the_shipped_students_are_those_of_the_shipped_model() -> None:
     why = taught.misfit(shipped.FOLDER, p.students, shipped.FOLDER / shipped.FILE)
     assert why is None, f"{why}: python -m tasks.checkpoint --ship-students"
     for how in distilling.TAUGHT:
-        taught.checked(shipped.FOLDER / taught.file(how), card["students"][how]["sha256"])
+        cards.checked(shipped.FOLDER / taught.file(how), card["students"][how]["sha256"], "teach again")
     assert (card["layers"], card["layers_of_the_teacher"]) == (2, 3)
     assert card["questions"] >= 1024
     assert len({len(one["curve"]) for one in card["students"].values()}) == 1, "as many steps for each"

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import Prices
 
 _HOST, _DRIVE, _CYCLES = "prices.host_memory_usd_per_byte_s", "prices.drive_usd_per_byte_s", "prices.flash_cycles"
-_RELOAD = "traffic.reload_period_s"
 
 
 class Amount(NamedTuple):

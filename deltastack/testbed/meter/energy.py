@@ -22,7 +22,7 @@ def energy_counter() -> FunctionCounter:
     try:
         total = _NvmlSum()
     except Exception as error:  # noqa: BLE001 - every NVML binding raises its own tree
-        why = f"{reason}; NVML: {type(error).__name__}"
+        why = f"{reason}; NVML: no accelerator that it can read ({type(error).__name__})"
         return FunctionCounter(quantity=Quantity.ENERGY_J, source="none", reason=why, function=_never)
     return FunctionCounter(quantity=Quantity.ENERGY_J, source="nvml through zeus", reason=None, function=total)
 
