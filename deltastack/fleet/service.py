@@ -17,7 +17,7 @@ from deltastack.errors import ParamsError
 from deltastack.fleet import bench, closed_loop, platform, settings
 from deltastack.fleet.effects import states
 from deltastack.fleet.simulator import e2e_s, percentiles, tpot_s, ttft_s
-from deltastack.statistics import predictive
+from deltastack.statistics import drawn_ends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,14 +192,14 @@ def _usage(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for r in runs[0].usage:
         values = [d.get((r.component, r.resource), 0.0) for d in drawn]
         known = [v for v in values if v is not None]
-        lo, hi = predictive(known) if len(known) == len(values) > 1 else (None, None)
+        lo, hi = drawn_ends(known) if len(known) == len(values) else (None, None)
         rows.append(
             {
                 "component": str(r.component),
                 "resource": str(r.resource),
                 "amount": r.amount,
-                "lo": None if lo is None else min(lo, known[0]),
-                "hi": None if hi is None else max(hi, known[0]),
+                "lo": lo,
+                "hi": hi,
                 "evidence": str(r.evidence),
                 "reason": r.reason,
             }

@@ -142,8 +142,7 @@ def _paired(was: Factorial, now: Factorial, confidence: float) -> Estimate:
     middle = float(second[0] - first[0])
     if first.size != second.size:
         return Estimate(middle, None, None)
-    low, high = statistics.predictive(second - first, confidence=confidence)
-    return Estimate(middle, min(low, middle), max(high, middle))
+    return Estimate(middle, *statistics.drawn_ends(second - first, confidence=confidence))
 
 
 def _independent(was: Estimate, now: Estimate) -> Estimate:

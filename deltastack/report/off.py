@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack import statistics
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from deltastack.report.cells import Factorial
     from deltastack.report.results import Results
 
@@ -24,7 +21,7 @@ class Off(NamedTuple):
     delta: float
     low: float | None
     high: float | None
-    """Where a further draw should fall (``statistics.predictive``); None for a single draw."""
+    """Over the draws (``statistics.drawn_ends``); None for a single one."""
 
 
 def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
@@ -49,13 +46,5 @@ def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
         deltas = 1 - whole[:, 1] / whole[:, 0]
         late = results.objection(f, f"{layer}/{name}")
         called = f"{name}, which {late}," if late else str(name)
-        found.append(Off(called, float(deltas[0]), *_ends(deltas, results.stack.confidence)))
+        found.append(Off(called, float(deltas[0]), *statistics.drawn_ends(deltas, confidence=results.stack.confidence)))
     return sorted(found, key=lambda o: o.delta)
-
-
-def _ends(deltas: NDArray[np.float64], confidence: float) -> tuple[float | None, float | None]:
-    """The range of draws, the first of which is the central one and always inside."""
-    if len(deltas) == 1:
-        return None, None
-    low, high = statistics.predictive(deltas, confidence=confidence)
-    return min(low, float(deltas[0])), max(high, float(deltas[0]))

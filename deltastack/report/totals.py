@@ -104,8 +104,7 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
         return Estimate(float(of(f)[0]), None, None)
     if f.drawn:
         found = of(f)
-        low, high = statistics.predictive(found, confidence=confidence)
-        return Estimate(float(found[0]), min(low, float(found[0])), max(high, float(found[0])))
+        return Estimate(float(found[0]), *statistics.drawn_ends(found, confidence=confidence))
     middle, mean = _jackknife(f, of, confidence)
     return Estimate(middle, middle - mean.half_width, middle + mean.half_width)
 

@@ -6,7 +6,7 @@ averaged. One formula family a file; replicates on the first axis, simulations o
 
 from deltastack.statistics.blocks import block_bootstrap, block_length
 from deltastack.statistics.bootstrap import Resampling, bca, percentile
-from deltastack.statistics.draws import predictive
+from deltastack.statistics.draws import drawn_ends, predictive
 from deltastack.statistics.equivalence import Equivalence, equivalent
 from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
 from deltastack.statistics.families import benjamini_hochberg, holm
@@ -33,6 +33,7 @@ __all__ = [
     "benjamini_hochberg",
     "block_bootstrap",
     "block_length",
+    "drawn_ends",
     "effects",
     "equivalent",
     "fieller",

@@ -33,3 +33,20 @@ def predictive(draws: ArrayLike, *, confidence: float = 0.95) -> tuple[float, fl
     tail = (1 - checked_confidence(confidence)) / 2
     low, high = np.quantile(np.asarray(draws, dtype=np.float64), [tail, 1 - tail], method="weibull")
     return float(low), float(high)
+
+
+def drawn_ends(draws: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float] | tuple[None, None]:
+    """``predictive`` of draws the first of which is the central one: that lies always inside; one draw has no ends.
+
+    >>> drawn_ends([2.0]), drawn_ends([9.0, *[1.0] * 200])
+    ((None, None), (1.0, 9.0))
+
+    Args:
+        draws: (n,), at least one, the first at the central values.
+        confidence: As ``predictive``.
+    """
+    found = np.asarray(draws, dtype=np.float64)
+    if found.size == 1:
+        return None, None
+    low, high = predictive(found, confidence=confidence)
+    return min(low, float(found[0])), max(high, float(found[0]))

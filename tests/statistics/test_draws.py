@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltastack.statistics import predictive
+from deltastack.statistics import drawn_ends, predictive
 
 
 def test_by_hand() -> None:
@@ -25,6 +25,13 @@ def test_it_holds_a_further_draw_as_often_as_it_says(n: int, holds: float) -> No
     inside = np.mean([low <= d[0] <= high for d, (low, high) in zip(drawn, ends, strict=True)])
 
     assert inside == pytest.approx(holds, abs=3.5 * np.sqrt(holds * (1 - holds) / 4000))
+
+
+def test_the_central_draw_is_always_inside() -> None:
+    """200 draws of 1 after a central one of 9, or of -9: the ends reach to it; a single draw has none."""
+    assert drawn_ends([9.0, *[1.0] * 200]) == (1.0, 9.0)
+    assert drawn_ends([-9.0, *[1.0] * 200]) == (-9.0, 1.0)
+    assert drawn_ends([2.0]) == (None, None)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0.5, 0.99))
