@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import bench, platform, settings
+from deltastack.fleet import bench
 from deltastack.fleet.deployment import Autoscaling, Encoder, KvTier, Packaging, Placement
 from deltastack.fleet.effects import charges, sleep
 from deltastack.model import Basis, Component, Resource
 from tests.fakes import fake_result, fake_trace
+from tests.layers.stand import H100, SERVED, SETTINGS
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.model import Usage
 
-ROOT = Path(__file__).parents[2]
-SETTINGS = settings.load(ROOT)
-SERVED = SETTINGS.values.deployment.deployment()
-H100 = platform.load(ROOT, SERVED.platform)
 TRACE = fake_trace(400, 3.0)
 VALUES = SETTINGS.values
 
