@@ -83,7 +83,7 @@ def delta_rows(
 
 
 def _called(cell: str) -> str:
-    """A cell's name in a table: that of the base's twin is ``AGAIN``."""
+    """A cell's name in a table: every further copy of the base is its A/A twin."""
     return AA_TWIN if cell != _BASE and plain(cell) == _BASE else cell
 
 
