@@ -18,6 +18,7 @@ from deltastack.cli import (
     compose,
     doctor,
     estimate,
+    factorial,
     fleet,
     imports,
     measure,
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 app.command()(run.run)
 app.command()(compose.compose)
+app.command()(factorial.factorial)
 app.command()(report.report)
 app.command()(fleet.simulate)
 app.command()(fleet.capacity)

@@ -34,6 +34,14 @@ class Run:
     amounts: Mapping[str, float]
     conditions: Mapping[str, Any]
     source: str
+    """The file's name with its hash, for a reader."""
+    identity: str
+    """A hash of what the tool wrote: equal for one result that was given twice."""
+
+    @property
+    def file(self) -> str:
+        """The file's name alone."""
+        return self.source.partition(" (")[0]
 
 
 def read(path: Path, *, point: int | None = None) -> list[Run]:
@@ -84,7 +92,8 @@ def _run(value: dict[str, Any], source: str, path: Path, point: int | None) -> R
         raise InputError(f"{path}: {error}") from error
     if not amounts or conditions.get("requests") == 0:
         raise InputError(f"{path}: {tool} result without one completed request, so there is nothing to compare")
-    return Run(tool=tool, amounts=amounts, conditions=conditions, source=source)
+    identity = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return Run(tool=tool, amounts=amounts, conditions=conditions, source=source, identity=f"{identity}:{point}")
 
 
 def _unknown(value: dict[str, Any]) -> str:
