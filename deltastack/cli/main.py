@@ -24,6 +24,7 @@ from deltastack.cli import (
     measure,
     output,
     plan,
+    published,
     report,
     run,
     solve,
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 app.command()(run.run)
 app.command()(compose.compose)
+app.command()(published.published)
 app.command()(factorial.factorial)
 app.command()(report.report)
 app.command()(fleet.simulate)

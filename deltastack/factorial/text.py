@@ -73,15 +73,15 @@ def _case(case: CaseResult) -> list[str]:
     head = f"{case.metric} ({'higher' if case.higher_is_better else 'lower'} is better): {case.setting_words}"
     rows = [(f"{name} alone", *_saving(e), "") for name, e in case.alone.items()]
     rows += [("all together", *_saving(case.joint), "")]
-    lines = [*textwrap.wrap(head, WIDTH), "", *_table(("", "saving", "interval", ""), rows), ""]
+    lines = [*textwrap.wrap(head, WIDTH), "", *table(("", "saving", "interval", ""), rows), ""]
     totals = [(_TITLES[f], percent(case.predicted[f].delta), points(case.gap[f]), _word(case, f)) for f in SHOWN]
-    lines += [*_table(("formula", "saving", "gap, points", "verdict"), totals), ""]
+    lines += [*table(("formula", "saving", "gap, points", "verdict"), totals), ""]
     lines += [
-        *_table(("interaction (log)", "value", "interval", ""), [_interaction(k, v) for k, v in case.interactions.items()]),
+        *table(("interaction (log)", "value", "interval", ""), [_interaction(k, v) for k, v in case.interactions.items()]),
         "",
     ]
-    lines += [*_table(("share (Shapley)", "saving", "interval", ""), [(n, *_saving(e), "") for n, e in case.shapley.items()]), ""]
-    return [*lines, *_wrapped([conclusion(case), *remarks(case), _LEGEND])]
+    lines += [*table(("share (Shapley)", "saving", "interval", ""), [(n, *_saving(e), "") for n, e in case.shapley.items()]), ""]
+    return [*lines, *wrapped([conclusion(case), *remarks(case), _LEGEND])]
 
 
 def _many(result: FactorialResult) -> list[str]:
@@ -101,7 +101,7 @@ def _many(result: FactorialResult) -> list[str]:
         )
         for c in result.cases
     ]
-    lines += [*_table((shared, "joint", "gap of the product", "gap of pairwise"), rows), ""]
+    lines += [*table((shared, "joint", "gap of the product", "gap of pairwise"), rows), ""]
     wrong = [c for c in result.cases if abs(c.gap["independent"].delta or 0) > c.tolerance]
     failing = sum(c.verdict == "fails" for c in result.cases)
     said = (
@@ -109,7 +109,7 @@ def _many(result: FactorialResult) -> list[str]:
         f"its interval says so in {failing}."
     )
     notes = dict.fromkeys(n for c in result.cases for n in remarks(c) if not n.startswith("Source: "))
-    return [*lines, *_wrapped([said, *notes, _LEGEND, "--json and --html give every number of every setting."])]
+    return [*lines, *wrapped([said, *notes, _LEGEND, "--json and --html give every number of every setting."])]
 
 
 def _short(case: CaseResult, formula: str) -> str:
@@ -156,7 +156,7 @@ def _interaction(name: str, e: InteractionEstimate) -> tuple[str, str, str, str]
     return name, f"{_rounded(e.value, 3):+.3f}", ends(e.lo, e.hi, 1, 3), side if sure else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Columns with two spaces between; a first field that would break the width stands on a line of its own."""
     body = [tuple(head), *rows]
     widths = [max(len(r[i]) for r in body) for i in range(len(head))]
@@ -173,7 +173,7 @@ def _table(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
     return lines
 
 
-def _wrapped(sentences: Iterable[str]) -> list[str]:
+def wrapped(sentences: Iterable[str]) -> list[str]:
     return [line for s in sentences for line in textwrap.wrap(s, WIDTH, subsequent_indent="  ", break_on_hyphens=False)]
 
 
