@@ -15,7 +15,7 @@ CLASSES: tuple[tuple[str, str], ...] = (
     ),
     ("pruning", r"prun|sparse|2:4|distill"),
     ("batching", r"batch|max_num_seqs|chunked|async|schedul|concurren|seqs"),
-    ("parallelism", r"tensor|parallel|\btp\d*\b|\bgpus?\b|\d+gpu|sequence|pipeline|expert"),
+    ("parallelism", r"tensor|parallel|\bring\b|ulysses|\btp\d*\b|\bgpus?\b|\d+gpu|sequence|pipeline|expert"),
     ("other hardware", r"\b(b200|b100|h100|h200|a100|l40s?|gb200|mi300x?)\b.*\bfor\b"),
     ("kernels", r"compil|flash|attention|repack|fused|fusion|graph|kernel|flashinfer|inductor"),
     ("memory sizing", r"max_model_len|kv_cache_memory|offload|right.?sized"),
