@@ -194,7 +194,7 @@ def _case(name: str, place: int, row: Any) -> Case:
         raise FactorialError(f"{where}: {_in_words(error)}") from error
 
 
-def _kind(row: dict[Any, Any]) -> type[PairCase] | type[CellsCase] | type[SinglesCase]:
+def _kind(row: dict[Any, Any]) -> type[PairCase | CellsCase | SinglesCase]:
     """The form that most of the keys belong to."""
     own = {
         PairCase: {"base", "a_alone", "b_alone", "together"},

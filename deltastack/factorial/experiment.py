@@ -31,7 +31,7 @@ class Metric:
     higher_is_better: bool
 
     def log_amount(self, value: float) -> float:
-        """ln of the resource that a unit of work takes: the value itself, or 1 / value where higher is better."""
+        """Ln of the resource that a unit of work takes: the value itself, or 1 / value where higher is better."""
         return -float(np.log(value)) if self.higher_is_better else float(np.log(value))
 
 
@@ -95,11 +95,11 @@ class Experiment:
         return cell_words(self.layers, cell)
 
     def logs(self, cell: int) -> Array:
-        """ln of the amounts of a cell, one a run."""
+        """Ln of the amounts of a cell, one a run."""
         return np.array([self.metric.log_amount(o.value) for o in self.observations if o.cell == cell])
 
     def blocks(self) -> Array | None:
-        """ln of the amounts by block and cell, (B, 2^k), NaN where a cell was not run; None without blocks.
+        """Ln of the amounts by block and cell, (B, 2^k), NaN where a cell was not run; None without blocks.
 
         Runs of one cell inside a block are averaged. A block that lacks a cell which others have is left out.
         """

@@ -47,16 +47,8 @@ SETTING = frozenset(
         "workload",
     }
 )
-_HIGHER = (
-    "throughput goodput tokens_per_s tokens_per_sec tokens_per_second tok_per_s tok_s tokens_s tps rps req_s requests_s "
-    "requests_per_s requests_per_sec requests_per_second req_per_s images_per_s samples_per_s per_s per_sec per_second "
-    "accuracy score hit_rate acceptance acceptance_rate f1 exact_match mfu bandwidth tflops"
-).split()
-_LOWER = (
-    "ttft tpot itl e2e e2el latency time duration seconds second sec s ms us ns energy joule joules j kwh wh power watt watts w_h "
-    "cost usd eur price memory mem bytes byte kib mib gib kb mb gb carbon co2 co2e instructions cycles wall makespan runtime "
-    "elapsed error_rate loss perplexity ppl cpu_s gpu_s"
-).split()
+_HIGHER = ["throughput", "goodput", "tokens_per_s", "tokens_per_sec", "tokens_per_second", "tok_per_s", "tok_s", "tokens_s", "tps", "rps", "req_s", "requests_s", "requests_per_s", "requests_per_sec", "requests_per_second", "req_per_s", "images_per_s", "samples_per_s", "per_s", "per_sec", "per_second", "accuracy", "score", "hit_rate", "acceptance", "acceptance_rate", "f1", "exact_match", "mfu", "bandwidth", "tflops"]
+_LOWER = ["ttft", "tpot", "itl", "e2e", "e2el", "latency", "time", "duration", "seconds", "second", "sec", "s", "ms", "us", "ns", "energy", "joule", "joules", "j", "kwh", "wh", "power", "watt", "watts", "w_h", "cost", "usd", "eur", "price", "memory", "mem", "bytes", "byte", "kib", "mib", "gib", "kb", "mb", "gb", "carbon", "co2", "co2e", "instructions", "cycles", "wall", "makespan", "runtime", "elapsed", "error_rate", "loss", "perplexity", "ppl", "cpu_s", "gpu_s"]
 _FRACTIONS = frozenset({"accuracy", "hit_rate", "acceptance_rate", "exact_match", "f1", "error_rate", "mfu", "utilization"})
 _PERCENT = frozenset({"pct", "percent", "percentage"})
 _CLOSE = 0.78

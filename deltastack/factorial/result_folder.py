@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deltastack.errors import FactorialError, InputError, ParamsError
 from deltastack.factorial import metric_names
 from deltastack.factorial.experiment import Experiment, Metric, Observation
-from deltastack.importers import conditions, read
+from deltastack.importers import read, refuse_unlike
 from deltastack.importers.run import QUANTITIES
 from deltastack.model import Params
 from deltastack.params import load
@@ -49,7 +49,7 @@ def read_folder(
     plan = _plan(mapping)
     runs = {key: _runs(folder, patterns, plan.point) for key, patterns in plan.cells.items()}
     _once(runs)
-    conditions.refuse_unlike([r for found in runs.values() for r in found], differs)
+    _alike([r for found in runs.values() for r in found], differs)
     quantity = _quantity(runs, metric or plan.metric)
     observations = tuple(
         Observation(cell=sum(1 << i for i, d in enumerate(key) if d == "1"), value=run.amounts[quantity])
@@ -93,6 +93,13 @@ def _runs(folder: Path, patterns: str | tuple[str, ...], point: int | None) -> l
             except InputError as error:
                 raise FactorialError(str(error)) from error
     return found
+
+
+def _alike(runs: list[Run], differs: Collection[str]) -> None:
+    try:
+        refuse_unlike(runs, differs)
+    except InputError as error:
+        raise FactorialError(str(error)) from error
 
 
 def _once(runs: dict[str, list[Run]]) -> None:

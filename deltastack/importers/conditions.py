@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from deltastack.importers.run import Run
 
-FIXED = ("model", "engine", "hardware", "precision", "parallel", "dataset", "concurrency", "request_rate", "load")
+FIXED = ("model", "engine", "hardware", "precision", "speculation", "parallel", "dataset", "concurrency", "request_rate", "load")
 """Conditions that must be equal in all runs that are compared, unless the difference is named."""
 LENGTH = 0.05
 """Mean input tokens a request that differ by more are another workload."""
