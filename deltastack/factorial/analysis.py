@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.02
 CONFIDENCE = 0.95
+PAIR_IS_JOINT = "of two layers the pair is the joint run, so pairwise predicts nothing"
 _ONE_COMPONENT = "amounts are not split by component, so this is the same as independent"
 
 
@@ -52,7 +54,7 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
     Raises:
         FactorialError: The source does not hold; one line that says what to change.
     """
-    found, name = _read(source, metric, higher_is_better, mapping, differs)
+    found, name = _read(source, metric=metric, higher_is_better=higher_is_better, mapping=mapping, differs=differs)
     cases = tuple(analyse_experiment(e, partial=partial, tolerance=tolerance, confidence=confidence) for e in found)
     return FactorialResult(source=name, cases=cases)
 
@@ -69,6 +71,8 @@ def analyse_experiment(
     sample = sample_of(found, design, confidence)
     predicted = {f: sample.saving(quantities.predicted(design, f)) for f in quantities.FORMULAS}
     gaps = {f: sample.saving(quantities.gap(design, f)) for f in quantities.FORMULAS}
+    if len(design.layers) == 2:  # noqa: PLR2004 - of two layers the pair is the joint run
+        gaps["pairwise"] = replace(gaps["pairwise"], lo=None, hi=None, reason=PAIR_IS_JOINT)
     return CaseResult(
         metric=found.metric.name,
         higher_is_better=found.metric.higher_is_better,
@@ -110,6 +114,7 @@ def _verdict(gap: SavingEstimate, tolerance: float, confidence: float) -> Verdic
 
 def _read(
     source: pd.DataFrame | Path | str,
+    *,
     metric: str | None,
     higher_is_better: bool | None,
     mapping: Path | str | None,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 _FORM = (
-    "wanted a list of cases: id, metric, higher_is_better and source with either base, a_alone, b_alone, together, or factors and "
-    "cells, or baseline, singles, joint"
+    "wanted a list of cases: id, metric, higher_is_better and source with either base, a_alone, b_alone, together, or factors "
+    "and cells, or baseline, singles, joint"
 )
 _SHOWN = 3
 
@@ -196,12 +196,10 @@ def _case(name: str, place: int, row: Any) -> Case:
 
 def _kind(row: dict[Any, Any]) -> type[PairCase | CellsCase | SinglesCase]:
     """The form that most of the keys belong to."""
-    own = {
-        PairCase: {"base", "a_alone", "b_alone", "together"},
-        CellsCase: {"factors", "cells"},
-        SinglesCase: {"baseline", "singles", "joint"},
-    }
-    return max(own, key=lambda k: len(own[k] & set(row)) / len(own[k]))
+    kinds: tuple[type[PairCase | CellsCase | SinglesCase], ...] = (PairCase, CellsCase, SinglesCase)
+    own = ({"base", "a_alone", "b_alone", "together"}, {"factors", "cells"}, {"baseline", "singles", "joint"})
+    shares = [len(keys & set(row)) / len(keys) for keys in own]
+    return kinds[shares.index(max(shares))]
 
 
 def _spelling(where: str, row: dict[Any, Any], kind: type[Case]) -> None:

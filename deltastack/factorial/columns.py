@@ -80,7 +80,7 @@ def _role(table: Table, name: str, values: Sequence[str]) -> Role:
         return Role.LAYER
     if word in metric_names.SETTING:
         return Role.SETTING
-    if metric_names.higher_is_better(name) is not None and not lowered <= ON | OFF:
+    if metric_names.higher_is_better(name) is not None:
         return Role.METRIC
     _nearly_a_layer(table, name, values)
     return _unnamed(table, name, values)

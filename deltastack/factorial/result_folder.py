@@ -109,7 +109,8 @@ def _once(runs: dict[str, list[Run]]) -> None:
         for run in found:
             if run.identity in seen:
                 raise FactorialError(
-                    f"{run.source} is in cell {key} and also in cell {seen[run.identity]}: one result counts once; correct the map"
+                    f"{run.file} in cell {key} is the same result as one in cell {seen[run.identity]}: each counts once; correct "
+                    "the map"
                 )
             seen[run.identity] = key
 

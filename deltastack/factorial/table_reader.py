@@ -82,7 +82,7 @@ def experiments(table: Table, *, metric: str | None = None, higher_is_better: bo
         FactorialError: Columns, values or units that do not hold.
     """
     kinds = roles(table, metric)
-    chosen, notes = _metric(table, kinds, metric, higher_is_better)
+    chosen, notes = _metric(table, kinds, metric, higher_is_better=higher_is_better)
     table = without_units(table, chosen.name)
     layers = tuple(n for n, r in kinds.items() if r is Role.LAYER)
     settings = [n for n, r in kinds.items() if r is Role.SETTING]
@@ -102,7 +102,7 @@ def experiments(table: Table, *, metric: str | None = None, higher_is_better: bo
 
 
 def _metric(
-    table: Table, kinds: dict[str, Role], asked: str | None, higher_is_better: bool | None
+    table: Table, kinds: dict[str, Role], asked: str | None, *, higher_is_better: bool | None
 ) -> tuple[Metric, tuple[str, ...]]:
     """The metric, and what the file holds besides it."""
     there = [n for n, r in kinds.items() if r is Role.METRIC]
@@ -140,8 +140,8 @@ def _not_tied(table: Table, layers: tuple[str, ...], settings: list[str]) -> Non
                 f"'{min(v)}' in {' '.join(f'{x}={int(on)}' for x, on in zip(layers, c, strict=True))}" for c, v in values.items()
             )
             raise FactorialError(
-                f"{table.source} column '{name}' differs between the cells ({shown[:160]}): unlike runs are not compared; measure every cell at "
-                "one value, or remove the column if it only repeats the layers"
+                f"{table.source} column '{name}' differs between the cells ({shown[:160]}): unlike runs are not compared; "
+                "measure every cell at one value, or remove the column if it only repeats the layers"
             )
 
 
@@ -149,16 +149,17 @@ def _observations(
     table: Table, rows: list[int], layers: tuple[str, ...], kinds: dict[str, Role], metric: str
 ) -> tuple[tuple[Observation, ...], int]:
     """The runs of one setting, and how many have no reading."""
-    found, seen = [], {}
+    found: list[Observation] = []
+    seen: dict[tuple[int | str, ...], int] = {}
     blocks = [n for n, r in kinds.items() if r is Role.BLOCK]
     marks = [n for n, r in kinds.items() if r in {Role.BLOCK, Role.REPEAT}]
     for row in rows:
         cell = sum(1 << i for i, name in enumerate(layers) if switch(table, name, row))
-        mark = (cell, *(table.columns[n][row].strip() for n in marks))
+        mark: tuple[int | str, ...] = (cell, *(table.columns[n][row].strip() for n in marks))
         if marks and mark in seen and not (blocks and len(marks) == 1):
             raise FactorialError(
-                f"{table.source} line {table.lines[row]}: the same cell and {' and '.join(marks)} as line {table.lines[seen[mark]]}; "
-                "number the repeats, or remove one of the two rows"
+                f"{table.source} line {table.lines[row]}: the same cell and {' and '.join(marks)} as line "
+                f"{table.lines[seen[mark]]}; number the repeats, or remove one of the two rows"
             )
         seen[mark] = row
         value = number(table, metric, row)

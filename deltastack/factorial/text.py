@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from deltastack.factorial.result import CaseResult, FactorialResult, InteractionEstimate, SavingEstimate
 
 WIDTH = 80
+TWO = 2
+"""Of two layers the pair is the joint run, so pairwise predicts nothing."""
 _TITLES = {
     "independent": "independent (product)",
     "pairwise": "pairwise",
@@ -64,7 +66,7 @@ def conclusion(case: CaseResult) -> str:
     said = (
         f"The product of the single savings {words}: it promises {abs(100 * gap.delta):.1f} points {side} {ends(gap.lo, gap.hi)}."
     )
-    if pair.delta is not None and len(case.layers) > 2:  # noqa: PLR2004 - of two layers the pair is the joint
+    if pair.delta is not None and len(case.layers) > TWO:
         said += f" pairwise is off by {points(pair)}: {case.verdicts['pairwise']}."
     return said
 
@@ -114,7 +116,7 @@ def _many(result: FactorialResult) -> list[str]:
 
 def _short(case: CaseResult, formula: str) -> str:
     gap = case.gap[formula]
-    if formula == "pairwise" and len(case.layers) == 2:  # noqa: PLR2004 - of two layers the pair is the joint
+    if formula == "pairwise" and len(case.layers) == TWO:
         return "is the joint run"
     if gap.lo is None:
         return "-" if gap.delta is None else f"{_rounded(100 * gap.delta):+.1f}"
@@ -126,20 +128,21 @@ def _letter(verdict: str) -> str:
 
 
 def _word(case: CaseResult, formula: str) -> str:
-    if formula == "pairwise" and len(case.layers) == 2:  # noqa: PLR2004 - of two layers the pair is the joint
+    if formula == "pairwise" and len(case.layers) == TWO:
         return "is the joint run"
     return case.verdicts[formula]
 
 
 def remarks(case: CaseResult) -> list[str]:
-    """What a reader must know: missing cells, confounded effects, missing intervals, notes."""
+    """List what a reader must know: missing cells, confounded effects, missing intervals, notes."""
     found = []
     if case.missing_cells:
         found.append(f"Cells not run ({', '.join(case.layers)}): {' '.join(case.missing_cells)}.")
     found += [f"Confounded, cannot be told apart: {', '.join(g)}." for g in case.confounded]
-    reasons = [e.reason for e in (*case.alone.values(), case.joint, *case.gap.values()) if e.reason]
+    told = (*case.alone.values(), case.joint, *(g for f, g in case.gap.items() if f != "pairwise" or len(case.layers) > TWO))
+    reasons = [e.reason for e in told if e.reason]
     found += [f"No interval or number: {r}." for r in dict.fromkeys(reasons)]
-    if "cannot be told" in case.verdicts.values() and not reasons:
+    if any(case.verdicts[f] == "cannot be told" and case.gap[f].lo is not None for f in case.verdicts):
         found.append("A verdict that cannot be told: its interval is too wide; repeat more often.")
     return [*found, *(f"{n[0].upper()}{n[1:]}." for n in case.notes if not n.startswith("by_component"))]
 
@@ -174,6 +177,7 @@ def table(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def wrapped(sentences: Iterable[str]) -> list[str]:
+    """Sentences as lines of at most 80 columns, each sentence on lines of its own."""
     return [line for s in sentences for line in textwrap.wrap(s, WIDTH, subsequent_indent="  ", break_on_hyphens=False)]
 
 

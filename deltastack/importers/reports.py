@@ -9,10 +9,12 @@ Formats as of InferenceX 2026-08, ML.ENERGY v3 (2026-02), llm-d-benchmark 0.2.1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltastack.importers.formats import Read
 from deltastack.importers.readings import RATES, SECONDS, Json, in_unit, inside, inverse, kept, number, plain, positive, rows
+
+if TYPE_CHECKING:
+    from deltastack.importers.formats import Read
 
 _INFERENCEX_S = {"time_to_first_token_s": "mean_ttft", "inter_token_latency_s": "mean_itl", "request_latency_s": "mean_e2el"}
 _LLMD_TIMES = {
