@@ -99,7 +99,7 @@ class Evidence:
     def recommends_pairwise(self) -> bool:
         """Whether pairwise is nearer to the joint run than the product in most stacks."""
         both = [(abs(s.pairwise_gap), abs(s.gap)) for s in self.stacks if s.pairwise_gap is not None]
-        return 2 * sum(pair < product for pair, product in both) > len(both)
+        return 2 * sum(product - pair > _EQUAL for pair, product in both) > len(both)
 
     def classes(self) -> dict[str, Tally]:
         """The product by class of pair, the most cases first."""
@@ -160,6 +160,8 @@ def read_evidence(paths: Iterable[Path], *, tolerance: float = TOLERANCE) -> Evi
     )
 
 
+_EQUAL = 1e-9
+"""Gaps that differ by rounding alone are equal."""
 _KINDS = frozenset({".yaml", ".yml", ".csv"})
 
 

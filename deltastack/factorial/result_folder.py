@@ -103,16 +103,16 @@ def _alike(runs: list[Run], differs: Collection[str]) -> None:
 
 
 def _once(runs: dict[str, list[Run]]) -> None:
-    """Refuse one result counted twice."""
-    seen: dict[str, str] = {}
+    """Refuse one result counted twice: one content in a cell, one file in two cells."""
+    files: dict[str, str] = {}
     for key, found in runs.items():
+        seen: set[str] = set()
         for run in found:
-            if run.identity in seen:
-                raise FactorialError(
-                    f"{run.file} in cell {key} is the same result as one in cell {seen[run.identity]}: each counts once; correct "
-                    "the map"
-                )
-            seen[run.identity] = key
+            if run.identity in seen or files.get(run.source, key) != key:
+                where = "stands twice in" if run.identity in seen else f"is in cell {files[run.source]} and also in"
+                raise FactorialError(f"{run.file} {where} cell {key}: each result counts once; correct the map")
+            seen.add(run.identity)
+            files[run.source] = key
 
 
 def _quantity(runs: dict[str, list[Run]], asked: str | None) -> str:

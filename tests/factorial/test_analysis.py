@@ -79,7 +79,9 @@ def test_a_single_by_welch(tmp_path: Path) -> None:
 def experiment(y: np.ndarray, names: tuple[str, ...], *, blocks: bool) -> Experiment:
     """Runs (n, 2^k) of log seconds."""
     runs = tuple(
-        Observation(cell=m, value=math.exp(v), block=str(r) if blocks else None) for r, row in enumerate(y) for m, v in enumerate(row)
+        Observation(cell=m, value=math.exp(v), block=str(r) if blocks else None)
+        for r, row in enumerate(y)
+        for m, v in enumerate(row)
     )
     return Experiment(metric=Metric(name="time_s", higher_is_better=False), layers=names, setting={}, observations=runs)
 
