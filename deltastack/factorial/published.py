@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from deltastack.composition import PublishedGap
 from deltastack.errors import FactorialError
 from deltastack.factorial import case_reader, table_reader
 from deltastack.factorial.analysis import TOLERANCE, analyse_experiment
@@ -40,6 +42,13 @@ class PublishedStack:
     def pairwise_gap(self) -> float | None:
         """Pairwise - joint; None for two layers, of which the pair is the joint."""
         return self.result.gap["pairwise"].delta if len(self.result.layers) > 2 else None  # noqa: PLR2004 - see above
+
+    def as_gap(self) -> PublishedGap:
+        """The product's prediction beside what was observed, as ``composition`` gives it."""
+        singles = {name: e.delta or 0.0 for name, e in self.result.alone.items()}
+        predicted, observed = self.result.predicted["independent"].delta or 0.0, self.result.joint.delta or 0.0
+        left = math.log1p(-observed) - sum(math.log1p(-s) for s in singles.values())
+        return PublishedGap(self.id, singles, predicted, observed, self.gap, left)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; fractions."""

@@ -60,11 +60,11 @@ def jackknife_groups(groups: Sequence[ArrayLike], statistic: Callable[[Array], f
     """``statistic`` of the means of independent groups with its interval.
 
     For the difference of two means it is Welch's interval. 1, 3 and 2, 6: the difference is 2, V = 1 + 4 = 5 and
-    freedom = 25 / (1 + 16) = 1.47, so t = 6.1 and the half width 13.7:
+    freedom = 25 / (1 + 16) = 1.47, so t = 6.2 and the half width 13.8:
 
     >>> found = jackknife_groups([[1.0, 3.0], [2.0, 6.0]], lambda means: float(means[1] - means[0]))
     >>> round(found.estimate, 3), round(found.half_width, 1)
-    (2.0, 13.7)
+    (2.0, 13.8)
 
     Args:
         groups: The runs of each cell, (n_c,) each, at least two.

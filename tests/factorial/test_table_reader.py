@@ -118,7 +118,7 @@ def test_an_unknown_metric_with_its_direction(tmp_path: Path) -> None:
             "together",
         ),
         (
-            "- {id: a, metric: s, higher_is_better: false, base: 1, a_alone: {name: x, value: 8}, b_alone: {name: y, value: 5}, togehter: 4}",
+            "- {id: a, metric: s, higher_is_better: false, base: 1, a_alone: {name: x, value: 8}, togehter: 4}",
             "unknown key 'togehter'; did you mean 'together'?",
         ),
         (

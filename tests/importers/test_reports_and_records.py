@@ -214,7 +214,7 @@ def test_a_folder_of_results_with_a_map(tmp_path: Path) -> None:
     assert analyse(tmp_path, mapping=plan, differs=["concurrency"]).only.joint.n == 2
     for text, said in (
         (whole.replace("run-11-*.json", "run-12-*.json"), "no file matches 'run-12-"),
-        (whole.replace("run-11-*.json", "run-10-*.json"), "each counts once; correct the map"),
+        (whole.replace("run-11-*.json", "run-10-*.json"), "each result counts once; correct the map"),
         (whole.replace("'11'", "'111'"), "wanted 2 digits 0 or 1"),
         (whole.replace(", '11': run-11-*.json", ""), "missing cell fp8=1 spec=1"),
     ):
