@@ -54,6 +54,8 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
     Raises:
         FactorialError: The source does not hold; one line that says what to change.
     """
+    if not 0 < tolerance < 1:
+        raise FactorialError(f"tolerance: found {tolerance:g}; wanted a fraction between 0 and 1, such as 0.02 for 2 points")
     found, name = _read(source, metric=metric, higher_is_better=higher_is_better, mapping=mapping, differs=differs)
     cases = tuple(analyse_experiment(e, partial=partial, tolerance=tolerance, confidence=confidence) for e in found)
     return FactorialResult(source=name, cases=cases)
@@ -92,7 +94,7 @@ def analyse_experiment(
         shapley={name: sample.saving(quantities.shapley(design, i)) for i, name in enumerate(design.layers)},
         missing_cells=tuple(key(design, m) for m in design.missing),
         confounded=design.confounded(),
-        notes=(*found.notes, f"by_component: {_ONE_COMPONENT}"),
+        notes=(*found.notes, *found.short_blocks(), f"by_component: {_ONE_COMPONENT}"),
     )
 
 

@@ -115,6 +115,13 @@ class Experiment:
             return None
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)[whole]
 
+    def short_blocks(self) -> tuple[str, ...]:
+        """A note on blocks that lack a cell, which are left out; nothing where all are whole or there are none."""
+        names = {o.block for o in self.observations if o.block is not None}
+        kept = self.blocks()
+        short = 0 if kept is None else len(names) - len(kept)
+        return (f"{short} block(s) lack a cell that others have and are left out",) if short else ()
+
     def _one_unit(self) -> None:
         """Refuse amounts that differ by what only a unit explains."""
         groups = [(REPEAT_JUMP, [o for o in self.observations if o.cell == c]) for c in sorted(self.cells)]

@@ -62,6 +62,24 @@ def test_what_is_refused(tmp_path: Path, text: str, said: str) -> None:
     assert said in refused(tmp_path, text)
 
 
+def test_a_tolerance_in_percent(tmp_path: Path) -> None:
+    """2 is not 2 points."""
+    assert "such as 0.02 for 2 points" in refused(tmp_path, GOOD, tolerance=2)
+
+
+def test_a_block_that_lacks_a_cell_is_left_out_aloud(tmp_path: Path) -> None:
+    """Two whole blocks count, the third is noted."""
+    path = tmp_path / "runs.csv"
+    rows = "".join(
+        f"{a},{b},{k},{v * (1 + k / 100)}\n" for k in (1, 2) for a, b, v in ((0, 0, 100), (1, 0, 80), (0, 1, 50), (1, 1, 45))
+    )
+    path.write_text("fp8,spec,block,ttft_ms\n" + rows + "0,0,3,100\n")
+    found = analyse(path).only
+
+    assert found.joint.n == 2
+    assert "1 block(s) lack a cell that others have and are left out" in found.notes
+
+
 def test_a_metric_that_is_not_there(tmp_path: Path) -> None:
     """A misspelt --metric is told the column that it means."""
     assert "no column 'ttf_ms'; did you mean 'ttft_ms'?" in refused(tmp_path, GOOD, metric="ttf_ms")
