@@ -91,7 +91,7 @@ class Evidence:
     """Tables of single runs by file, one result a setting, with intervals."""
 
     @property
-    def bases(self) -> int:
+    def base_runs(self) -> int:
         """Different base runs behind the pairs."""
         return len({p.base for p in self.pairs})
 
@@ -121,7 +121,7 @@ class Evidence:
         pairwise = self.pairwise()
         return {
             "tolerance": self.tolerance,
-            "pairs": _tally_dict(self.product(self.pairs)) | {"different_bases": self.bases} if self.pairs else None,
+            "pairs": _tally_dict(self.product(self.pairs)) | {"different_bases": self.base_runs} if self.pairs else None,
             "stacks": _tally_dict(self.product(self.stacks)) if self.stacks else None,
             "pairwise": None if pairwise is None else _tally_dict(pairwise) | {"recommended": self.recommends_pairwise},
             "classes": {n: _tally_dict(t) for n, t in self.classes().items()},

@@ -38,7 +38,7 @@ def headline(found: Evidence) -> str:
     if found.pairs:
         t = found.product(found.pairs)
         said.append(
-            f"{t.count} published pairs, on {found.bases} different base runs: the product of the single savings is wrong "
+            f"{t.count} published pairs, on {found.base_runs} different base runs: the product of the single savings is wrong "
             f"by more than {limit} in {t.off} ({t.too_much} promise too much, {t.too_little} too little); median "
             f"{100 * t.median:.1f} points, {100 * t.lowest:+.1f} to {100 * t.highest:+.1f}."
         )

@@ -90,7 +90,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_the_pairwise_plan_by_hand() -> None:
-    """Of four layers: 1 + 4 + 6 cells and the full one as a check, 12 of 16; a table with one row each; two layers are refused."""
+    """Of four layers: 1 + 4 + 6 cells and the full one as a check, 12 of 16, a row each; two layers are refused."""
     found = pairwise_plan(("a", "b", "c", "d"))
 
     assert (len(found.cells), found.all_cells) == (12, 16)
