@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deltastack import params, statistics
 from deltastack.contracts import DELTA, JOINT
-from deltastack.decisions import plan
+from deltastack.decisions import pairwise_plan, plan
 from deltastack.model import AA_TWIN, Resource
 from deltastack.report import Stack
 from tasks import stage_runner
@@ -36,7 +37,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     count = len(statistics.planned(stack.layers, cells or stack.cells))
     testbed = load(root)
     budget = testbed.budget(stack.profile)
-    return [
+    found = [
         plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root)),
         plan.testbed(
             layers=stack.layers,
@@ -46,6 +47,10 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
             sd_log=_noise(root),
         ),
     ]
+    if len(stack.layers) < pairwise_plan.LEAST:
+        return found
+    offer = pairwise_plan.pairwise_plan(tuple(stack.layers))
+    return [replace(f, reasons=(*f.reasons, offer.words, pairwise_plan.WHEN)) for f in found]
 
 
 def _simulated(root: Path) -> plan.Pace | None:

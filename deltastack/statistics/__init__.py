@@ -12,7 +12,7 @@ from deltastack.statistics.fieller_interval import fieller
 from deltastack.statistics.formula_verdict import Verdict, verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife_interval import jackknife
+from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups
 from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
 from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
 from deltastack.statistics.prediction_interval import drawn_ends, predictive
@@ -41,6 +41,7 @@ __all__ = [
     "half_effects",
     "holm",
     "jackknife",
+    "jackknife_groups",
     "log_ratio",
     "log_ratio_bounds",
     "log_ratio_unpaired",
