@@ -127,6 +127,17 @@ def test_a_tier_on_flash_wears_it_out() -> None:
     assert run.usage.total(Resource.COST_USD) - spared.total(Resource.COST_USD) == pytest.approx(wear / 400)  # type: ignore[operator]
 
 
+def test_a_tier_in_host_memory_moves_no_byte_of_storage() -> None:
+    """By hand: io_byte is the load of the weights alone, to the last bit, however much is copied between memories."""
+    kept = KvTier(medium="host", hit_share=0.5, covered_share=0.5, read_bytes_per_s=50e9, write_share=0.5)
+    run = observed(replace(SERVED, kv_tier=kept))
+    loaded = amount(BASE.usage, Component.STORAGE, Resource.IO_BYTE) * run.result.span_s / BASE.result.span_s
+
+    assert run.account.tier is not None
+    assert run.account.tier.restored_bytes.sum() > 1e9
+    assert amount(run.usage, Component.STORAGE, Resource.IO_BYTE) == pytest.approx(loaded, rel=1e-12)
+
+
 def test_a_tier_saves_computing() -> None:
     """Half of the prompts restored for half of their tokens: less prefill, so less accelerator time in attention and FFN."""
     kept = KvTier(medium="host", hit_share=0.5, covered_share=0.5, read_bytes_per_s=50e9)

@@ -66,7 +66,7 @@ def test_packaging_against_chiplet_actuary(bonding: Bonding, low: float, high: f
 
 
 def test_layer_placement_is_a_loss() -> None:
-    """Every step takes longer, so energy a request is lost at the trace and capacity falls or no rate meets the goals."""
+    """Weights are read once a micro-batch, so energy a request is lost at the trace and capacity falls."""
     found = used([technique("layer_placement")])
     at_capacity = found[Basis.AT_CAPACITY].total(Resource.TIME_S)
 
@@ -75,11 +75,11 @@ def test_layer_placement_is_a_loss() -> None:
 
 
 def test_more_micro_batches_shrink_the_bubble_of_the_note() -> None:
-    """The note says (p - 1) / (m + p - 1): 43 % for four and four, 16 % for sixteen."""
-    words = [base.rewritten(SERVED, [technique("layer_placement", micro_batches=m)]).notes["layer_placement"] for m in (4, 16)]
+    """The note says 1 - m / max(m, p): 75 % for one micro-batch on four dies, nothing for four."""
+    words = [base.rewritten(SERVED, [technique("layer_placement", micro_batches=m)]).notes["layer_placement"] for m in (1, 4)]
 
-    assert "a bubble of 43%" in words[0]
-    assert "a bubble of 16%" in words[1]
+    assert "a bubble of 75%" in words[0]
+    assert "a bubble of 0%" in words[1]
 
 
 @pytest.mark.parametrize(("interface", "share"), [(0.5e-12, 0.13), (1.0e-12, 0.26), (1.5e-12, 0.38)])

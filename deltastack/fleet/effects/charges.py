@@ -2,7 +2,7 @@
 
     energy_j        = sum over lines of (accelerator_w + node_w) time_s
     memory_byte_s   = provisioned bytes x time: weights by who reads them, keys in use under attention, unused under idle
-    io_byte         = weights loaded once every reload period, and what a tier moves (``stores``)
+    io_byte         = weights loaded once every reload period, and what a tier on flash moves (``stores``)
     cost_usd        = accelerator rate x time_s + host memory and drives (``stores``)
     carbon_g        = energy x PUE x grid + embodied / lifetime x time_s
 
