@@ -64,7 +64,7 @@ def slow_pipeline(dies: int, micro_batches: int, steps: int) -> int:
 
 @given(st.integers(1, 16), st.integers(1, 32))
 def test_the_bubble(dies: int, micro_batches: int) -> None:
-    """1 - m / max(m, p), within 0..1, none from m = p on; the slow loop of dies and micro-batches takes max(m, p) turns a step."""
+    """1 - m / max(m, p), within 0..1, none from m = p on; the slow loop takes max(m, p) turns a step."""
     found = placement.bubble(dies, micro_batches)
 
     assert slow_pipeline(dies, micro_batches, 4) == max(micro_batches, dies)
