@@ -67,7 +67,9 @@ class KvTier:
     latency_s: float = 0.0
     """Before the first byte: software and bus."""
     write_share: float = 1.0
-    """Share of the newly computed keys and values that is written to the tier."""
+    """Share of the newly computed keys, values and embeddings that is written to the tier."""
+    coverage: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    """Points (share written, share of the reuse that it holds), from (0, 0) to (1, 1), straight between."""
     capacity_bytes: float = 0.0
     """Of one replica's tier; what was written is kept until so much has been written after it."""
     reuse_s: float = 0.0

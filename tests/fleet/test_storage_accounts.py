@@ -118,7 +118,7 @@ def test_a_tier_on_flash_wears_it_out() -> None:
     tier = run.account.tier
 
     assert tier is not None
-    programmed = tier.written_bytes * SERVED.storage.write_amplification
+    programmed = tier.written_bytes.sum() * SERVED.storage.write_amplification
     moved = amount(run.usage, Component.STORAGE, Resource.IO_BYTE) - amount(BASE.usage, Component.STORAGE, Resource.IO_BYTE)
     assert moved * 400 == pytest.approx(programmed + tier.restored_bytes.sum(), rel=1e-3)
     wear = programmed * VALUES.prices.drive_usd_per_byte_s * VALUES.prices.drive_life_s / VALUES.prices.flash_cycles

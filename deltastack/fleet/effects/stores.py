@@ -113,7 +113,7 @@ def _tier(account: Account) -> list[Amount]:
     tier, deployment, prices = account.tier, account.deployment, account.settings.values.prices
     if tier is None or deployment.kv_tier.medium != "flash":
         return []
-    programmed = tier.written_bytes * deployment.storage.write_amplification
+    programmed = float(tier.written_bytes.sum()) * deployment.storage.write_amplification
     restored = float(tier.restored_bytes.sum())
     life = prices.drive_usd_per_byte_s * prices.drive_life_s / prices.flash_cycles
     return [
