@@ -66,8 +66,8 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     batching, encoder, scaling = deployment.batching, deployment.encoder, deployment.autoscaling
     config = Config(
         replicas=deployment.replicas,
-        router="packed" if scaling.policy == "demand" else deployment.router,
-        pack_tokens=scaling.pack_tokens,
+        router=deployment.router,
+        pack_tokens=deployment.pack_tokens,
         sleep_timeout_s=scaling.timeout_s,
         cold_start_s=scaling.cold_start_s,
         token_budget=batching.token_budget,
@@ -87,7 +87,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         requests=requests,
         config=config,
         residents=inside,
-        at_stake=sleep.stakes(encoder, values.power, board_w=platform.board_w),
+        at_stake=sleep.stakes(encoder, values.power, platform),
     )
 
 

@@ -40,8 +40,9 @@ class Encoder:
     wake_s: float = 0.0
     wake_share: float = 0.0
     """Power while waking, as a share of the board limit."""
-    sleep_saved_share: float = 0.0
-    """Share of idle power that sleep saves, in 0..1; the timeout is the gap in which that pays for waking."""
+    sleep_state: str = "context"
+    """What an encoder asleep draws: ``context`` (as idle: its clocks stay up, whatever its memory holds) or ``no_process`` (its
+    context was torn down); the timeout is the gap in which the difference pays for waking."""
     reloads: bool = False
     """Whether waking loads the weights from storage again: the context was torn down."""
     transfer_bytes_per_s: float = 0.0
@@ -194,16 +195,14 @@ class Autoscaling:
     """How many replicas are there: all (``fixed``), or as many as are needed (``demand``)."""
 
     policy: str = "fixed"
-    """``demand``: requests are packed on the first replicas with room; the others sleep, and wake one at a time."""
-    pack_tokens: int = 0
-    """Prompt and output tokens of unfinished requests up to which a replica takes more."""
+    """``demand``: replicas that a packing router leaves idle sleep, and wake one at a time."""
     timeout_s: float = float("inf")
     """Idle time after which a replica sleeps."""
     cold_start_s: float = 0.0
     cold_start_share: float = 0.0
     """Power of each of its accelerators meanwhile, as a share of the board limit."""
-    saved_share: float = 0.0
-    """Share of each accelerator's idle power that sleep saves, in 0..1."""
+    sleep_state: str = "no_process"
+    """What each accelerator of a replica asleep draws: ``context`` or ``no_process``, as for an encoder."""
     given_back: bool = False
     """Asleep is gone: its accelerators are charged to nobody until it starts again."""
 
@@ -218,6 +217,9 @@ class Deployment:
     tensor_parallel: int = 1
     replicas: int = 1
     router: str = "round_robin"
+    """``round_robin``, ``least_loaded`` or ``packed`` (the first replica with room; which replicas sleep is another matter)."""
+    pack_tokens: int = 0
+    """Packed: prompt and output tokens of unfinished requests up to which a replica takes more."""
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
     batching: Batching = field(default_factory=Batching)

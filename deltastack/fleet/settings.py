@@ -44,6 +44,7 @@ class Served(Params):
     tensor_parallel: int = Field(ge=1)
     replicas: int = Field(ge=1)
     router: str
+    pack_tokens: float = Field(default=0, ge=0, description="packed: tokens up to which a replica takes more")
     host_step_s: float = Field(ge=0)
     host_sequence_s: float = Field(ge=0)
     token_budget: int = Field(ge=1)
@@ -61,6 +62,7 @@ class Served(Params):
             tensor_parallel=self.tensor_parallel,
             replicas=self.replicas,
             router=self.router,
+            pack_tokens=round(self.pack_tokens),
             host_step_s=self.host_step_s,
             host_sequence_s=self.host_sequence_s,
             batching=Batching(

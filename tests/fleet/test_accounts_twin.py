@@ -70,7 +70,8 @@ def waited_s(run: Run) -> float:
 
 def joules(run: Run, precision: str, waking_share: float) -> float:
     """Energy of accelerators and their nodes: busy, idle, waking; what was given back draws nothing."""
-    r, node_w, idle_w = run.result, number("power", "node_w"), number("power", "idle_share") * float(BOARD["board_w"])
+    r, node_w, shares = run.result, number("power", "node_w"), FILE["power"]["idle"]
+    idle_w = sum(float(shares[k]["value"]) for k in ("no_process_share", "context_share")) * float(BOARD["board_w"])
     busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s + r.encoder_s
     idle_s = r.idle_s - r.asleep_s - r.waking_s + waited_s(run)
     waking_j = r.waking_s * (waking_share * float(BOARD["board_w"]) + node_w)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.fleet.effects import packaging, schedule, stores, weights
-from deltastack.fleet.effects.states import IDLE, Line, lines
+from deltastack.fleet.effects.states import Line, lines
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.fleet.power import carried
 from deltastack.model import Component, Evidence, Reading, Resource, Usage, weakest
@@ -72,9 +72,9 @@ def _unpriced(account: Account) -> str | None:
 
 
 def _time_and_energy(account: Account) -> list[Charge]:
-    node_w = account.settings.values.power.node_w
-    found = []
-    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.idle_w, IDLE)
+    power = account.settings.values.power
+    node_w, found = power.node_w, []
+    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.idle_w, power.idle_knows(account.platform))
     for line in [*lines(account), waiting]:
         if line is waiting and not waiting.time_s:
             continue

@@ -165,6 +165,15 @@ def test_the_least_loaded_replica_gets_the_next() -> None:
     assert got.replica.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize(("need", "second"), [(40, 0), (41, 1), (100, 1)])
+def test_a_packed_replica_takes_no_more_than_its_tokens(need: int, second: int) -> None:
+    """The first request brings 60 of 100 tokens: one of 40 still fits beside it, one of 41 goes to the next replica."""
+    requests = trace([0.0, 0.001], [50, need - 1], [10, 1])
+    result = simulate(pencil_tables(), requests, Config(replicas=2, router="packed", pack_tokens=100, kv_capacity_tokens=1000))
+
+    assert result.replica.tolist() == [0, second]
+
+
 def test_host_overhead_is_paid_by_step_and_sequence() -> None:
     """3 steps of 10 ms and 3 sequence steps of 1 ms make 33 ms, and TPOT grows by 11 ms."""
     tables, requests = pencil_tables(), trace([0.0], [10], [3])
