@@ -185,7 +185,7 @@ def test_a_router_that_spreads_leaves_nobody_to_sleep() -> None:
 
 
 def test_a_context_kept_never_sleeps() -> None:
-    """Giving back the weights saves 0 W (H100: 123.0 W with and without), so that the policy is not to sleep, and words say so."""
+    """Giving back the weights saves 0 W (H100: 123.0 W with and without), so that it never sleeps, and words say so."""
     pool = replace(BASE, replicas=1, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
     kept = EncoderSleep().rewrite(pool, SLEEP.model_copy(update={"context": "kept"}))
 
