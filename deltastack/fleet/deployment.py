@@ -147,10 +147,10 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packaging:
-    """Relative price and power of one accelerator: 1.0 is the platform as sold."""
+    """What another package changes of one accelerator: the platform as sold is the default."""
 
-    capital_factor: float = 1.0
-    """Price of the packaged processor over that of the platform as sold."""
+    maker_usd: float = 0.0
+    """What it costs to make, less what the platform as sold costs to make; negative is a saving. A cost is not a price."""
     dram_energy_factor: float = 1.0
     """Energy of a bit of accelerator memory over that of the platform as sold."""
     dram_j_per_bit: float = 0.0

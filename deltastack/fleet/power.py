@@ -11,9 +11,9 @@ A context keeps the clocks up, whatever its memory holds. Measured by this proje
 process, 121.6 W with a context, 121.8 W with 16.4 GB held in it, 123.0 W after weights were given back, 123.0 to 123.6 W in the
 15 s after work; 4 s after the process ended 89.7 W, then 73. So giving back weights saves 0 W, ending the process 49 W.
 
-Source: busy power fitted by ``deltastack calibrate`` on the text rows that ML.ENERGY v3 measured on H100 under vLLM; decision 0006
-has the forms that were tried and their errors. Assumes: host gaps inside a busy period draw ``busy_base``, as the measured means
-contain them; shares of the board limit carry over to other accelerators, where they are no better known than assumed
+Source: busy power fitted by ``deltastack calibrate`` on the text rows that ML.ENERGY v3 measured on H100 under vLLM; decision
+0006 has the forms that were tried and their errors. Assumes: host gaps inside a busy period draw ``busy_base``, as the measured
+means contain them; shares of the board limit carry over to other accelerators, where they are no better known than assumed
 (``carried``); idle power elsewhere has ranges of its own (``idle_elsewhere``).
 """
 

@@ -100,7 +100,7 @@ class Prices(Params):
 
     platform: str = Field(min_length=1, description="whose price it is; on another one money is missing")
     accelerator_usd_per_s: float = Field(gt=0)
-    silicon_share: float = Field(ge=0, le=1, description="of that price, paid for the packaged processor")
+    accelerator_life_s: float = Field(gt=0, description="over which what it costs to make is paid")
     host_memory_usd_per_byte_s: float = Field(ge=0)
     host_bytes_in_price: float = Field(ge=0, description="host memory that the accelerator's price includes")
     drive_usd_per_byte_s: float = Field(ge=0, description="of flash, spare capacity included")

@@ -78,13 +78,16 @@ def joules(run: Run, precision: str, waking_share: float) -> float:
     return busy_s * (busy_w(run, precision) + node_w) + idle_s * (idle_w + node_w) + waking_j
 
 
-def dollars(run: Run, *, capital: float, spare_share: float, host_factor: float) -> float:
+def dollars(run: Run, *, made_usd: float, spare_share: float, host_factor: float) -> float:
     """Price of accelerators without host memory and flash, and both of them apart."""
     there_s = 2 * run.result.span_s - run.result.asleep_s
     host = 256e9 * number("prices", "host_memory_usd_per_byte_s")
     flash = number("prices", "drive_usd_per_byte_s")
     bare = number("prices", "accelerator_usd_per_s") - host - number("prices", "flash_bytes_in_price") * flash
-    return (there_s + waited_s(run)) * bare * capital + there_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
+    each = bare + made_usd / number("prices", "accelerator_life_s")
+    return (there_s + waited_s(run)) * each + there_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
+        host * host_factor + 3.84e12 * (1 + spare_share) * flash
+    )
 
 
 def grams(run: Run, energy_j: float) -> float:
@@ -100,7 +103,7 @@ def test_the_base_again() -> None:
     energy_j = joules(run, "bf16", 0.0)
 
     assert run.usage.total(Resource.ENERGY_J) == pytest.approx(energy_j / 400, rel=1e-9)
-    money = dollars(run, capital=1.0, spare_share=0.07, host_factor=1.0)
+    money = dollars(run, made_usd=0.0, spare_share=0.07, host_factor=1.0)
     assert run.usage.total(Resource.COST_USD) == pytest.approx(money / 400, rel=1e-9)
     assert run.usage.total(Resource.CARBON_G) == pytest.approx(grams(run, energy_j) / 400, rel=1e-9)
 
@@ -120,7 +123,6 @@ def test_four_layers_on_again() -> None:
     assert pool is not None
     assert run.usage.total(Resource.ENERGY_J) == pytest.approx(energy_j / 400, rel=1e-9)
     spare = 0.07 * central("storage", "zns", "spare_left")
-    capital = 1 + number("prices", "silicon_share") * (package.capital_factor - 1)
-    money = dollars(run, capital=capital, spare_share=spare, host_factor=pool.cost_factor)
+    money = dollars(run, made_usd=package.maker_usd, spare_share=spare, host_factor=pool.cost_factor)
     assert run.usage.total(Resource.COST_USD) == pytest.approx(money / 400, rel=1e-9)
     assert run.usage.total(Resource.CARBON_G) == pytest.approx(grams(run, energy_j) / 400, rel=1e-9)

@@ -180,12 +180,14 @@ def test_at_capacity_a_pool_is_that_of_the_trace() -> None:
 
 
 def test_a_package_changes_energy_and_price() -> None:
-    """A capital factor of 0.7 saves 30 % of the processor's share of the price; cheaper bits save energy where bytes move."""
-    package = Packaging(capital_factor=0.7, dram_j_per_bit=3.9e-12, dram_energy_factor=0.75)
+    """250 dollars less to make are 250 over the life less to pay, whatever the price is; cheaper bits save where bytes move."""
+    package = Packaging(maker_usd=-250.0, dram_j_per_bit=3.9e-12, dram_energy_factor=0.75)
     run = observed(replace(SERVED, packaging=package))
-    rates = [amount(r.usage, Component.FFN, Resource.COST_USD) for r in (run, BASE)]
+    paid = [amount(r.usage, Component.FFN, Resource.COST_USD) for r in (run, BASE)]
 
-    assert rates[0] / rates[1] == pytest.approx(1 - 0.3 * VALUES.prices.silicon_share)
+    assert paid[1] - paid[0] == pytest.approx(
+        250 / VALUES.prices.accelerator_life_s * amount(BASE.usage, Component.FFN, Resource.TIME_S)
+    )
     moved = bench.charges.packaging.dram_bytes(BASE.result, BASE.account.tables, SERVED)
     for component, moved_bytes in moved.items():
         saved = amount(BASE.usage, component, Resource.ENERGY_J) - amount(run.usage, component, Resource.ENERGY_J)

@@ -3,12 +3,14 @@
     energy_j        = sum over lines of (accelerator_w + node_w) time_s
     memory_byte_s   = provisioned bytes x time: weights by who reads them, keys in use under attention, unused under idle
     io_byte         = weights loaded once every reload period, and what a tier on flash moves (``stores``)
-    cost_usd        = accelerator rate x time_s + host memory and drives (``stores``)
+    cost_usd        = (accelerator rate + maker_usd / life) x time_s + host memory and drives (``stores``)
     carbon_g        = energy x PUE x grid + embodied / lifetime x time_s
 
-Bits of memory and between dies take energy beside the lines' where the package is not the one that is sold (``packaging``).
-Host memory and drives are part of an accelerator's price; their part is taken out there and charged under storage, so that all
-add up to the price as long as nothing is changed. All amounts are of the whole run; ``bench`` divides by its requests.
+What another package changes of the cost to make an accelerator is passed on at cost, over its life; the hourly price, which holds
+memory, node, margin and power besides, does not scale with it. Bits of memory and between dies take energy beside the lines'
+where the package is not the one that is sold (``packaging``). Host memory and drives are part of an accelerator's price; their
+part is taken out there and charged under storage, so that all add up to the price as long as nothing is changed. All amounts
+are of the whole run; ``bench`` divides by its requests.
 
 Source: this project, decision 0004. Assumes: the node's power is drawn whether its accelerators work or not.
 """
@@ -133,9 +135,9 @@ def _stores(account: Account) -> list[Charge]:
 
 def _money(account: Account, found: list[Charge]) -> list[Charge]:
     prices = account.settings.values.prices
-    capital = 1 + prices.silicon_share * (account.deployment.packaging.capital_factor - 1)
-    rate = (prices.accelerator_usd_per_s - stores.in_price_usd_per_s(prices)) * capital
-    knows = PRICE + (("prices.silicon_share",) if capital != 1 else ())
+    made = account.deployment.packaging.maker_usd
+    rate = prices.accelerator_usd_per_s - stores.in_price_usd_per_s(prices) + made / prices.accelerator_life_s
+    knows = PRICE + (("prices.accelerator_life_s",) if made else ())
     return [
         Charge(c.component, Resource.COST_USD, c.amount * rate, _evidence(account, *knows))
         for c in found
