@@ -121,6 +121,8 @@ class Run(NamedTuple):
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
         if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
             found["encoder_sleep"] = self.account.pool.words(self.account.at_stake)
+        if self.account.deployment.arithmetic.exponential_saving:
+            found["softmax_approx"] = arithmetic.ceiling_words(self.account)
         if self.account.deployment.autoscaling.policy == "demand":
             share = self.result.asleep_s / (self.result.span_s * self.account.deployment.replicas)
             found["replica_sleep"] = f"replicas slept {share:.1%} of the time and started cold {self.result.cold_starts:,} times"

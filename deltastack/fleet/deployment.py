@@ -122,8 +122,22 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A matrix kernel as it was measured: its time over that of the dense 16-bit kernel, by tokens."""
+
+    platform: str
+    precision: str
+    """Of the weights it was measured with."""
+    kept: int = 1
+    group: int = 1
+    tokens: tuple[float, ...] = ()
+    factor: tuple[float, ...] = ()
+    """One a token count; above 1 it is slower than the dense kernel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """What is computed otherwise than the operator times were measured: sparse weights, approximated exponentials.
+    """What is computed otherwise than the operator times were measured: sparse weights, another kernel of the same precision.
 
     Precision is a field of the deployment: operator times are measured for it.
     """
@@ -135,14 +149,19 @@ class Arithmetic:
     """What the sparse kernel reaches of the dense one's bytes a second."""
     compute_efficiency: float = 1.0
     """What it reaches of twice (in general M / N times) the dense one's operations a second."""
+    sparse_kernel: Kernel | None = None
+    """Measured; it comes before the efficiencies on the platform, precision and pattern that it was measured for."""
+    precise_kernel: Kernel | None = None
+    """Of the deployment's precision, measured: a second source beside the operator tables."""
+    precise_share: float = 0.0
+    """How far products go from the tables' times (0) to those of ``precise_kernel`` (1), in logarithm."""
+    exponential_saving: float = 0.0
+    """Share of the time of softmax's exponentials that an approximation saves: it changes no time, since how much kernels hide
+    cannot be told from the operator times; its ceiling is said in words."""
     peak_share: float = 0.7
     """Share of peak operations that a dense kernel reaches; with the next it places the knee."""
     bandwidth_share: float = 0.8
     """Share of the memory's bytes a second that a dense kernel reaches."""
-    exponential_saving: float = 0.0
-    """Share of the time of softmax's exponentials that an approximation saves."""
-    exponential_overlap: float = 1.0
-    """Share of that time which kernels already hide behind matrix work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

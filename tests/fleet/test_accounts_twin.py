@@ -86,8 +86,6 @@ def dollars(run: Run, *, made_usd: float, spare_share: float, host_factor: float
     bare = number("prices", "accelerator_usd_per_s") - host - number("prices", "flash_bytes_in_price") * flash
     each = bare + made_usd / number("prices", "accelerator_life_s")
     return (there_s + waited_s(run)) * each + there_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
-        host * host_factor + 3.84e12 * (1 + spare_share) * flash
-    )
 
 
 def grams(run: Run, energy_j: float) -> float:
