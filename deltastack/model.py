@@ -73,6 +73,9 @@ class Basis(StrEnum):
     """Per testbed session: cold start, requests, idle gaps, shutdown."""
 
 
+NO_SCENE = "-"
+"""The scene of what is measured and not simulated: a bench that is a machine is its own scene."""
+
 LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
 
 

@@ -1,4 +1,4 @@
-"""Stage ``baseline``: usage with nothing switched, on both bases and for every draw, as data/baseline.parquet."""
+"""Stage ``baseline``: usage with nothing switched, on both bases and for every draw, as data/baseline/SCENE.parquet."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(root: Path) -> None:
-    """Write the baseline of the fleet bench."""
-    at = fleet.workbench(root)
+def run(root: Path, scene: str) -> None:
+    """Write the baseline of a scene."""
+    at = fleet.workbench(root, scene)
     rows = [
-        (Bench.FLEET, basis, draw, r.component, r.resource, r.amount, r.evidence, r.reason, host.SIMULATED, at.canonical)
+        (Bench.FLEET, basis, draw, r.component, r.resource, r.amount, r.evidence, r.reason, host.SIMULATED, at.canonical, scene)
         for draw in range(at.draws)
         for basis, usage in at.usage(draw, ()).items()
         for r in usage
     ]
-    USAGE.write(USAGE.frame(rows), root / "data" / "baseline.parquet")
+    USAGE.write(USAGE.frame(rows), root / "data" / "baseline" / f"{scene}.parquet")
 
 
 if __name__ == "__main__":

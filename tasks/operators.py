@@ -1,4 +1,4 @@
-"""Stage ``operators``: the operator times of the baseline's model and platform, as data/operators/*.npz.
+"""Stage ``operators``: the operator times of a scene's model and platform, as data/operators/SCENE/*.npz.
 
 ``python -m tasks.operators --build`` makes the shipped snapshots anew from aiconfigurator-core (extra ``operators``).
 """
@@ -9,10 +9,10 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from deltastack.fleet import settings
 from deltastack.fleet.operators import load_tables, snapshot
 from deltastack.fleet.operators.catalogue import SNAPSHOTS, Known
-from deltastack.params import read_yaml
-from tasks import entry
+from tasks import entry, fleet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,11 +52,11 @@ def build(root: Path) -> None:
         log.info("%s on %s in %s x %d", *wanted)
 
 
-def run(root: Path) -> None:
-    """Write the tables that params/fleet.yaml names."""
-    served = read_yaml(root / "params" / "fleet.yaml")["deployment"]
-    wanted = Known(served["model"], served["platform"], served["precision"], served["tensor_parallel"])
-    snapshot.save(load_tables(*wanted), root / "data" / "operators" / snapshot.name(*wanted))
+def run(root: Path, scene: str) -> None:
+    """Write the tables that a scene names."""
+    served = settings.load(root, scene=fleet.scene(root, scene)).values.deployment
+    wanted = Known(served.model, served.platform, served.precision, served.tensor_parallel)
+    snapshot.save(load_tables(*wanted), root / "data" / "operators" / scene / snapshot.name(*wanted))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from deltastack.fleet.bench import Prepared, Run
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.workload.lengths import Lengths
@@ -44,6 +45,8 @@ class Asked:
     precision: str
     tensor_parallel: int = 1
     replicas: int = 1
+    scene: Scene | None = None
+    """Whose values the rest has; None: those of params/fleet.yaml."""
 
     def deployment(self, served: settings.Served) -> Deployment:
         """The base deployment of params/fleet.yaml with these instead."""
@@ -102,7 +105,7 @@ def simulate(root: Path, asked: Asked, load: Requests | Loop, *, draws: int = DR
         CapacityError: The model does not fit, or some requests never do.
     """
     runs = []
-    for known in _settings(root, draws):
+    for known in _settings(root, asked, draws):
         ready = _ready(root, asked, load, known)
         runs.append(bench.observe(ready, ready.requests, known))
     return _answer(runs, load)
@@ -126,7 +129,7 @@ def capacity(
     """
     given = {k: v for k, v in goals.items() if v is not None}
     runs = []
-    for known in _settings(root, draws):
+    for known in _settings(root, asked, draws):
         aimed = known._replace(values=known.values.model_copy(update={"goals": known.values.goals.model_copy(update=given)}))
         runs.append(bench.at_capacity(_ready(root, asked, requests, aimed), aimed))
     rates = [float(1 / np.diff(r.requests.arrival_s, prepend=0.0).mean()) for r in runs]
@@ -134,10 +137,10 @@ def capacity(
     return {"rate_per_s": rates[0], "rate_lo": min(rates), "rate_hi": max(rates), "goals": aim} | _answer(runs, requests)
 
 
-def _settings(root: Path, draws: int) -> list[Settings]:
+def _settings(root: Path, asked: Asked, draws: int) -> list[Settings]:
     if draws < 1:
         raise ParamsError(f"draws = {draws}, must be at least 1")
-    return [settings.load(root, draw=n, draws=draws) for n in range(draws)]
+    return [settings.load(root, draw=n, draws=draws, scene=asked.scene) for n in range(draws)]
 
 
 def _ready(root: Path, asked: Asked, load: Requests | Loop, known: Settings) -> Prepared:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from deltastack.fleet.scene import Scene
+
 FILE = "params/fleet.yaml"
 
 
@@ -159,16 +161,18 @@ class Settings(NamedTuple):
         return self._replace(values=self.values.model_copy(update={"deployment": served}))
 
 
-def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:
-    """Draw number ``draw`` of ``draws``; 0 is the central values.
+def load(root: Path, *, draw: int = 0, draws: int = 1, scene: Scene | None = None) -> Settings:
+    """Draw number ``draw`` of ``draws``; 0 is the central values. A scene's values replace the file's.
 
     Every draw has requests of its own for the search of the capacity (seed + draw), the same in all cells of the draw: what
     hangs on the requests that happen to be drawn is then inside the interval over draws.
 
     Raises:
-        ParamsError: The file does not hold.
+        ParamsError: The file does not hold, or the scene names a key that it does not have.
     """
-    drawn = params.draw(params.read_yaml(root / FILE), FILE, number=draw, of=draws)
+    tree = params.read_yaml(root / FILE)
+    tree = params.overlaid(tree, scene.fleet, scene.file, "fleet") if scene else tree
+    drawn = params.draw(tree, FILE, number=draw, of=draws)
     values = params.parse(drawn.values, FleetParams, FILE)
     sample = values.capacity.model_copy(update={"seed": values.capacity.seed + draw})
     return Settings(values.model_copy(update={"capacity": sample}), drawn.evidence)

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deltastack.errors import CapacityError, OutOfValidityError
+from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import bench, platform, settings
 from deltastack.layers.base import Chosen, chosen, rewritten
-from deltastack.model import Basis, Evidence, Usage, weakest
+from deltastack.model import NO_SCENE, Basis, Evidence, Usage, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.layers.kept import Kept
@@ -55,14 +56,23 @@ class Workbench:
     canonical: bool
     served: Mapping[str, Any] = field(default_factory=dict)
     """Values in the place of those of ``deployment`` in params/fleet.yaml."""
+    scene: Scene | None = None
+    """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
+
+    @property
+    def scene_name(self) -> str:
+        """The scene's name in tables."""
+        return self.scene.name if self.scene else NO_SCENE
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
-        return tuple(settings.load(self.root, draw=n, draws=self.draws).serving(self.served) for n in range(self.draws))
+        return tuple(
+            settings.load(self.root, draw=n, draws=self.draws, scene=self.scene).serving(self.served) for n in range(self.draws)
+        )
 
     def chosen(self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Chosen, ...]:
         """A layer's techniques with one draw of their values."""
-        return chosen(self.root, layer, draw=draw, draws=self.draws, override=override)
+        return chosen(self.root, layer, draw=draw, draws=self.draws, override=override, scene=self.scene)
 
     def deployment(self, draw: int, techniques: Iterable[Chosen]) -> Deployment:
         """The base deployment with techniques on.
@@ -71,6 +81,25 @@ class Workbench:
             OutOfValidityError: The physics of one does not hold here.
         """
         return rewritten(self._settings[draw].values.deployment.deployment(), techniques)
+
+    def check(self) -> None:
+        """Refuse a scene whose deployment meets its goals at no rate, with nothing switched.
+
+        Raises:
+            ParamsError: The scene, its goals, and what it reaches; in one line.
+            UnknownNameError: No operator times for its model on its platform.
+        """
+        known = self._settings[0]
+        base = known.values.deployment.deployment()
+        ready = bench.prepare(base, self.requests, platform.load(self.root, base.platform), known.values)
+        try:
+            bench.at_capacity(ready, known)
+        except CapacityError as error:
+            where = self.scene.file if self.scene else settings.FILE
+            wanted = ", ".join(f"{k} {v:g}" for k, v in known.values.goals.model_dump().items())
+            raise ParamsError(
+                f"{where}: {base.model} on {base.platform} meets its goals ({wanted}) at no rate: {error}"
+            ) from error
 
     def usage(self, draw: int, techniques: Iterable[Chosen]) -> dict[Basis, Usage]:
         """Usage per request of the base deployment with techniques on.

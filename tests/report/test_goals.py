@@ -96,8 +96,8 @@ def test_what_the_stages_wrote_is_read(tmp_path: Path) -> None:
     assert aggregate.load(root).late == ()
 
     entry = '{"goals": [{"cell": "%s", "basis": "at_trace", "draws": 1, "of": 5, "words": "TTFT p99 4 s > 3 s"}]}'
-    (root / "data/joint/fleet.json").write_text(entry % "storage+idle")
-    (root / "data/delta/estimated/idle.json").write_text(entry % "encoder_sleep")
+    (root / "data/joint/assistant.json").write_text(entry % "storage+idle")
+    (root / "data/delta/estimated/assistant/idle.json").write_text(entry % "encoder_sleep")
     assert [x.subject for x in aggregate.load(root).late] == ["storage+idle", "idle/encoder_sleep"]
 
 
