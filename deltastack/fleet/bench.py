@@ -72,6 +72,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         cold_start_s=scaling.cold_start_s,
         token_budget=batching.token_budget,
         max_sequences=batching.max_sequences,
+        encoder_budget=batching.encoder_budget,
         policy=batching.policy,
         kv_policy=batching.kv_policy,
         kv_capacity_tokens=int(memory_pool.room(inside.kv, deployment, platform) // tables.kv_bytes_per_token),

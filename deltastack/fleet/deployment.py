@@ -19,6 +19,8 @@ class Batching:
 
     token_budget: int = 8192
     max_sequences: int = 256
+    encoder_budget: int = 8192
+    """Visual tokens that are encoded before one step at most, where the encoder is inline; vLLM's is its token budget."""
     policy: str = "mixed"
     """``mixed`` (chunked prefill beside decode) or ``prefill_first``."""
     kv_policy: str = "on_demand"
