@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
-DEMAND_BINS = 288
-"""Instants at which a pool sees the demand of its replicas: five minutes of a day."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -79,7 +77,6 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         host_step_s=deployment.host_step_s,
         host_sequence_s=deployment.host_sequence_s,
         encoder_pool=encoder.pool_size if encoder.placement == "pool" else 0,
-        kv_bins=DEMAND_BINS if deployment.memory.pooled_share else 0,
     )
     return Prepared(
         deployment=deployment,
@@ -180,7 +177,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.observe(result.kv_bins_tokens, ready.deployment),
+        memory_pool=pooled or memory_pool.observe(memory_pool.demand(tier, result, ready.deployment), ready.deployment),
     )
     return Run(
         usage=charges.usage(account, requests.arrival_s.size),
@@ -200,7 +197,6 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
     """
     values = settings.values
     drawn = capacity.sample(ready.requests, values.capacity)
-    searched = replace(ready, config=replace(ready.config, kv_bins=0))
 
     def missed(rate_per_s: float) -> list[str]:
         seen = capacity.at(drawn, rate_per_s)
@@ -208,7 +204,7 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
             served = kv_tier.requests(seen, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
         except OutOfValidityError as error:
             return [str(error)]
-        return capacity.misses(_serve(searched, served)[0], seen, values.goals)
+        return capacity.misses(_serve(ready, served)[0], seen, values.goals)
 
     rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
     return observe(ready, capacity.at(drawn, rate_per_s), settings, pooled)

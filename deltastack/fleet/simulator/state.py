@@ -31,7 +31,7 @@ REQUEST = _record(
     "arrival_s delay_s image_size start_s first_token_s finish_s",
     "images encoded prompt output cached emitted replica after",
 )
-"""``images`` to encode, of ``image_size`` visual tokens each; ``encoded``: how many are; ``emitted`` output tokens at admission."""
+"""``images`` to encode, of ``image_size`` visual tokens each; ``encoded`` are; ``emitted`` output tokens at admission."""
 
 REPLICA = _record(
     "clock_s next_s chunk_s image_s awake_s seen",
