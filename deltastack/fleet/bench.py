@@ -14,7 +14,9 @@ from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
 from deltastack.fleet.effects import arithmetic, charges, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.account import Account
+from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
+from deltastack.fleet.settings import Settings
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
 
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.platform import Platform
-    from deltastack.fleet.settings import FleetParams, Settings
+    from deltastack.fleet.settings import FleetParams
     from deltastack.fleet.simulator import Requests, Result
 
+SPLIT = "attention_ffn"
+"""Under which a deployment notes the split that was chosen for it."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -57,6 +61,8 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
+    if deployment.schedule.search is not None:
+        deployment = _split(deployment, requests, platform, values)
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
     tables = placement.tables(tables, deployment)
@@ -89,6 +95,26 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     )
 
 
+def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
+    """The split of attention and feed-forward that serves the largest rate within the goals."""
+    tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
+
+    def rate_per_s(split: Deployment) -> float:
+        try:
+            return at_capacity(prepare(split, requests, platform, values), Settings(values, {})).rate_per_s
+        except CapacityError:
+            return 0.0
+
+    found = ways(arithmetic.tables(tables, deployment, platform), deployment)
+    chosen = best(found, rate_per_s)
+    quickest = min(found, key=lambda w: w.step_s)
+    words = (
+        f"{chosen.attention} attention and {chosen.ffn} feed-forward accelerators, of {len(found)} splits the one that serves "
+        f"the largest rate within the goals; a decode step alone is quickest with {quickest.attention} and {quickest.ffn}"
+    )
+    return chosen.deployment.noted(SPLIT, words)
+
+
 def _known_words(deployment: Deployment) -> None:
     for name, allowed in _WORDS.items():
         group, key = name.split(".")
@@ -119,6 +145,8 @@ class Run(NamedTuple):
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
         if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
             found["encoder_sleep"] = self.account.pool.words(self.account.at_stake)
+        if SPLIT in self.account.deployment.notes:
+            found[SPLIT] = self.account.deployment.notes[SPLIT]
         if self.account.deployment.arithmetic.exponential_saving:
             found["softmax_approx"] = arithmetic.ceiling_words(self.account)
         if self.account.deployment.autoscaling.policy == "demand":

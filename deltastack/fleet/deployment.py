@@ -106,6 +106,18 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How a split of accelerators is searched that is not chosen yet."""
+
+    most_micro_batches: int = 1
+    variation: float = 0.0
+    """Coefficient of variation of the step times, for the efficiencies."""
+    batch: float = 1.0
+    """Decoding sequences an accelerator at which efficiencies are taken, and the search begins."""
+    context_tokens: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How attention and feed-forward share accelerators: ``colocated`` or ``disaggregated``.
 
@@ -121,6 +133,9 @@ class Schedule:
     efficiency: tuple[float, ...] = (1.0,)
     """Rate of the loop with noise in the step times over its rate without, by number of micro-batches from one on; a step takes
     the number that is quickest for it."""
+    search: Search | None = None
+    """Set while ``replicas`` still counts the accelerators of both pools: the bench chooses the split that serves the largest rate
+    within the goals (``effects.split``), which sets ``replicas``, ``ffn_accelerators_per_replica`` and ``efficiency``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
