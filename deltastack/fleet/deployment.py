@@ -134,7 +134,7 @@ class Schedule:
     """Rate of the loop with noise in the step times over its rate without, by number of micro-batches from one on; a step takes
     the number that is quickest for it."""
     search: Search | None = None
-    """Set while ``replicas`` still counts the accelerators of both pools: the bench chooses the split that serves the largest rate
+    """Set while ``replicas`` counts the accelerators of both pools: the bench chooses the split that serves the largest rate
     within the goals (``effects.split``), which sets ``replicas``, ``ffn_accelerators_per_replica`` and ``efficiency``."""
 
 
