@@ -14,7 +14,9 @@ from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import capacity, memory
 from deltastack.fleet.effects import arithmetic, charges, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.account import Account
+from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
+from deltastack.fleet.settings import Settings
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Basis, Usage
 
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.platform import Platform
-    from deltastack.fleet.settings import FleetParams, Settings
+    from deltastack.fleet.settings import FleetParams
     from deltastack.fleet.simulator import Requests, Result
 
-DEMAND_BINS = 288
-"""Instants at which a pool sees the demand of its replicas: five minutes of a day."""
+SPLIT = "attention_ffn"
+"""Under which a deployment notes the split that was chosen for it."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -59,6 +61,8 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
+    if deployment.schedule.search is not None:
+        deployment = _split(deployment, requests, platform, values)
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
     tables = placement.tables(tables, deployment)
@@ -72,13 +76,13 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         cold_start_s=scaling.cold_start_s,
         token_budget=batching.token_budget,
         max_sequences=batching.max_sequences,
+        encoder_budget=batching.encoder_budget,
         policy=batching.policy,
         kv_policy=batching.kv_policy,
         kv_capacity_tokens=int(memory_pool.room(inside.kv, deployment, platform) // tables.kv_bytes_per_token),
         host_step_s=deployment.host_step_s,
         host_sequence_s=deployment.host_sequence_s,
         encoder_pool=encoder.pool_size if encoder.placement == "pool" else 0,
-        kv_bins=DEMAND_BINS if deployment.memory.pooled_share else 0,
     )
     return Prepared(
         deployment=deployment,
@@ -89,6 +93,26 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         residents=inside,
         at_stake=sleep.stakes(encoder, values.power, platform),
     )
+
+
+def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
+    """The split of attention and feed-forward that serves the largest rate within the goals."""
+    tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
+
+    def rate_per_s(split: Deployment) -> float:
+        try:
+            return at_capacity(prepare(split, requests, platform, values), Settings(values, {})).rate_per_s
+        except CapacityError:
+            return 0.0
+
+    found = ways(arithmetic.tables(tables, deployment, platform), deployment)
+    chosen = best(found, rate_per_s)
+    quickest = min(found, key=lambda w: w.step_s)
+    words = (
+        f"{chosen.attention} attention and {chosen.ffn} feed-forward accelerators, of {len(found)} splits the one that serves "
+        f"the largest rate within the goals; a decode step alone is quickest with {quickest.attention} and {quickest.ffn}"
+    )
+    return chosen.deployment.noted(SPLIT, words)
 
 
 def _known_words(deployment: Deployment) -> None:
@@ -121,6 +145,8 @@ class Run(NamedTuple):
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
         if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
             found["encoder_sleep"] = self.account.pool.words(self.account.at_stake)
+        if SPLIT in self.account.deployment.notes:
+            found[SPLIT] = self.account.deployment.notes[SPLIT]
         if self.account.deployment.arithmetic.exponential_saving:
             found["softmax_approx"] = arithmetic.ceiling_words(self.account)
         if self.account.deployment.autoscaling.policy == "demand":
@@ -179,7 +205,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.observe(result.kv_bins_tokens, ready.deployment),
+        memory_pool=pooled or memory_pool.observe(memory_pool.demand(tier, result, ready.deployment), ready.deployment),
     )
     return Run(
         usage=charges.usage(account, requests.arrival_s.size),
@@ -199,7 +225,6 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
     """
     values = settings.values
     drawn = capacity.sample(ready.requests, values.capacity)
-    searched = replace(ready, config=replace(ready.config, kv_bins=0))
 
     def missed(rate_per_s: float) -> list[str]:
         seen = capacity.at(drawn, rate_per_s)
@@ -207,7 +232,7 @@ def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | 
             served = kv_tier.requests(seen, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
         except OutOfValidityError as error:
             return [str(error)]
-        return capacity.misses(_serve(searched, served)[0], seen, values.goals)
+        return capacity.misses(_serve(ready, served)[0], seen, values.goals)
 
     rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
     return observe(ready, capacity.at(drawn, rate_per_s), settings, pooled)

@@ -19,6 +19,8 @@ class Batching:
 
     token_budget: int = 8192
     max_sequences: int = 256
+    encoder_budget: int = 8192
+    """Visual tokens that are encoded before one step at most, where the encoder is inline; vLLM's is its token budget."""
     policy: str = "mixed"
     """``mixed`` (chunked prefill beside decode) or ``prefill_first``."""
     kv_policy: str = "on_demand"
@@ -104,6 +106,18 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How a split of accelerators is searched that is not chosen yet."""
+
+    most_micro_batches: int = 1
+    variation: float = 0.0
+    """Coefficient of variation of the step times, for the efficiencies."""
+    batch: float = 1.0
+    """Decoding sequences an accelerator at which efficiencies are taken, and the search begins."""
+    context_tokens: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How attention and feed-forward share accelerators: ``colocated`` or ``disaggregated``.
 
@@ -119,6 +133,9 @@ class Schedule:
     efficiency: tuple[float, ...] = (1.0,)
     """Rate of the loop with noise in the step times over its rate without, by number of micro-batches from one on; a step takes
     the number that is quickest for it."""
+    search: Search | None = None
+    """Set while ``replicas`` counts the accelerators of both pools: the bench chooses the split that serves the largest rate
+    within the goals (``effects.split``), which sets ``replicas``, ``ffn_accelerators_per_replica`` and ``efficiency``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ class Served(Params):
     host_sequence_s: float = Field(ge=0)
     token_budget: int = Field(ge=1)
     max_sequences: int = Field(ge=1)
+    encoder_budget: int = Field(default=8192, ge=1, description="visual tokens encoded before one step at most")
     memory_fraction: float = Field(gt=0, le=1)
     host_bytes_per_replica: float = Field(ge=0)
     storage: Drives
@@ -68,7 +69,10 @@ class Served(Params):
             host_step_s=self.host_step_s,
             host_sequence_s=self.host_sequence_s,
             batching=Batching(
-                token_budget=self.token_budget, max_sequences=self.max_sequences, memory_fraction=self.memory_fraction
+                token_budget=self.token_budget,
+                max_sequences=self.max_sequences,
+                encoder_budget=self.encoder_budget,
+                memory_fraction=self.memory_fraction,
             ),
             memory=Memory(host_bytes_per_replica=self.host_bytes_per_replica),
             storage=Storage(**self.storage.model_dump()),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deltastack import composition, statistics
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
-from deltastack.model import cell_name
+from deltastack.model import Component, Resource, cell_name
 from deltastack.report import goals
 from deltastack.statistics import Interval
 from deltastack.testbed import nested
@@ -70,10 +70,29 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
-        "by_component": composition.by_component_amounts(f.amounts[0], f.amounts[list(f.singles)]),
+        "by_component": 1 - left_by_component(f).sum(axis=0) / base,
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def left_by_component(f: Factorial) -> NDArray[np.float64]:
+    """Amounts that ``by_component`` predicts to be left, (C, S); idle of a fixed fleet is derived, not predicted.
+
+    Time and memory are provisioned, so that idle is their rest; energy, money and carbon of idle follow its time.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell.
+    """
+    base, alone, idle = f.amounts[0], f.amounts[list(f.singles)], f.derived
+    if idle is None:
+        return composition.amounts_by_component(base, alone)
+    outside = [c for c, name in enumerate(f.components) if name is Component.STORAGE]
+    if f.time is None or f.resource is Resource.MEMORY_BYTE_S:
+        return composition.with_rest(base, alone, idle, outside)
+    at = f.time.derived
+    seconds = left_by_component(f.time)[at], f.time.amounts[:, at]
+    return composition.with_rate(base, alone, idle, (seconds[1][0], seconds[1][list(f.singles)], seconds[0]))
 
 
 def _pair_table(f: Factorial) -> NDArray[np.float64]:
@@ -86,10 +105,14 @@ def _pair_table(f: Factorial) -> NDArray[np.float64]:
 
 
 def overlap(f: Factorial, threshold: float = 1e-9) -> float:
-    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap."""
+    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap.
+
+    Idle of a fixed fleet is not among them: it follows from the others.
+    """
     base = f.amounts[0].mean(axis=-1)
     whole = base.sum()
-    changed = [np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole for s in f.singles]
+    acted_on = np.arange(base.size) != (-1 if f.derived is None else f.derived)
+    changed = [acted_on & (np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole) for s in f.singles]
     return float(sum(base[c].sum() for c in changed) / whole)
 
 

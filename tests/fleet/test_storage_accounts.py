@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from deltastack.model import Usage
 
 TRACE = fake_trace(400, 3.0)
+HELD = KvTier(medium="host", hit_share=0.0, read_bytes_per_s=50e9, reuse_s=2.0)
+"""What fills host memory, so that a pool has something to share."""
 VALUES = SETTINGS.values
 
 
@@ -153,23 +155,26 @@ def test_a_tier_saves_computing() -> None:
 def test_a_pool_changes_money_and_host_memory_only() -> None:
     """The accounts follow the observed pool; time, energy and bytes stay as they are."""
     memory = replace(SERVED.memory, pooled_share=0.25, pool_hosts=8, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
-    run = observed(replace(SERVED, memory=memory))
+    spread = replace(SERVED, router="least_loaded", kv_tier=HELD)
+    run, apart = observed(replace(spread, memory=memory)), observed(spread)
     pool = run.account.memory_pool
 
     assert pool is not None
+    assert pool.saving > 0
     assert f"correlation of {pool.correlation:.2f}" in run.words()["memory_pool"]
-    host = amount(BASE.usage, Component.STORAGE, Resource.MEMORY_BYTE_S)
+    host = amount(apart.usage, Component.STORAGE, Resource.MEMORY_BYTE_S)
     assert amount(run.usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(host * pool.memory_factor)
-    saved = BASE.usage.total(Resource.COST_USD) - run.usage.total(Resource.COST_USD)  # type: ignore[operator]
+    saved = apart.usage.total(Resource.COST_USD) - run.usage.total(Resource.COST_USD)  # type: ignore[operator]
     assert saved == pytest.approx(host * VALUES.prices.host_memory_usd_per_byte_s * (1 - pool.cost_factor))
     for resource in (Resource.TIME_S, Resource.ENERGY_J, Resource.IO_BYTE):
-        assert run.usage.total(resource) == pytest.approx(BASE.usage.total(resource), rel=1e-12)
+        assert run.usage.total(resource) == pytest.approx(apart.usage.total(resource), rel=1e-12)
 
 
 def test_at_capacity_a_pool_is_that_of_the_trace() -> None:
     """Poisson replicas would look independent: host memory at capacity shrinks by the factor seen at the trace's arrivals."""
     memory = replace(SERVED.memory, pooled_share=0.25, pool_hosts=8, pool_bytes_per_s=55e9)
-    base, pooled = bench.run(SERVED, TRACE, H100, SETTINGS), bench.run(replace(SERVED, memory=memory), TRACE, H100, SETTINGS)
+    tiered = replace(SERVED, router="least_loaded", kv_tier=HELD)
+    base, pooled = (bench.run(d, TRACE, H100, SETTINGS) for d in (tiered, replace(tiered, memory=memory)))
     factors = [
         amount(pooled[b], Component.STORAGE, Resource.MEMORY_BYTE_S) / amount(base[b], Component.STORAGE, Resource.MEMORY_BYTE_S)
         for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)

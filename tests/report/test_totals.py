@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deltastack.contracts import JOINT
 from deltastack.errors import EvidenceError
-from deltastack.model import Bench, Component, Resource
+from deltastack.model import Basis, Bench, Component, Evidence, Resource, cell_name
 from deltastack.report import attribution, targets
 from deltastack.report.breakers import breaker
 from deltastack.report.cells import factorials
@@ -55,6 +56,37 @@ def test_disjoint_layers_add_and_do_not_multiply() -> None:
     assert rows["weighted"]["verdict"] == rows["by_component"]["verdict"] == "holds"
     assert rows["independent"]["gap"] == pytest.approx(1 - 0.8 * 0.75 - 0.45)
     assert rows["independent"]["verdict"] == "fails"
+
+
+def idling() -> pd.DataFrame:
+    """A fixed fleet, 10 s a request: 4 feed-forward, 2 attention, the rest idle; 100 W busy, 10 W idle. Each layer halves one."""
+    rows = []
+    for cell, ffn_s, attention_s in (((), 4, 2), (("storage",), 2, 2), (("pipeline",), 4, 1), (("storage", "pipeline"), 2, 1)):
+        spent = {F: ffn_s, A: attention_s, Component.IDLE: 10 - ffn_s - attention_s}
+        for resource, watts in ((Resource.TIME_S, None), (Resource.ENERGY_J, 100.0), (Resource.MEMORY_BYTE_S, None)):
+            for component, seconds in spent.items():
+                rate = (10.0 if component is Component.IDLE else watts) if watts else 1.0
+                for draw in range(3):
+                    head = (cell_name(cell), Bench.FLEET, Basis.AT_TRACE, 0, 0, draw, component, resource)
+                    rows.append((*head, seconds * rate, Evidence.SIMULATED, None, "host", True))
+    return JOINT.frame(rows)
+
+
+@pytest.mark.parametrize(
+    ("resource", "saved"), [(Resource.TIME_S, 0.0), (Resource.ENERGY_J, 270 / 640), (Resource.MEMORY_BYTE_S, 0.0)]
+)
+def test_idle_of_a_fixed_fleet_is_derived_and_not_predicted(resource: Resource, saved: float) -> None:
+    """Time saved is 0, energy (640 - 200 - 100 - 70) / 640, to the last digit; scaling idle would promise -5 % of time."""
+    found, absent = factorials(idling(), ("storage", "pipeline"))
+    rows = totals(found, absent, tolerance=0.02, confidence=0.95)
+    row = next(r for r in rows.to_dict("records") if (r["formula"], r["resource"]) == ("by_component", resource))
+    f = next(f for f in found if f.resource is resource)
+
+    assert row["delta"] == pytest.approx(saved, abs=1e-12)
+    assert row["gap"] == pytest.approx(0.0, abs=1e-12)
+    assert row["verdict"] == "holds"
+    assert overlap(f) == pytest.approx(1.0 - f.amounts[0, f.components.index(Component.IDLE), 0] / f.amounts[0, :, 0].sum())
+    assert values(f.within(1))["by_component"][0] == pytest.approx(values(f.within(1))["joint"][0], abs=1e-12)
 
 
 def test_a_fully_independent_stack_is_judged_holds() -> None:

@@ -55,7 +55,9 @@ class Config:
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
     encoder_pool: int = 0
-    """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before the step that admits."""
+    """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before a step."""
+    encoder_budget: int = 8192
+    """Inline: visual tokens that are encoded before one step at most; a step that has encoded none takes one image at least."""
     clients: int = 0
     """Closed loop: this many requests in flight, arrivals ignored; 0 is open loop."""
     macro_steps: bool = True
@@ -132,5 +134,5 @@ class Result:
     idle_gap_start_s: NDArray[np.float64]
     idle_gap_replica: NDArray[np.int64]
     encoder_gap_s: NDArray[np.float64]
-    """Every idle gap of the encoder pool (or, inline, between encoder runs) in order."""
+    """Every idle gap of the encoder pool in order of encoder and time; none inline."""
     encoder_gap_start_s: NDArray[np.float64]

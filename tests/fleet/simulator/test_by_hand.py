@@ -146,6 +146,32 @@ def test_an_encoder_pool_encodes_beside_the_replica() -> None:
     assert got.idle_gap_s.tolist() == pytest.approx([1.0, 0.74], rel=1e-12)
 
 
+@pytest.mark.parametrize(("budget", "steps", "first_s"), [(8, 1, 4.42), (7, 2, 4.435), (4, 2, 4.43), (2, 4, 4.45), (1, 4, 4.45)])
+def test_images_are_spread_over_steps(budget: int, steps: int, first_s: float) -> None:
+    """Four images of two visual tokens in a prompt of 20, which begin at its tokens 0, 5, 10, 15; an image takes 1 s.
+
+    A budget of 8 takes all at once: 4 + 0.12 + 0.2 + 0.1 s. One of 7 takes three images and 15 tokens in 3.24 s, the rest in
+    1.195 s; one of 4 two and 10 in 2.16 s, the rest in 2.27 s; one of 2 or less one and five: 1.08, 1.085, 1.09, 1.195 s.
+    """
+    requests = trace([0.0], [20], [1], images=[4], image_tokens=[8])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, encoder_budget=budget))
+
+    assert (got.steps, got.encoded_images, got.encoder_s) == (steps, 4, 4.0)
+    assert got.first_token_s[0] == pytest.approx(first_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(("budget", "wait_s"), [(8, 4.0), (2, 1.0)])
+def test_who_decodes_waits_for_the_images_of_one_step(budget: int, wait_s: float) -> None:
+    """A sequence decodes its second token beside four images of 1 s: it waits for all, or for one; the step takes 0.7 s."""
+    requests = trace([0.0, 0.05], [1, 20], [2, 1], images=[0, 4], image_tokens=[0, 8])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, encoder_budget=budget))
+
+    assert got.finish_s[0] - got.first_token_s[0] == pytest.approx(wait_s, abs=0.7)
+    assert got.finish_s[0] - got.first_token_s[0] > wait_s
+
+
 def test_a_closed_loop_sends_the_next_when_one_is_done() -> None:
     """One client, three requests of 0.26 s: each starts when the one before has finished."""
     requests = trace([9.0, 9.0, 9.0], [10, 10, 10], [1, 1, 1])
