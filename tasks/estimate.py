@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from deltastack import layers
 from deltastack.contracts import DELTA, QUALITY
-from deltastack.layers import answers, estimation
-from tasks import entry, fleet
+from deltastack.evaluation import fleet_estimates, published_quality
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def run(root: Path, scene: str, layer: str) -> None:
     """Write the Δ table of ``layer`` in ``scene``, and what is known of its answers."""
     which = layers.layer(layer)
-    at = fleet.workbench(root, scene)
-    rows, refused, missed = estimation.delta_rows(at, which)
+    at = fleet.fleet_runner(root, scene)
+    rows, refused, missed = fleet_estimates.delta_rows(at, which)
     folder = root / "data" / "delta" / "estimated" / scene
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
-    quality = answers.technique_rows(root, layer, held, canonical=at.canonical)
+    quality = published_quality.technique_rows(root, layer, held, canonical=at.canonical)
     path = root / "data" / "quality" / "estimated" / scene / f"{layer}.parquet"
     QUALITY.write(QUALITY.frame([(*row, scene) for row in quality]), path)
     words = {
@@ -37,4 +37,4 @@ def run(root: Path, scene: str, layer: str) -> None:
 
 
 if __name__ == "__main__":
-    entry.main("estimate", run)
+    stage_runner.main("estimate", run)

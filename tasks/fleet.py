@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import deltastack
 from deltastack import layers, params
 from deltastack.contracts import atomic
+from deltastack.evaluation.cell_checkpoint import Kept
+from deltastack.evaluation.fleet_runner import FleetRunner
 from deltastack.fleet import scene as scenes
-from deltastack.fleet.requests import requests
-from deltastack.layers.kept import Kept
-from deltastack.layers.workbench import Workbench
+from deltastack.fleet.trace_arrays import requests
 from deltastack.report import Stack
 from deltastack.workload import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deltastack.evaluation.fleet_runner import Refused
+    from deltastack.evaluation.slo_check import Missed
     from deltastack.fleet.scene import Scene
-    from deltastack.layers.goals import Missed
-    from deltastack.layers.workbench import Refused
 
 log = logging.getLogger("deltastack.tasks")
 CODE = ("fleet", "layers", "model.py", "params.py")
@@ -42,7 +42,7 @@ def stack(root: Path) -> Stack:
     return params.load(root / "params" / "stack.yaml", Stack)
 
 
-def workbench(root: Path, name: str) -> Workbench:
+def fleet_runner(root: Path, name: str) -> FleetRunner:
     """A scene with the draws of this checkout's profile.
 
     Raises:
@@ -53,7 +53,7 @@ def workbench(root: Path, name: str) -> Workbench:
     chosen = stack(root)
     served = scene(root, name)
     frame = served.workload.frame(root, settings.load(root))
-    return Workbench(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical, scene=served)
+    return FleetRunner(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical, scene=served)
 
 
 def scene(root: Path, name: str) -> Scene:
@@ -96,7 +96,12 @@ def tell(path: Path, facts: dict[str, Any], refused: list[Refused], missed: list
         log.warning("%s/%s does not hold here and has no row: %s", one.layer, one.technique, one.reason)
     for late in missed:
         log.warning(
-            "%s misses the latency goals %s in %d of %d draws: %s", late.cell, late.basis, late.draws, late.of, late.words
+            "%s misses the latency goals %s in %d of %d draws: %s",
+            late.cell,
+            late.operating_point,
+            late.draws,
+            late.of,
+            late.words,
         )
     with atomic(path) as part:
         words = facts | {"refused": [one._asdict() for one in refused], "goals": [late._asdict() for late in missed]}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deltastack.fleet import settings
 from deltastack.fleet.operators import load_tables, snapshot
 from deltastack.fleet.operators.catalogue import SNAPSHOTS, Known
-from tasks import entry, fleet
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,6 @@ def run(root: Path, scene: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--build"]:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-        build(entry.root_from(SNAPSHOTS))
+        build(stage_runner.root_from(SNAPSHOTS))
     else:
-        entry.main("operators", run)
+        stage_runner.main("operators", run)

@@ -15,7 +15,7 @@ from deltastack.fleet import scene
 from deltastack.model import Bench
 from deltastack.report import compute
 from deltastack.report.scenes import scene_rows
-from tasks import entry, fleet
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,4 +82,4 @@ def shown(root: Path, first: str) -> list[pd.DataFrame]:
 
 
 if __name__ == "__main__":
-    entry.main("scene", run)
+    stage_runner.main("scene", run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
-from deltastack.model import NO_SCENE, Basis, Bench, Component, Evidence, Resource
+from deltastack.model import NO_SCENE, Bench, Component, Evidence, OperatingPoint, Resource
 
 
 def _text(name: str, *among: str, nullable: bool = False) -> Column:
@@ -19,7 +19,7 @@ def _count(name: str, unit: str, low: float = 0, *, nullable: bool = False) -> C
 _BENCH = _text("bench", *Bench)
 _COMPONENT = _text("component", *Component)
 _RESOURCE = _text("resource", *Resource)
-_BASIS = _text("basis", *Basis)
+_BASIS = _text("operating_point", *OperatingPoint)
 _EVIDENCE = _text("evidence", *Evidence)
 _REASON = _text("reason", nullable=True)
 _HOST = _text("host")
@@ -72,7 +72,7 @@ USAGE = Contract(
         _CANONICAL,
         _SCENE,
     ),
-    key=("bench", "basis", "replicate", "component", "resource", "scene"),
+    key=("bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("amount"), _ONE_HOST),
     remedy="dvc repro baseline@SCENE",
 )
@@ -98,7 +98,7 @@ DELTA = Contract(
         _CANONICAL,
         _SCENE,
     ),
-    key=("layer", "technique", "bench", "basis", "replicate", "component", "resource", "scene"),
+    key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("base", "optimized"), _ONE_HOST),
     remedy="dvc repro estimate@SCENE-LAYER or measure@LAYER",
 )
@@ -124,7 +124,7 @@ JOINT = Contract(
         _CANONICAL,
         _SCENE,
     ),
-    key=("cell", "bench", "basis", "block", "replicate", "position", "component", "resource", "scene"),
+    key=("cell", "bench", "operating_point", "block", "replicate", "position", "component", "resource", "scene"),
     relations=(_missing("amount"), _ONE_HOST),
     remedy="dvc repro joint@SCENE or joint@BENCH",
 )
@@ -198,7 +198,7 @@ SCENES = Contract(
         _REASON,
         _CANONICAL,
     ),
-    key=("scene", "basis", "resource", "kind", "subject"),
+    key=("scene", "operating_point", "resource", "kind", "subject"),
     relations=(Absence(columns=("delta",), exact=False),),
     remedy="deltastack run --scene NAME",
 )
@@ -225,7 +225,7 @@ TOTAL = Contract(
         _CANONICAL,
         _SCENE,
     ),
-    key=("bench", "basis", "resource", "formula", "scene"),
+    key=("bench", "operating_point", "resource", "formula", "scene"),
     relations=(
         Absence(columns=("delta", "lo", "hi"), exact=False),
         Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", "truth")),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deltastack.layers.estimation import ALL
-from deltastack.layers.savings import savings
-from deltastack.model import Basis, Resource
+from deltastack.evaluation.delta_summary import savings
+from deltastack.evaluation.fleet_estimates import ALL
+from deltastack.model import OperatingPoint, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
-    from deltastack.layers.savings import Saving
+    from deltastack.evaluation.delta_summary import Saving
 
 PRODUCT = "independent"
 JOINT = "joint"
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     """One scene on one basis and resource."""
 
     scene: str
-    basis: Basis
+    operating_point: OperatingPoint
     resource: Resource
     layers: dict[str, Cell]
     joint: Cell
@@ -60,7 +60,7 @@ def scene_rows(
             rows += [_saved(scene, layer, s, on, canonical) for s in savings(_plain(table))]
     for r in _records(total):
         kind = "joint" if r["formula"] == JOINT else "formula"
-        head = (scene, r["basis"], r["resource"], kind, r["formula"], True)
+        head = (scene, r["operating_point"], r["resource"], kind, r["formula"], True)
         numbers = (r["delta"], r["lo"], r["hi"], r["gap"], r["verdict"], r["evidence"])
         rows.append((*head, *numbers, r["reason"], r["canonical"]))
     return rows
@@ -70,13 +70,13 @@ def lines(tables: Sequence[pd.DataFrame], resources: Sequence[Resource] = (Resou
     """One line a scene, basis and resource, from tables SCENES in the order given; those without a joint run are left out."""
     found = []
     for table in tables:
-        for (scene, basis, resource), rows in table.groupby(["scene", "basis", "resource"], sort=False):
+        for (scene, operating_point, resource), rows in table.groupby(["scene", "operating_point", "resource"], sort=False):
             records = {(r["kind"], r["subject"]): r for r in _records(rows)}
             whole, product = records.get(("joint", JOINT)), records.get(("formula", PRODUCT))
             if resource not in resources or whole is None or product is None:
                 continue
             layers = {r["subject"]: _cell(r) for (kind, _), r in records.items() if kind == "layer"}
-            named = (str(scene), Basis(str(basis)), Resource(str(resource)))
+            named = (str(scene), OperatingPoint(str(operating_point)), Resource(str(resource)))
             found.append(Line(*named, layers, _cell(whole), product["gap"], str(product["verdict"])))
     return found
 
@@ -91,7 +91,7 @@ def _saved(
     kind, subject = ("layer", layer) if s.technique == ALL else ("technique", f"{layer}/{s.technique}")
     is_on = bool(on.get(layer)) if kind == "layer" else s.technique in on.get(layer, ())
     numbers = (s.delta, s.low, s.high, None, None)
-    return (scene, s.basis, s.resource, kind, subject, is_on, *numbers, s.evidence, s.reason, canonical)
+    return (scene, s.operating_point, s.resource, kind, subject, is_on, *numbers, s.evidence, s.reason, canonical)
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from deltastack import layers, params
 from deltastack.errors import DeltastackError, ParamsError, UnknownNameError
+from deltastack.evaluation.fleet_runner import FleetRunner
 from deltastack.fleet import scene, settings
-from deltastack.fleet.requests import requests
-from deltastack.layers.base import chosen
-from deltastack.layers.workbench import Workbench
+from deltastack.fleet.trace_arrays import requests
+from deltastack.layers.techniques import chosen
 from deltastack.workload import settings as workloads
 from deltastack.workload.sources import DAY_H, Mixture, Night, thinned
 
@@ -42,7 +42,7 @@ def opened(root: Path) -> None:
     for layer in layers.LAYERS.values():
         chosen(root, layer, scene=place)
     known = requests(place.workload.frame(root, workloads.load(root)))
-    Workbench(root=root, requests=known, draws=1, canonical=True, scene=place).check()
+    FleetRunner(root=root, requests=known, draws=1, canonical=True, scene=place).check()
 
 
 @pytest.mark.parametrize("name", scene.scenes(ROOT))
@@ -114,7 +114,7 @@ def test_goals_that_nothing_meets_are_refused(tmp_path: Path) -> None:
     place = scene.load(root, "mine")
     known = requests(place.workload.frame(root, workloads.load(root)))
     with pytest.raises(ParamsError, match=r"params/scenes/mine.yaml: Qwen/Qwen3-VL-8B-Instruct on h100_sxm meets its goals"):
-        Workbench(root=root, requests=known, draws=1, canonical=True, scene=place).check()
+        FleetRunner(root=root, requests=known, draws=1, canonical=True, scene=place).check()
 
 
 SMALL = {"kind": "mix", "variant": "default", "requests": 500}
