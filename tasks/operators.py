@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("deltastack.tasks")
 VISION = tuple(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B"))
+MIXTURES = (("Qwen/Qwen3-VL-235B-A22B-Instruct", "h200_sxm"), ("Qwen/Qwen3-VL-30B-A3B-Instruct", "gb200"))
 HOPPER, BLACKWELL, ADA = ("h100_sxm", "h200_sxm"), "b200_sxm", "l40s"
 
 
@@ -31,7 +32,8 @@ def shipped() -> tuple[Known, ...]:
     text += [Known("Qwen/Qwen3-32B", "h100_sxm", "bf16", 2), Known("meta-llama/Llama-3.1-8B-Instruct", "h100_sxm", "bf16", 1)]
     text += [Known(f"meta-llama/Llama-{v}-70B-Instruct", "h100_sxm", "bf16", 4) for v in ("3.1", "3.3")]
     pairs = [Known("meta-llama/Llama-3.1-70B-Instruct", BLACKWELL, q, n) for q in ("fp8", "nvfp4") for n in (1, 2, 4, 8)]
-    return (*vision, *text, *pairs)
+    experts = [Known(m, p, q, 1) for m, p in MIXTURES for q in ("bf16", "fp8")]
+    return (*vision, *text, *pairs, *experts)
 
 
 def build(root: Path) -> None:

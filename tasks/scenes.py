@@ -14,7 +14,7 @@ from deltastack.contracts import DELTA, JOINT, SCENES, atomic
 from deltastack.fleet import scene
 from deltastack.model import Bench
 from deltastack.report import compute
-from deltastack.report.scenes import scene_rows
+from deltastack.analysis.scenes import scene_rows
 from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import UnknownNameError
-from deltastack.fleet.effects.weights import ends_bytes, feed_forward_apart
+from deltastack.fleet.effects.weights import by_component, ends_bytes, feed_forward_apart
 from deltastack.fleet.operators.roofline import WEIGHT_BYTES
 from deltastack.fleet.operators.shapes import BF16_BYTES
+from deltastack.model import Component
 
 if TYPE_CHECKING:
     from deltastack.fleet.operators import OperatorTables
@@ -66,7 +67,8 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
 
 
 def _weights(tables: OperatorTables) -> float:
-    """How many weights one accelerator holds."""
+    """How many weights of one accelerator a token meets: all of a dense model's, of a mixture its active experts'."""
     each = WEIGHT_BYTES[tables.precision]
     ends = 0.0 if each == BF16_BYTES else ends_bytes(tables)
-    return (tables.weight_bytes - ends) / each + ends / BF16_BYTES
+    asleep = (1 - tables.ffn_active) * by_component(tables)[Component.FFN] / each if tables.ffn_active != 1 else 0.0
+    return (tables.weight_bytes - ends) / each + ends / BF16_BYTES - asleep

@@ -37,6 +37,8 @@ class _Roof:
     """One model in one precision on one platform."""
 
     def __init__(self, s: Shapes, platform: Platform, precision: str, tensor_parallel: int) -> None:
+        if s.experts:
+            raise UnknownNameError("a mixture of experts has no roofline here: which experts a batch meets decides its bytes")
         if precision not in WEIGHT_BYTES:
             raise UnknownNameError(f"no precision '{precision}'; the roofline has: {', '.join(WEIGHT_BYTES)}")
         self.s, self.wide = s, tensor_parallel
