@@ -28,8 +28,8 @@ from deltastack.errors import ParamsError
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from deltastack.fleet.load import Load
-    from deltastack.fleet.platform import Platform
+    from deltastack.fleet.accelerator import Platform
+    from deltastack.fleet.accounting.utilization import Load
 
 
 READ_ON_W = 700.0
@@ -92,7 +92,7 @@ class PowerModel(Params):
     def busy_w(self, load: Load, *, board_w: float) -> float:
         """Power [W] of one busy accelerator, at most its board limit.
 
-        >>> from deltastack.fleet.load import Load
+        >>> from deltastack.fleet.accounting.utilization import Load
         >>> shares = dict(busy_base=0.6, busy_decode_attention=0.4, busy_compute=0.8, encoder_share=0.8, node_w=250)
         >>> rest = IdlePower(no_process_share=0.1, context_share=0.07)
         >>> model = PowerModel(**shares, idle_measured_on="h100_sxm", idle=rest, idle_elsewhere=rest)

@@ -27,7 +27,7 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Autoscaling
 from deltastack.fleet.power import State
-from deltastack.layers.base import OnFleet, OnTestbed
+from deltastack.layers.techniques import FleetOnly, TestbedOnly
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import NEVER_S, EncoderUnload, Nothing
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 Policy = Literal["always_on", "timeout", "randomised", "oracle"]
 
@@ -53,7 +53,7 @@ class EncoderSleepParams(Params):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSleep(OnFleet[EncoderSleepParams]):
+class EncoderSleep(FleetOnly[EncoderSleepParams]):
     """Encoders sleep between images."""
 
     name: str = "encoder_sleep"
@@ -92,14 +92,14 @@ class ReplicaSleepParams(Params):
     """params/layers/idle.yaml, ``replica_sleep``."""
 
     policy: Literal["fixed", "demand"]
-    given_back: bool = Field(description="what sleeps is given back and charged to nobody, or stays and draws less")
+    released: bool = Field(description="what sleeps is given back and charged to nobody, or stays and draws less")
     timeout_s: float = Field(ge=0)
     cold_start_s: float = Field(ge=0)
     cold_start_share: float = Field(ge=0, le=1, description="power meanwhile, of the board limit")
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaSleep(OnFleet[ReplicaSleepParams]):
+class ReplicaSleep(FleetOnly[ReplicaSleepParams]):
     """Replicas sleep while the others have room."""
 
     name: str = "replica_sleep"
@@ -124,9 +124,9 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
             cold_start_s=p.cold_start_s,
             cold_start_share=p.cold_start_share,
             sleep_state=State.NO_PROCESS,
-            given_back=p.given_back,
+            released=p.released,
         )
-        gone = "given back" if p.given_back else "without a process"
+        gone = "given back" if p.released else "without a process"
         words = f"replicas idle for {p.timeout_s:.0f} s are {gone} and start cold in {p.cold_start_s:.0f} s"
         if deployment.replicas == 1:
             words = "a single replica never sleeps: somebody has to be awake"
@@ -138,7 +138,7 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSkip(OnTestbed[Nothing]):
+class EncoderSkip(TestbedOnly[Nothing]):
     """Text-only requests never touch the encoder. On the fleet every deployment does so."""
 
     name: str = "encoder_skip"
@@ -154,7 +154,7 @@ class EncoderSkip(OnTestbed[Nothing]):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderUnloading(OnTestbed[EncoderUnload]):
+class EncoderUnloading(TestbedOnly[EncoderUnload]):
     """The encoder's memory is released after a timeout. On the fleet its memory costs next to nothing while it idles."""
 
     name: str = "encoder_unload"

@@ -14,7 +14,7 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Schedule, Search
 from deltastack.fleet.effects.schedule import DISAGGREGATED
-from deltastack.layers.base import OnFleet
+from deltastack.layers.techniques import FleetOnly
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 class AttentionFfnParams(Params):
@@ -97,7 +97,7 @@ class EncoderPoolParams(Params):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderPool(OnFleet[EncoderPoolParams]):
+class EncoderPool(FleetOnly[EncoderPoolParams]):
     """The visual encoder on accelerators of its own (encoder, prefill, decode apart)."""
 
     name: str = "encoder_pool"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import bench, platform, settings
+from deltastack.fleet import accelerator, evaluate, settings
 from deltastack.fleet.deployment import Arithmetic, Deployment
-from deltastack.layers import base, layer
+from deltastack.layers import layer, techniques
 from deltastack.layers.instruction_set import MeasuredKernel
 from tests.fakes import fake_trace
 
@@ -21,17 +21,17 @@ LAYER = layer("instruction_set")
 
 def test_the_file_meets_the_layer() -> None:
     """params/layers/instruction_set.yaml has every technique; the one that is on by default is fp8."""
-    found = {c.name: c for c in base.chosen(ROOT, LAYER)}
+    found = {c.name: c for c in techniques.chosen(ROOT, LAYER)}
 
     assert [n for n, c in found.items() if c.on] == ["low_precision"]
-    assert base.rewritten(SERVED, [found["low_precision"]]).precision == "fp8"
+    assert techniques.apply_techniques(SERVED, [found["low_precision"]]).precision == "fp8"
 
 
 def test_every_draw_stays_a_deployment() -> None:
     """Eight draws of every technique, all on together, in any order of precision and sparsity."""
     for number in range(8):
-        found = base.chosen(ROOT, LAYER, draw=number, draws=8)
-        one, other = base.rewritten(SERVED, found), base.rewritten(SERVED, reversed(found))
+        found = techniques.chosen(ROOT, LAYER, draw=number, draws=8)
+        one, other = techniques.apply_techniques(SERVED, found), techniques.apply_techniques(SERVED, reversed(found))
 
         assert replace(one, notes={}) == replace(other, notes={})
         assert one.precision == "fp8"
@@ -41,8 +41,8 @@ def test_every_draw_stays_a_deployment() -> None:
 
 def test_controls_change_no_operator_time() -> None:
     """Served precision, density 1, exact exponentials: precision stays and the arithmetic is that of the tables."""
-    for one in base.chosen(ROOT, LAYER, draw=3, draws=5):
-        found = base.rewritten(SERVED, [one.control()])
+    for one in techniques.chosen(ROOT, LAYER, draw=3, draws=5):
+        found = techniques.apply_techniques(SERVED, [one.control()])
 
         assert found.precision == SERVED.precision
         assert found.arithmetic.kept == found.arithmetic.group
@@ -77,7 +77,7 @@ def test_an_impossible_pattern_is_refused() -> None:
 
 def test_the_file_s_measured_kernels() -> None:
     """H100, 2026-11-26: 2:4 is twice as slow as dense up to 64 tokens, even at 256, quicker above; fp8 takes 0.49 to 0.57."""
-    found = base.rewritten(SERVED, base.chosen(ROOT, LAYER)).arithmetic
+    found = techniques.apply_techniques(SERVED, techniques.chosen(ROOT, LAYER)).arithmetic
 
     assert found.sparse_kernel is not None
     assert found.precise_kernel is not None
@@ -88,7 +88,7 @@ def test_the_file_s_measured_kernels() -> None:
 
 def test_the_scheme_of_fp8_is_named() -> None:
     """The note says which fp8 the operator times are of, and what was measured apart."""
-    note = base.rewritten(SERVED, base.chosen(ROOT, LAYER)).notes["low_precision"]
+    note = techniques.apply_techniques(SERVED, techniques.chosen(ROOT, LAYER)).notes["low_precision"]
 
     assert "one scale a tensor for weights and one for activations (static)" in note
     assert "measured apart on h100_sxm: 0.49 to 0.57 of dense (e4m3, one scale a tensor, static" in note
@@ -96,7 +96,7 @@ def test_the_scheme_of_fp8_is_named() -> None:
 
 def test_a_measured_kernel_has_as_many_times_as_token_counts() -> None:
     """A column too short, or a time of 0, is refused where the file is read."""
-    p = next(c.params for c in base.chosen(ROOT, LAYER) if c.name == "sparse_gemm")
+    p = next(c.params for c in techniques.chosen(ROOT, LAYER) if c.name == "sparse_gemm")
     values = p.measured.model_dump()  # type: ignore[attr-defined]
     for change in ({"kernel_ms": (1.0,)}, {"dense_ms": (0.0,) * 7}):
         with pytest.raises(ValueError, match="as many positive numbers each"):
@@ -105,10 +105,10 @@ def test_a_measured_kernel_has_as_many_times_as_token_counts() -> None:
 
 def test_exponentials_save_nothing_that_is_known() -> None:
     """No time is taken off, and what was seen says the ceiling in words."""
-    soft = base.rewritten(SERVED, [c for c in base.chosen(ROOT, LAYER) if c.name == "softmax_approx"])
+    soft = techniques.apply_techniques(SERVED, [c for c in techniques.chosen(ROOT, LAYER) if c.name == "softmax_approx"])
     requests, ready = fake_trace(60, 2.0), settings.load(ROOT)
     was, now = (
-        bench.observe(bench.prepare(d, requests, platform.load(ROOT, "h100_sxm"), ready.values), requests, ready)
+        evaluate.observe(evaluate.prepare(d, requests, accelerator.load(ROOT, "h100_sxm"), ready.values), requests, ready)
         for d in (SERVED, soft)
     )
 
@@ -119,7 +119,7 @@ def test_exponentials_save_nothing_that_is_known() -> None:
 
 def test_notes_quote_the_cost_in_quality() -> None:
     """What was done is said in words, with the published accuracy of 2:4 weights."""
-    notes = base.rewritten(SERVED, base.chosen(ROOT, LAYER)).notes
+    notes = techniques.apply_techniques(SERVED, techniques.chosen(ROOT, LAYER)).notes
 
     assert "MMLU from 0.667 to 0.404" in notes["sparse_gemm"]
     assert notes["low_precision"].startswith("bf16 to fp8")

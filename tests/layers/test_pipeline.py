@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from deltastack.errors import CapacityError, OutOfValidityError
-from deltastack.fleet import bench, platform, settings
+from deltastack.fleet import accelerator, evaluate, settings
 from deltastack.fleet.deployment import Deployment, Encoder
 from deltastack.fleet.effects import split
 from deltastack.fleet.effects.schedule import accelerators_per_replica
 from deltastack.fleet.operators import load_tables
-from deltastack.layers import base, layer
+from deltastack.layers import layer, techniques
 from tests.fakes import fake_trace
 
 ROOT = Path(__file__).parents[2]
 SERVED = Deployment(model="Qwen/Qwen3-VL-8B-Instruct", platform="h100_sxm", replicas=8)
 LAYER = layer("pipeline")
-SPLIT, POOL = (one.params for one in base.chosen(ROOT, LAYER))
+SPLIT, POOL = (one.params for one in techniques.chosen(ROOT, LAYER))
 
 
-def rewritten(name: str, deployment: Deployment = SERVED, **change: object) -> Deployment:
+def apply_techniques(name: str, deployment: Deployment = SERVED, **change: object) -> Deployment:
     """``deployment`` with one technique, some of its central values changed."""
     params = {"attention_ffn": SPLIT, "encoder_pool": POOL}[name].model_copy(update=change)
     return LAYER.technique(name).rewrite(deployment, params) or deployment
@@ -37,14 +37,14 @@ def small(count: int) -> settings.Settings:
 
 def test_a_competent_team_switches_neither_on() -> None:
     """On a dense model and few accelerators both lose, so ``all`` of this layer is the base."""
-    assert [c.name for c in base.chosen(ROOT, LAYER) if c.on] == []
+    assert [c.name for c in techniques.chosen(ROOT, LAYER) if c.on] == []
 
 
 @pytest.mark.parametrize("name", ["attention_ffn", "encoder_pool"])
 @pytest.mark.parametrize("replicas", [2, 3, 8])
 def test_the_fleet_keeps_its_accelerators(name: str, replicas: int) -> None:
     """What one pool gets the other gives: the sum stays that of the base."""
-    found = rewritten(name, replace(SERVED, replicas=replicas))
+    found = apply_techniques(name, replace(SERVED, replicas=replicas))
 
     assert found.replicas * accelerators_per_replica(found) + found.encoder.pool_size == pytest.approx(replicas)
 
@@ -53,21 +53,24 @@ def test_one_accelerator_becomes_two() -> None:
     """There is no half an accelerator: a single replica gets one beside it, and that is paid for."""
     alone = replace(SERVED, replicas=1)
 
-    assert rewritten("attention_ffn", alone).replicas * accelerators_per_replica(rewritten("attention_ffn", alone)) == 2
-    assert (rewritten("encoder_pool", alone).replicas, rewritten("encoder_pool", alone).encoder.pool_size) == (1, 1)
+    assert (
+        apply_techniques("attention_ffn", alone).replicas * accelerators_per_replica(apply_techniques("attention_ffn", alone))
+        == 2
+    )
+    assert (apply_techniques("encoder_pool", alone).replicas, apply_techniques("encoder_pool", alone).encoder.pool_size) == (1, 1)
 
 
 def searched(replicas: int = 8, **change: object) -> list[split.Way]:
     """Every split of so many accelerators."""
     tables = load_tables(SERVED.model, SERVED.platform, "bf16")
-    return split.ways(tables, rewritten("attention_ffn", replace(SERVED, replicas=replicas), **change))
+    return split.ways(tables, apply_techniques("attention_ffn", replace(SERVED, replicas=replicas), **change))
 
 
 def test_a_decode_step_alone_prefers_six_to_two() -> None:
     """Of 7 splits of eight accelerators, with up to 6 micro-batches each, six and two decode quickest: still a loss."""
     found = searched()
     quickest = min(found, key=lambda w: w.step_s)
-    search = rewritten("attention_ffn").schedule.search
+    search = apply_techniques("attention_ffn").schedule.search
     assert search is not None
 
     assert [(w.attention, w.ffn) for w in found] == [(8 - n, n) for n in range(1, 8)]
@@ -93,18 +96,18 @@ def test_the_search_climbs_to_the_largest_rate(top: int) -> None:
 def test_the_split_is_chosen_under_the_goals() -> None:
     """By hand: of all 3 splits of four accelerators the bench takes the one with the largest rate, each searched on its own."""
     ready, requests = small(300), fake_trace(300, 4.0)
-    h100 = platform.load(ROOT, SERVED.platform)
-    four = rewritten("attention_ffn", replace(ready.values.deployment.deployment(), replicas=4))
+    h100 = accelerator.load(ROOT, SERVED.platform)
+    four = apply_techniques("attention_ffn", replace(ready.values.deployment.deployment(), replicas=4))
     tables = load_tables(SERVED.model, SERVED.platform, "bf16")
     rates = {}
     for way in split.ways(tables, four):
         try:
-            rates[way.attention] = bench.at_capacity(
-                bench.prepare(way.deployment, requests, h100, ready.values), ready
+            rates[way.attention] = evaluate.at_capacity(
+                evaluate.prepare(way.deployment, requests, h100, ready.values), ready
             ).rate_per_s
         except CapacityError:
             rates[way.attention] = 0.0
-    chosen = bench.prepare(four, requests, h100, ready.values).deployment
+    chosen = evaluate.prepare(four, requests, h100, ready.values).deployment
 
     assert chosen.schedule.search is None
     assert rates[chosen.replicas] == max(rates.values()) > 0
@@ -126,7 +129,7 @@ def test_both_techniques_share_what_is_there() -> None:
     for names in (("attention_ffn", "encoder_pool"), ("encoder_pool", "attention_ffn")):
         found = SERVED
         for name in names:
-            found = rewritten(name, found)
+            found = apply_techniques(name, found)
 
         assert (found.replicas, found.encoder.pool_size) == (7, 1)
         assert len(split.ways(load_tables(SERVED.model, SERVED.platform, "bf16"), found)) == 6
@@ -135,23 +138,23 @@ def test_both_techniques_share_what_is_there() -> None:
 def test_a_split_of_one_is_refused() -> None:
     """One accelerator has nothing to share."""
     with pytest.raises(OutOfValidityError, match="two accelerators at least, each a replica; found 1 x 1"):
-        split.ways(load_tables(SERVED.model, SERVED.platform, "bf16"), replace(rewritten("attention_ffn"), replicas=1))
+        split.ways(load_tables(SERVED.model, SERVED.platform, "bf16"), replace(apply_techniques("attention_ffn"), replicas=1))
 
 
 def test_controls_leave_the_deployment() -> None:
     """One pool, and no encoder accelerator, are the deployment itself."""
-    for one in base.chosen(ROOT, LAYER, draw=2, draws=5):
-        assert replace(base.rewritten(SERVED, [one.control()]), notes={}) == SERVED
+    for one in techniques.chosen(ROOT, LAYER, draw=2, draws=5):
+        assert replace(techniques.apply_techniques(SERVED, [one.control()]), notes={}) == SERVED
 
 
 def test_an_encoder_that_has_a_pool_keeps_the_larger() -> None:
     """A pool that another layer asked for is not paid twice."""
     apart = replace(SERVED, encoder=Encoder(placement="pool", pool_size=2))
 
-    assert rewritten("encoder_pool", apart).encoder.pool_size == 2
+    assert apply_techniques("encoder_pool", apart).encoder.pool_size == 2
 
 
 def test_tensor_parallelism_is_refused() -> None:
     """The loop is of single accelerators."""
     with pytest.raises(OutOfValidityError, match="not for tensor parallelism 2"):
-        rewritten("attention_ffn", replace(SERVED, tensor_parallel=2))
+        apply_techniques("attention_ffn", replace(SERVED, tensor_parallel=2))

@@ -6,7 +6,7 @@
 
 s is observed: the bytes that each replica's tier holds in host memory over time,
 
-    demand_g(t) = min(capacity_bytes, bytes that replica g wrote in (t - window_s, t])        window_s = reuse_s ln 10
+    demand_g(t) = min(capacity_bytes, bytes that replica g wrote in (t - window_s, t])        window_s = mean_reuse_interval_s ln 10
 
 the working set of the tier: 90 % of what comes again does so within the window (physics/pooling: quantile of the sum against
 sum of quantiles, block bootstrap, correlation estimated, never assumed 0). Keys and values in accelerator memory are no demand
@@ -31,9 +31,9 @@ from deltastack.fleet.physics import pooling
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.effects.kv_tier import Tier
-    from deltastack.fleet.platform import Platform
     from deltastack.fleet.simulator import Result
 
 INSTANTS = 288
@@ -73,7 +73,7 @@ def demand(tier: Tier | None, result: Result, deployment: Deployment) -> NDArray
     if tier is None or deployment.kv_tier.medium != "host":
         return held
     at_s = np.linspace(0.0, result.span_s, INSTANTS + 1)[1:]
-    window_s = deployment.kv_tier.reuse_s * REUSES if deployment.kv_tier.reuse_s else np.inf
+    window_s = deployment.kv_tier.mean_reuse_interval_s * REUSES if deployment.kv_tier.mean_reuse_interval_s else np.inf
     for g in range(deployment.replicas):
         mine = result.replica == g
         order = np.argsort(result.finish_s[mine], kind="stable")

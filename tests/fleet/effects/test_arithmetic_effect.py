@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError, UnknownNameError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.deployment import Arithmetic, Deployment, Kernel
 from deltastack.fleet.effects import arithmetic, weights
 from deltastack.fleet.operators import OperatorTables, Source, load_tables
@@ -20,7 +20,7 @@ from tests.fakes import fake_tables
 
 ROOT = Path(__file__).parents[3]
 MODEL, WHERE = "Qwen/Qwen3-VL-8B-Instruct", "h100_sxm"
-H100 = platform.load(ROOT, WHERE)
+H100 = accelerator.load(ROOT, WHERE)
 IDEAL = Arithmetic(kept=2, group=4)
 SPARSE = Kernel(platform=WHERE, precision="bf16", kept=2, group=4, tokens=(1.0, 64.0, 256.0), factor=(2.0, 1.5, 0.8))
 PRECISE = Kernel(platform=WHERE, precision="fp8", tokens=(1.0, 256.0), factor=(0.5, 0.6))
@@ -217,7 +217,7 @@ def test_refusals() -> None:
     served = Deployment(model=MODEL, platform=WHERE)
 
     with pytest.raises(OutOfValidityError, match="nobody wrote down exponentials_per_s of b200_sxm"):
-        arithmetic.exponential_ceiling(base, platform.load(ROOT, "b200_sxm"))
+        arithmetic.exponential_ceiling(base, accelerator.load(ROOT, "b200_sxm"))
     with pytest.raises(OutOfValidityError, match="no width known for int3; there are: bf16"):
         arithmetic.sparsity(IDEAL, "int3")
     with pytest.raises(UnknownNameError, match="no shapes of model 'fake/8b'"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.deployment import Deployment, KvTier, Memory
 from deltastack.fleet.effects import memory_pool
 from deltastack.fleet.effects.kv_tier import Tier
@@ -19,7 +19,7 @@ from tests.fakes import fake_result
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-H100 = platform.load(Path(__file__).parents[3], "h100_sxm")
+H100 = accelerator.load(Path(__file__).parents[3], "h100_sxm")
 POOL = Memory(host_bytes_per_replica=256e9, pooled_share=0.25, pool_hosts=16, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
 
 
@@ -116,14 +116,14 @@ def test_demand_is_what_the_tier_holds_by_hand() -> None:
 
     With reuse after 10 s the window is 23.03 s: at 30 s the first holds 100, at 40 s nothing, at 60 s 60; 70 bytes is its size.
     """
-    kept = KvTier(medium="host", capacity_bytes=70.0, reuse_s=10.0)
+    kept = KvTier(medium="host", capacity_bytes=70.0, mean_reuse_interval_s=10.0)
     served = replace(deployment(POOL), replicas=2, kv_tier=kept)
     ran = replace(
         fake_result(span_s=288.0), replica=np.array([0, 1, 0]), finish_s=np.array([10.0, 20.0, 50.0]), first_token_s=np.zeros(3)
     )
     tier = memory_pool_tier(np.array([100.0, 40.0, 60.0]))
     held = memory_pool.demand(tier, ran, served)
-    endless = memory_pool.demand(tier, ran, replace(served, kv_tier=replace(kept, reuse_s=0.0, capacity_bytes=0.0)))
+    endless = memory_pool.demand(tier, ran, replace(served, kv_tier=replace(kept, mean_reuse_interval_s=0.0, capacity_bytes=0.0)))
 
     assert held[0, [8, 9, 29, 39, 59]] == pytest.approx([0, 70, 70, 0, 60])
     assert held[1, [18, 19, 42, 43]] == pytest.approx([0, 40, 40, 0])
