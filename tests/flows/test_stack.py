@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,12 +26,19 @@ pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.xdist_group
 
 
 def states(kind: str = "task") -> list[tuple[str, str | None]]:
-    """Name and state of every run the server knows, oldest first."""
+    """Name and state of every run the server knows, oldest first.
+
+    The server writes the states of task runs from a queue of events, so the call asks until every run has ended.
+    """
     from prefect.client.orchestration import get_client
 
+    give_up = time.monotonic() + 60
     with get_client(sync_client=True) as client:
-        found: list[Any] = list(client.read_task_runs() if kind == "task" else client.read_flow_runs())
-    return [(r.name, r.state_name) for r in sorted(found, key=lambda r: r.created)]
+        while True:
+            found: list[Any] = list(client.read_task_runs() if kind == "task" else client.read_flow_runs())
+            if all(r.state is not None and r.state.is_final() for r in found) or time.monotonic() > give_up:
+                return [(r.name, r.state_name) for r in sorted(found, key=lambda r: r.created)]
+            time.sleep(0.1)
 
 
 def artifact(key: str) -> Any:
