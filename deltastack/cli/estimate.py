@@ -135,7 +135,7 @@ def _estimated(at: FleetRunner, layer: Layer, technique: str | None, override: M
         raise OutOfValidityError(f"{technique}: {refused[0].reason}")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(layer, 0, override) if t.name in here - bad and technique in {None, t.name}]
-    notes = {t.name: at.deployment(0, (t,)).notes.get(t.name, "") for t in held}
+    notes = {t.name: at.said(t) for t in held}
     return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws, tuple(missed))
 
 

@@ -123,6 +123,17 @@ class FleetRunner:
         ready = evaluate.prepare(deployment, self.requests, accelerator.load(self.root, deployment.platform), known.values)
         return evaluate.observe(ready, ready.requests, known).words()
 
+    def said(self, technique: ConfiguredTechnique, draw: int = 0) -> str:
+        """What a technique does to the deployment, and what it was seen to do alone at the trace's own arrivals, in words.
+
+        Raises:
+            DeltastackError: As ``evaluate.run``.
+        """
+        does, seen = (
+            found.get(technique.name) for found in (self.deployment(draw, (technique,)).notes, self.seen(draw, (technique,)))
+        )
+        return "; ".join(filter(None, (does, seen)))
+
     def usages(self, cells: Sequence[tuple[int, Cell]], kept: Kept | None = None) -> list[dict[OperatingPoint, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 

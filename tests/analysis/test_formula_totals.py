@@ -48,6 +48,21 @@ def test_by_hand() -> None:
     assert rows["by_component"]["verdict"] == "holds"
 
 
+@pytest.mark.parametrize(("tolerance", "word"), [(0.03, "fails"), (0.039, "fails"), (0.041, "holds"), (0.05, "holds")])
+def test_the_tolerance_is_that_of_the_file(tolerance: float, word: str) -> None:
+    """A gap of exactly 4 points without spread fails at 3.9 points and holds at 4.1."""
+    rows = table(joint({"pipeline": {A: 0.5}, "storage": WHOLE}), ("storage", "pipeline"), tolerance)
+
+    assert rows["weighted"]["gap"] == pytest.approx(0.04)
+    assert rows["weighted"]["verdict"] == word
+
+
+@pytest.mark.parametrize(("ends", "sure"), [((0.30, 0.50), False), ((0.34, 0.46), True), ((None, None), True)])
+def test_a_target_is_reached_by_the_low_end(ends: tuple[float | None, float | None], sure: bool) -> None:  # noqa: FBT001 - a case
+    """A saving of 40 % with an interval from 30 % does not surely reach a third; from 34 %, or without an interval, it does."""
+    assert targets._surely(Estimate(0.4, *ends), 1 / 3) is sure
+
+
 def test_disjoint_layers_add_and_do_not_multiply() -> None:
     """Each layer halves its own component: the sum is right, the product is not, by component is right."""
     rows = table(joint({"pipeline": {A: 0.5}, "storage": {F: 0.5}}), ("storage", "pipeline"))

@@ -93,6 +93,11 @@ def test_the_search_climbs_to_the_largest_rate(top: int) -> None:
     assert split.best(found, lambda _: 0.0).ffn == 2
 
 
+def test_a_split_far_from_the_quickest_step_is_found() -> None:
+    """Where only one attention accelerator of eight serves anything within the goals, that split is taken."""
+    assert split.best(searched(), lambda one: float(one.replicas == 1)).ffn == 7
+
+
 def test_the_split_is_chosen_under_the_goals() -> None:
     """By hand: of all 3 splits of four accelerators the bench takes the one with the largest rate, each searched on its own."""
     ready, requests = small(300), fake_trace(300, 4.0)

@@ -14,12 +14,12 @@ A prefix is still there if it comes again within retention_s = capacity_bytes / 
 than own_s = room_bytes / bytes computed a second is in accelerator memory yet, where every engine looks first (prefix caching is
 on by default in vLLM and SGLang): the tier is credited with none of it. So of the hits
 
-    kept = h(w) (exp(-own_s / mean_reuse_interval_s) - exp(-retention_s / mean_reuse_interval_s))     none where the tier forgets sooner than the accelerator
+    kept = h(w) (exp(-own_s / mean_reuse_interval_s) - exp(-retention_s / mean_reuse_interval_s))
 
-are left (times the share of the writes that a flash drive takes). It restores only if restore_s < compute_s. Images whose
-embeddings hit are weighed against their encoder run in the same way. Hits are spread evenly over the requests in order of
-arrival (golden-ratio sequence), so that the same requests hit in every cell. Requests meet replicas in turn for the queue of
-the tier.
+are left, none where the tier forgets sooner than the accelerator (times the share of the writes that a flash drive takes). It
+restores only if restore_s < compute_s. Images whose embeddings hit are weighed against their encoder run in the same way. Hits
+are spread evenly over the requests in order of arrival (golden-ratio sequence), so that the same requests hit in every cell.
+Requests meet replicas in turn for the queue of the tier.
 
 Source: this project. Assumes: what is written is what comes again most often (a policy that knows it); a policy that does not
 holds h(w) = w. Hit ratios are a property of the traffic: where the workload does not tell its prefixes they are assumed.

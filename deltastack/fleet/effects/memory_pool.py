@@ -6,12 +6,13 @@
 
 s is observed: the bytes that each replica's tier holds in host memory over time,
 
-    demand_g(t) = min(capacity_bytes, bytes that replica g wrote in (t - window_s, t])        window_s = mean_reuse_interval_s ln 10
+    demand_g(t) = min(capacity_bytes, bytes that replica g wrote in (t - window_s, t])
 
-the working set of the tier: 90 % of what comes again does so within the window (physics/pooling: quantile of the sum against
-sum of quantiles, block bootstrap, correlation estimated, never assumed 0). Keys and values in accelerator memory are no demand
-on host memory. A tier that is told no reuse keeps all that it wrote. Where nothing fills host memory (no tier, or one on flash)
-its demand does not vary, and a replica alone has nobody to share with: s is 0 and the switches are paid, a loss.
+with window_s = ln 10 times the mean interval of reuse: the working set of the tier, since 90 % of what comes again does so
+within the window (physics/pooling: quantile of the sum against sum of quantiles, block bootstrap, correlation estimated, never
+assumed 0). Keys and values in accelerator memory are no demand on host memory. A tier that is told no reuse keeps all that it
+wrote. Where nothing fills host memory (no tier, or one on flash) its demand does not vary, and a replica alone has nobody to
+share with: s is 0 and the switches are paid, a loss.
 
 Source: Li et al., Pond, ASPLOS 2023, for what a pool saves (7 % of DRAM cost); P. Denning, CACM 11 (1968), for working sets; this
 project for the rest. Assumes: a pool saves money and memory, never accelerator memory; what a request computes is written when it

@@ -3,7 +3,7 @@
 A split of N accelerators gives a to attention and N - a to feed-forward. The one that is quickest for a decode step of the
 reference load need not serve most within the latency goals: prompts weigh on the pools in another proportion, and keys and
 values need room on the attention accelerators. So that step only says where the search begins; from there it goes to the
-neighbour that serves a larger rate, until none does.
+neighbour that serves a larger rate, until none does; where neither it nor a neighbour serves any, all are tried.
 
 Source: this project; the loop of two pools: ``effects.schedule``. Assumes: the rate has one maximum over the splits.
 """
@@ -76,6 +76,8 @@ def best(found: Sequence[Way], rate_per_s: Callable[[Deployment], float]) -> Way
     here = min(range(len(found)), key=lambda i: (found[i].step_s, i))
     while True:
         around = [i for i in (here, here - 1, here + 1) if 0 <= i < len(found)]
+        if not any(rate(i) for i in around):
+            around = [here, *range(len(found))]
         there = max(around, key=rate)
         if there == here:
             return found[here]

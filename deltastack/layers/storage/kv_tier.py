@@ -84,8 +84,8 @@ def _words(deployment: Deployment, p: KvTierParams, kept: KvTier) -> str:
     bandwidth = kept.read_bytes_per_s
     return (
         f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; {_break_even(deployment, bandwidth)}; {p.hit_rate:.0%} of "
-        f"requests come again for {p.covered_fraction:.0%} of their prompt (assumed); the {p.write_share:.0%} that is written holds "
-        f"{coverage(kept):.0%} of that"
+        f"requests come again for {p.covered_fraction:.0%} of their prompt (assumed); the {p.write_share:.0%} that is written "
+        f"holds {coverage(kept):.0%} of that"
     )
 
 
