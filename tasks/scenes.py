@@ -10,11 +10,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from deltastack import params
+from deltastack.analysis.scenes import scene_rows
 from deltastack.contracts import DELTA, JOINT, SCENES, atomic
 from deltastack.fleet import scene
 from deltastack.model import Bench
 from deltastack.report import compute
-from deltastack.analysis.scenes import scene_rows
 from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.full_load import Offered
     from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
@@ -58,6 +60,8 @@ class FleetRunner:
     """Values in the place of those of ``deployment`` in params/fleet.yaml."""
     scene: Scene | None = None
     """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
+    _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
     def scene_name(self) -> str:
@@ -109,8 +113,19 @@ class FleetRunner:
         Raises:
             DeltastackError: As ``evaluate.run``.
         """
-        deployment = self.deployment(draw, techniques)
-        return evaluate.run(deployment, self.requests, accelerator.load(self.root, deployment.platform), self._settings[draw])
+        deployment, known = self.deployment(draw, techniques), self._settings[draw]
+        where = accelerator.load(self.root, deployment.platform)
+        return evaluate.run(deployment, self.requests, where, known, self._offered(draw))
+
+    def _offered(self, draw: int) -> Offered:
+        """What every cell of a draw is offered; the unloaded times of its requests are simulated once."""
+        with self._lock:
+            if draw not in self._loads:
+                known = self._settings[draw]
+                base = known.values.deployment.deployment()
+                where = accelerator.load(self.root, base.platform)
+                self._loads[draw] = evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
+            return self._loads[draw]
 
     def seen(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[str, str]:
         """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.
