@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("deltastack.tasks")
 VISION = tuple(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B"))
-MIXTURES = (("Qwen/Qwen3-VL-235B-A22B-Instruct", "h200_sxm"), ("Qwen/Qwen3-VL-30B-A3B-Instruct", "gb200"))
+MIXTURE, SMALL_MIXTURE = "Qwen/Qwen3-VL-235B-A22B-Instruct", "Qwen/Qwen3-VL-30B-A3B-Instruct"
 HOPPER, BLACKWELL, ADA = ("h100_sxm", "h200_sxm"), "b200_sxm", "l40s"
 
 
@@ -32,7 +32,7 @@ def shipped() -> tuple[Known, ...]:
     text += [Known("Qwen/Qwen3-32B", "h100_sxm", "bf16", 2), Known("meta-llama/Llama-3.1-8B-Instruct", "h100_sxm", "bf16", 1)]
     text += [Known(f"meta-llama/Llama-{v}-70B-Instruct", "h100_sxm", "bf16", 4) for v in ("3.1", "3.3")]
     pairs = [Known("meta-llama/Llama-3.1-70B-Instruct", BLACKWELL, q, n) for q in ("fp8", "nvfp4") for n in (1, 2, 4, 8)]
-    experts = [Known(m, p, q, 1) for m, p in MIXTURES for q in ("bf16", "fp8")]
+    experts = [Known(MIXTURE, "h200_sxm", q, 1) for q in ("bf16", "fp8")] + [Known(SMALL_MIXTURE, "gb200", "bf16", 1)]
     return (*vision, *text, *pairs, *experts)
 
 

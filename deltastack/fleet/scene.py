@@ -19,7 +19,7 @@ from pydantic import Field
 from deltastack import params
 from deltastack.errors import ParamsError, UnknownNameError
 from deltastack.model import NO_SCENE, Bench, Params
-from deltastack.workload.sources import Served, Source
+from deltastack.workload.sources import Agents, Served, Source, TraceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,20 @@ class Scene(Params):
         return f"{FOLDER}/{self.name}.yaml"
 
 
+    def observed(self, root: Path) -> Scene:
+        """The same scene with what its trace tells of reuse in the place of what params/layers assumes of it.
+
+        Raises:
+            WorkloadError: A trace that does not hold.
+        """
+        if not isinstance(self.workload, Agents | TraceFile) or (found := self.workload.reuse(root)) is None:
+            return self
+        storage = dict(self.layers.get("storage", {}))
+        tier = storage.get("kv_tier", Change())
+        storage["kv_tier"] = tier.model_copy(update={"params": tier.params | found._asdict()})
+        return self.model_copy(update={"layers": self.layers | {"storage": storage}})
+
+
 def scenes(root: Path) -> tuple[str, ...]:
     """The scenes that the checkout describes."""
     return tuple(sorted(p.stem for p in (root / FOLDER).glob("*.yaml")))
@@ -82,4 +96,4 @@ def load(root: Path, name: str, layers: tuple[str, ...] = ()) -> Scene:
     strange = [layer for layer in found.layers if layers and layer not in layers]
     if strange:
         raise ParamsError(f"{where}: no layer '{strange[0]}'; there are: {', '.join(layers)}")
-    return found
+    return found.observed(root)

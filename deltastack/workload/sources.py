@@ -8,19 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from deltastack.contracts import WORKLOAD
 from deltastack.errors import ParamsError
 from deltastack.model import Params
 from deltastack.workload import readers
+from deltastack.workload.agents import Sessions, lines, rows
 from deltastack.workload.generate import generate
+from deltastack.workload.prefixes import Reuse, reuse
+from deltastack.workload.raw import to_workload
 from deltastack.workload.settings import workload
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
     from deltastack.workload.settings import Settings
 
@@ -80,6 +82,7 @@ class TraceFile(Params):
     path: str = Field(min_length=1, description="below the checkout")
     speed: float = Field(default=1.0, gt=0)
     drop_bad: bool = False
+    observe_reuse: bool = Field(default=False, description="a Mooncake trace: its hashes say what a tier of KV cache may find")
 
     def frame(self, root: Path, settings: Settings) -> pd.DataFrame:
         """Its rows.
@@ -90,11 +93,51 @@ class TraceFile(Params):
         """
         if not (root / self.path).resolve().is_relative_to(root.resolve()):
             raise ParamsError(f"workload.path: found {self.path}, wanted a file below the checkout")
-        return sped_up(readers.read(root / self.path, settings.images, drop_bad=self.drop_bad).frame, self.speed)
+        found = readers.read(root / self.path, settings.images, drop_bad=self.drop_bad).frame
+        return sped_up(unknown_prefixes(found) if self.observe_reuse else found, self.speed)
+
+    def reuse(self, root: Path) -> Reuse | None:
+        """How often prefixes come again by the hashes of the trace; None where they are not to be observed.
+
+        Raises:
+            WorkloadError: A line that is no Mooncake row.
+        """
+        if not self.observe_reuse:
+            return None
+        with (root / self.path).open(encoding="utf-8") as found:
+            return reuse(readers.mooncake_blocks(found))
 
 
-Source = Annotated[Served | Mixture | TraceFile, Field(discriminator="kind")]
+class Agents(Sessions):
+    """Agents, generated as a Mooncake trace and read as one; how often prefixes come again is observed from its hashes."""
+
+    kind: Literal["agents"]
+
+    def frame(self, root: Path, settings: Settings) -> pd.DataFrame:
+        """The rows; a base without a tier computes every prefix, so none is called cached.
+
+        Raises:
+            WorkloadError: Sessions that make no request.
+        """
+        del root
+        read = to_workload(
+            readers.mooncake(lines(rows(self))), name="agents", kind="mooncake", rule=settings.images, drop_bad=False
+        )
+        return unknown_prefixes(read.frame)
+
+    def reuse(self, root: Path) -> Reuse:
+        """How often prefixes come again."""
+        del root
+        return reuse(readers.mooncake_blocks(lines(rows(self))))
+
+
+Source = Annotated[Served | Mixture | TraceFile | Agents, Field(discriminator="kind")]
 """What a scene's ``workload`` may be."""
+
+
+def unknown_prefixes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same requests without what their prompts share: where a tier of KV cache is to find it."""
+    return frame.assign(prefix_tokens=pd.array([None] * len(frame), dtype="Int64"))
 
 
 def sped_up(frame: pd.DataFrame, speed: float) -> pd.DataFrame:

@@ -111,7 +111,9 @@ class Opened:
     def indices(self, component: Component, *, gemm_only: bool = False) -> list[int]:
         """Operators of a component, attention core and logits apart."""
         return [
-            i for i, n in enumerate(self.names) if COMPONENT_OF.get(n) is component and (not gemm_only or n == "moe" or n.endswith("_gemm"))
+            i
+            for i, n in enumerate(self.names)
+            if COMPONENT_OF.get(n) is component and (not gemm_only or n == "moe" or n.endswith("_gemm"))
         ]
 
 
@@ -154,8 +156,8 @@ def open_engine(model: str, platform: str, precision: str, tensor_parallel: int,
         raise EvidenceError(
             f"{PACKAGE} has no data for {model} in {precision} on {platform} x {tensor_parallel}: {error}"
         ) from error
-    shared = (ranks.get(k, 1) for k in ("attention_dp_size", "moe_tp_size", "moe_ep_size"))
-    built = get_model(name, build_model_config(tensor_parallel, 1, *shared, **modes), whose.backend)
+    experts = ranks.get("moe_ep_size", 1)
+    built = get_model(name, build_model_config(tensor_parallel, 1, experts, 1, experts, **modes), whose.backend)
     names = tuple(re.sub(r"^context_", "", str(op._name)) for op in built.context_ops)  # noqa: SLF001 - it has no public name
     last = [str(op._name) for op in built.generation_ops]  # noqa: SLF001 - as above
     return Opened(engine=engine, model=built, names=names, logits=last.index(f"generation_{LOGITS}"))
