@@ -1,6 +1,7 @@
 """The states that accelerators are in while a run is served, how long, and what each draws without its node.
 
     busy        power.busy_w of the run's load
+    waiting     power.idle_w, while the host decodes and resizes images
     idle        power.idle_w of an accelerator whose process lives
     asleep      power.idle_w of the state that sleep leaves: as idle while the context stays, less once the process has ended
     waking      a share of the board limit
@@ -46,12 +47,15 @@ def lines(account: Account) -> list[Line]:
         Component.ATTENTION: result.attention_s,
         Component.FFN: result.ffn_s,
         Component.OTHER: result.other_s,
-        Component.HOST: result.host_s,
+        Component.HOST: result.host_s - result.image_host_s,
         Component.IDLE: result.idle_s - result.asleep_s - result.waking_s,
     }
     held = schedule.occupied(account.deployment, parts)
     idle = Line(Component.IDLE, held.pop(Component.IDLE), account.idle_w, power.idle_knows(account.platform))
     found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
+    if result.image_host_s > 0:
+        waits_s = schedule.accelerators_per_replica(account.deployment) * result.image_host_s
+        found.append(Line(Component.HOST, waits_s, account.idle_w, power.idle_knows(account.platform)))
     found += _sleep_lines(account)
     return found + (_pool_lines(account, pool) if pool else [])
 

@@ -56,7 +56,7 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
     if tables.precision not in WEIGHT_BYTES:
         raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
     encoder_s = result.encoder_s if inline else 0.0
-    busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s + encoder_s
+    busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s - result.image_host_s + encoder_s
     if busy_s <= 0:
         return Load(decode_attention=0.0, compute=0.0)
     tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))

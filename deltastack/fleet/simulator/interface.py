@@ -54,6 +54,8 @@ class Config:
     kv_capacity_tokens: int
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
+    host_image_s: float = 0.0
+    """Host time of each image that is encoded inline, in the step that encodes it; an encoder pool's is its own host's."""
     encoder_pool: int = 0
     """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before a step."""
     encoder_budget: int = 8192
@@ -82,6 +84,8 @@ class Result:
     ffn_s: float
     other_s: float
     host_s: float
+    image_host_s: float
+    """Part of ``host_s``: the host's work for images, while the accelerator waits."""
     idle_s: float
     """Replica time with nothing to do, between time 0 and ``span_s``, summed over replicas."""
     encoder_idle_s: float
@@ -109,7 +113,7 @@ class Result:
     decode_steps: int
     preemptions: int
     sequence_steps: float
-    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this."""
+    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this (+ images)."""
     prefill_tokens: float
     """Prompt tokens computed, recomputed ones counted again: ``steps`` x weight bytes is read, this many keys are written."""
     prefill_prefix_tokens: float

@@ -43,13 +43,13 @@ ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chu
 ``seen``: the visual tokens encoded before it."""
 
 PLAN = _record(
-    "host_step_s host_sequence_s bin_s timeout_s cold_s",
+    "host_step_s host_sequence_s host_image_s bin_s timeout_s cold_s",
     "replicas least_loaded packed pack budget encoder_budget sequences prefill_first reserve capacity pool clients macro bins",
 )
 
 TOTAL = _record(
     "encoder_s prefill_attention_s decode_attention_s logits_s prefill_s kv_token_s decode_kv_token_steps prefill_prefix_tokens "
-    "asleep_s waking_s",
+    "asleep_s waking_s image_host_s",
     "finished next_request future times steps decode_steps decode_sequence_steps sequence_steps preemptions prefill_tokens "
     "images peak_batch gaps encoder_gaps cold_starts",
 )
@@ -137,6 +137,7 @@ def _plan(config: Config, bin_s: float) -> NDArray[np.void]:
     """(1,) the configuration as numbers."""
     row = np.zeros(1, PLAN)
     row["host_step_s"], row["host_sequence_s"], row["bin_s"] = config.host_step_s, config.host_sequence_s, bin_s
+    row["host_image_s"] = config.host_image_s
     row["replicas"], row["least_loaded"] = config.replicas, config.router == "least_loaded"
     row["packed"], row["pack"] = config.router == "packed", config.pack_tokens
     row["timeout_s"], row["cold_s"] = config.sleep_timeout_s, config.cold_start_s
