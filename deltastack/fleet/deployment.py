@@ -258,8 +258,8 @@ class Deployment:
     """Packed: prompt and output tokens of unfinished requests up to which a replica takes more."""
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
-    host_image_s: float = 0.0
-    """Of each image, where it is encoded on the language model's accelerators."""
+    host_visual_token_s: float = 0.0
+    """Of each visual token, where it is encoded on the language model's accelerators."""
     batching: Batching = field(default_factory=Batching)
     encoder: Encoder = field(default_factory=Encoder)
     kv_tier: KvTier = field(default_factory=KvTier)

@@ -86,7 +86,7 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         kv_capacity_tokens=int(memory_pool.room(inside.kv, deployment, platform) // tables.kv_bytes_per_token),
         host_step_s=deployment.host_step_s,
         host_sequence_s=deployment.host_sequence_s,
-        host_image_s=deployment.host_image_s,
+        host_visual_token_s=deployment.host_visual_token_s,
         encoder_pool=encoder.pool_size if encoder.placement == "pool" else 0,
     )
     return Prepared(

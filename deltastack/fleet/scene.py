@@ -55,7 +55,6 @@ class Scene(Params):
         """Where it is written down, for messages."""
         return f"{FOLDER}/{self.name}.yaml"
 
-
     def observed(self, root: Path) -> Scene:
         """The same scene with what its trace tells of reuse in the place of what params/layers assumes of it.
 

@@ -49,7 +49,7 @@ class Served(Params):
     pack_tokens: float = Field(default=0, ge=0, description="packed: tokens up to which a replica takes more")
     host_step_s: float = Field(ge=0)
     host_sequence_s: float = Field(ge=0)
-    host_image_s: float = Field(ge=0, description="decode, resize and normalise one image, and hand it to the engine")
+    host_visual_token_s: float = Field(ge=0, description="decode, resize and normalise the pixels of one visual token")
     token_budget: int = Field(ge=1)
     max_sequences: int = Field(ge=1)
     encoder_budget: int = Field(default=8192, ge=1, description="visual tokens encoded before one step at most")
@@ -69,7 +69,7 @@ class Served(Params):
             pack_tokens=round(self.pack_tokens),
             host_step_s=self.host_step_s,
             host_sequence_s=self.host_sequence_s,
-            host_image_s=self.host_image_s,
+            host_visual_token_s=self.host_visual_token_s,
             batching=Batching(
                 token_budget=self.token_budget,
                 max_sequences=self.max_sequences,

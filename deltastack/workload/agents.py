@@ -1,7 +1,7 @@
 """Agents: sessions whose every turn sends the whole conversation again, written down as a Mooncake trace would be.
 
-Session s starts at a Poisson instant and takes geometric many turns. Turn k sends the system prompt of its tenant, shared by all of
-its sessions, and all that was said before: prompt = system + first + (k - 1) step tokens; between turns a tool runs for an
+A session starts at a Poisson instant and takes geometric many turns. Turn k sends the system prompt of its tenant, shared by
+all of its sessions, and all that was said before: prompt = system + first + (k - 1) step tokens; between turns a tool runs for an
 exponential time. Block hashes are those of the conversation: the leading blocks of turn k + 1 are the whole blocks of turn k.
 
 Source: this project. Shape after the Mooncake tool-and-agent trace (Qin et al., FAST 2025); the numbers are a scene's.

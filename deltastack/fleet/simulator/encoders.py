@@ -25,7 +25,7 @@ BUSY, IDLE, ASLEEP, WAKES = range(4)
 
 @compiled
 def first(free_s: NDArray[np.float64], now_s: float, timeout_s: float, wake_s: float) -> int:
-    """The encoder that can start first: at once if it is idle, when it falls free, or after waking; the first one among equals."""
+    """The encoder that can start first: at once if idle, when it falls free, or after waking; the first one among equals."""
     best, best_s = 0, np.inf
     for i in range(free_s.size):
         start_s = max(now_s, free_s[i]) + (wake_s if now_s - free_s[i] > timeout_s else 0.0)

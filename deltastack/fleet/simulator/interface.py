@@ -54,8 +54,8 @@ class Config:
     kv_capacity_tokens: int
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
-    host_image_s: float = 0.0
-    """Host time of each image that is encoded inline, in the step that encodes it; an encoder pool's is its own host's."""
+    host_visual_token_s: float = 0.0
+    """Host time of each visual token that is encoded inline, in the step that encodes it; an encoder pool's is its own host's."""
     encoder_pool: int = 0
     """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before a step."""
     encoder_budget: int = 8192
@@ -113,7 +113,8 @@ class Result:
     decode_steps: int
     preemptions: int
     sequence_steps: float
-    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this (+ images)."""
+    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this
+    + host_visual_token_s visual tokens."""
     prefill_tokens: float
     """Prompt tokens computed, recomputed ones counted again: ``steps`` x weight bytes is read, this many keys are written."""
     prefill_prefix_tokens: float

@@ -33,7 +33,7 @@ def simulate(tables: OperatorTables, requests: Requests, config: Config) -> Resu
     A step with n tokens, b' emitting sequences, chunks (c, p) and b decoding sequences of mean context k takes
 
         encoder_s(images that begin in the chunks, inline) + linear_s(n) + logits_s(b') + sum prefill_attention_s(c, p)
-        + decode_attention_s(b, k) + host_step_s + host_sequence_s (b + chunks) + host_image_s (images that begin)
+        + decode_attention_s(b, k) + host_step_s + host_sequence_s (b + chunks) + host_visual_token_s (visual tokens)
 
     and all its tokens appear at its end. An evicted request computes its prompt and what it had emitted again, except
     ``cached_tokens``; its images are not encoded again. Images are encoded before the step whose chunk reaches them, up to

@@ -43,7 +43,7 @@ ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chu
 ``seen``: the visual tokens encoded before it."""
 
 PLAN = _record(
-    "host_step_s host_sequence_s host_image_s bin_s timeout_s cold_s",
+    "host_step_s host_sequence_s host_visual_token_s bin_s timeout_s cold_s",
     "replicas least_loaded packed pack budget encoder_budget sequences prefill_first reserve capacity pool clients macro bins",
 )
 
@@ -137,7 +137,7 @@ def _plan(config: Config, bin_s: float) -> NDArray[np.void]:
     """(1,) the configuration as numbers."""
     row = np.zeros(1, PLAN)
     row["host_step_s"], row["host_sequence_s"], row["bin_s"] = config.host_step_s, config.host_sequence_s, bin_s
-    row["host_image_s"] = config.host_image_s
+    row["host_visual_token_s"] = config.host_visual_token_s
     row["replicas"], row["least_loaded"] = config.replicas, config.router == "least_loaded"
     row["packed"], row["pack"] = config.router == "packed", config.pack_tokens
     row["timeout_s"], row["cold_s"] = config.sleep_timeout_s, config.cold_start_s

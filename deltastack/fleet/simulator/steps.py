@@ -127,7 +127,7 @@ def _encode_ahead(state: State, grids: Grids, g: int, chunk: int) -> int:
         chunk = max(upto * span // row.images - done, 0)
     if upto > row.encoded:
         rep.seen += (upto - row.encoded) * row.image_size
-        work_s = state.plan[0].host_image_s * (upto - row.encoded)
+        work_s = state.plan[0].host_visual_token_s * (upto - row.encoded) * row.image_size
         state.total[0].image_host_s += work_s
         rep.image_s += encode(state, grids, request, upto - row.encoded) + work_s
     return int(chunk)

@@ -257,8 +257,8 @@ class Oracle:
             chunk = min(job.target - job.computed, left)
             images, upto = self.look(job, chunk, seen)
             if images:
-                image_s += self.encode(job, images) + self.c.host_image_s * images
-                self.sum["host_s"] += self.c.host_image_s * images
+                image_s += self.encode(job, images) + self.c.host_visual_token_s * images * job.image_size
+                self.sum["host_s"] += self.c.host_visual_token_s * images * job.image_size
                 seen += images * job.image_size
             stopped, chunk = upto < chunk, upto
             if not chunk:

@@ -210,10 +210,12 @@ def test_host_overhead_is_paid_by_step_and_sequence() -> None:
     assert tpot_s(got, requests).tolist() == pytest.approx([(0.117 + 0.118) / 2 + 0.011], rel=1e-12)
 
 
-def test_the_host_works_for_every_image_once() -> None:
-    """Four images of a request at 50 ms each: 0.2 s more than without, in the step that encodes them, and all of it host time."""
+def test_the_host_works_for_every_visual_token_once() -> None:
+    """Four images of two visual tokens at 25 ms each: 0.2 s more, in the step that encodes them, all host time."""
     requests = trace([0.0], [20], [1], images=[4], image_tokens=[8])
-    plain, got = (simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, host_image_s=s)) for s in (0.0, 0.05))
+    plain, got = (
+        simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, host_visual_token_s=s)) for s in (0.0, 0.025)
+    )
 
     assert got.host_s == pytest.approx(0.2, rel=1e-12)
     assert got.first_token_s[0] == pytest.approx(plain.first_token_s[0] + 0.2, rel=1e-12)
