@@ -49,7 +49,7 @@ def total(joint: float, product: float) -> pd.DataFrame:
 
 
 def table() -> pd.DataFrame:
-    """A scene in which sleep is on and saves 20 % (10 to 30), naps are off and cost 5 %, together 20 %; joint 15, product 20 %."""
+    """A scene: sleep is on and saves 20 % (10 to 30), naps are off and cost 5 %, together 20 %; joint 15, product 20 %."""
     rows = DELTA.frame([*delta("sleep", 8.0, 9.0, 7.0), *delta("naps", 10.5, 10.5, 10.5), *delta("all", 8.0, 9.0, 7.0)])
     return SCENES.frame(scene_rows("mine", [rows], total(0.15, 0.20), {"idle": ("sleep",)}))
 
