@@ -80,7 +80,7 @@ def write(text: str) -> None:
 
 def _both(rows: pd.DataFrame, *, gap: bool = False) -> str:
     """At capacity / at the trace; the range over the draws in words of the same cell."""
-    by = {r["basis"]: r for r in _records(rows)}
+    by = {r["operating_point"]: r for r in _records(rows)}
     return " / ".join(_cell(by.get(str(b)), gap=gap) for b in (OperatingPoint.AT_CAPACITY, OperatingPoint.AT_TRACE))
 
 

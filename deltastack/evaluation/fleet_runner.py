@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.fleet.executor import Threads
 from deltastack.layers.techniques import ConfiguredTechnique, apply_techniques, chosen
 from deltastack.model import NO_SCENE, Evidence, OperatingPoint, Usage, weakest
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.executor import Executor
     from deltastack.fleet.full_load import Offered
     from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.model import Layer
-
-THREADS = 2
 
 
 class Refused(NamedTuple):
@@ -60,8 +59,18 @@ class FleetRunner:
     """Values in the place of those of ``deployment`` in params/fleet.yaml."""
     scene: Scene | None = None
     """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
+    executor: Executor = field(default_factory=Threads)
+    """Where cells run."""
     _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: neither what was simulated already, nor the lock."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_lock"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As it was, with nothing simulated yet."""
+        self.__dict__.update(state | {"_loads": {}, "_lock": Lock()})
 
     @property
     def scene_name(self) -> str:
@@ -159,21 +168,17 @@ class FleetRunner:
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
         """
-
-        def one(job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
-            draw, cell = job
-            there = None if kept is None else kept.get(draw, cell.name)
-            if there is not None:
-                return there
-            found = self._held(draw, cell)
+        there = {} if kept is None else {i: found for i, (d, c) in enumerate(cells) if (found := kept.get(d, c.name)) is not None}
+        open_ = [i for i in range(len(cells)) if i not in there]
+        for i, found in zip(open_, self.executor.map(self._held, [cells[i] for i in open_]), strict=True):
+            draw, cell = cells[i]
             if kept is not None:
                 kept.add(draw, cell.name, found)
-            return found
+            there[i] = found
+        return [there[i] for i in range(len(cells))]
 
-        with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return list(pool.map(one, cells))
-
-    def _held(self, draw: int, cell: Cell) -> dict[OperatingPoint, Usage] | str:
+    def _held(self, job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
+        draw, cell = job
         try:
             return self.usage(draw, cell.techniques)
         except (OutOfValidityError, CapacityError) as error:
