@@ -112,6 +112,11 @@ class Factorial:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench is Bench.FLEET
 
+    @property
+    def draws(self) -> int | None:
+        """How many draws of a model the samples are; None where they are blocks of measurements."""
+        return int(self.amounts.shape[-1]) if self.drawn else None
+
 
 def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDArray[np.intp]]:
     """What blocks lie in, (S,) numbers from 0 each, the widest first: process starts, then ``LEAST_PAIRS`` pairs or more."""

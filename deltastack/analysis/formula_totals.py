@@ -20,7 +20,7 @@ from deltastack import composition, statistics
 from deltastack.analysis import slo
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
-from deltastack.model import Component, Resource, cell_name
+from deltastack.model import Component, IntervalKind, Resource, cell_name
 from deltastack.statistics import Interval, nested_interval
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Estimate(NamedTuple):
     value: float
     low: float | None
     high: float | None
+    draws: int | None = None
+    """How many draws of a model the ends are the range of; None where they are an interval of confidence."""
+
+    @property
+    def kind(self) -> IntervalKind:
+        """What the ends are."""
+        return IntervalKind.CONFIDENCE if self.draws is None else IntervalKind.RANGE_OF_DRAWS
 
 
 def lacking(f: Factorial) -> dict[str, str]:
@@ -126,7 +133,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
         return Estimate(float(of(f)[0]), None, None)
     if f.drawn:
         found = of(f)
-        return Estimate(float(found[0]), *statistics.drawn_ends(found, confidence=confidence))
+        low, high = statistics.drawn_ends(found, confidence=confidence)
+        return Estimate(float(found[0]), low, high, found.size)
     middle, mean = _jackknife(f, of, confidence)
     return Estimate(middle, middle - mean.half_width, middle + mean.half_width)
 
@@ -167,7 +175,7 @@ def totals(
     for a in absent:
         nothing = (None,) * 6
         rows += [
-            (a.bench, a.operating_point, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical)
+            (a.bench, a.operating_point, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical, None, None)
             for n in FORMULAS
         ]
     return TOTAL.frame(rows)
@@ -175,24 +183,25 @@ def totals(
 
 def _rows(f: Factorial, tolerance: float, confidence: float, late: str | None) -> list[tuple[object, ...]]:
     head = (f.bench, f.operating_point, f.resource)
+    tail = (f.canonical, IntervalKind.RANGE_OF_DRAWS if f.drawn else IntervalKind.CONFIDENCE, f.amounts.shape[-1])
     nothing, missing = (None,) * 6, lacking(f)
     try:
         values(f)
     except FormulaError as error:
-        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), f.canonical) for n in FORMULAS]
+        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), *tail) for n in FORMULAS]
     rows: list[tuple[object, ...]] = []
     for name in FORMULAS:
         if name in missing:
-            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], f.canonical))
+            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], *tail))
             continue
         total = estimate(f, partial(_value, name=name), confidence)
         if name == "joint":
             said = "; ".join(filter(None, (ONE_SAMPLE if total.low is None else None, late))) or None
-            rows.append((*head, name, *total, None, None, None, "truth", f.evidence, said, f.canonical))
+            rows.append((*head, name, *total[:3], None, None, None, "truth", f.evidence, said, *tail))
         else:
             gap = estimate(f, partial(_gap, name=name), confidence)
             word, why = _verdict(f, name, gap, tolerance, confidence)
-            rows.append((*head, name, *total, *gap, word, f.evidence, why, f.canonical))
+            rows.append((*head, name, *total[:3], *gap[:3], word, f.evidence, why, *tail))
     return rows
 
 

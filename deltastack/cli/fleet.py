@@ -74,26 +74,29 @@ def capacity(
     prompt_tokens: Prompt = 150,
     image_tokens: Image = 0,
     output_tokens: Output = None,
-    ttft_p99: Annotated[float | None, typer.Option("--ttft-p99", help="Goal [s] (default: params/fleet.yaml).")] = None,
-    tpot: Annotated[float | None, typer.Option("--tpot", help="Goal for its mean [s] (default: params/fleet.yaml).")] = None,
+    share: Annotated[float | None, typer.Option(help="Of requests that meet their goal (default: params/fleet.yaml).")] = None,
+    slack: Annotated[float | None, typer.Option(help="Beyond a request's time alone [s] (default: params/fleet.yaml).")] = None,
+    slack_token: Annotated[
+        float | None, typer.Option("--slack-token", help="More for each output token [s] (default: params/fleet.yaml).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the sampled load (default: params/fleet.yaml).")] = None,
     draws: Draws = 9,
     as_json: AsJson = False,
 ) -> None:
-    """The largest rate of Poisson arrivals that meets the latency goals, and what a request takes there.
+    """The goodput: the largest rate of Poisson arrivals at which enough requests meet their own latency goal.
 
-    Requests are drawn from the trace, or are equal prompts where --output-tokens is given.
+    A request's goal is its time alone on the deployment and a slack. Requests are sampled from the trace, or are equal prompts
+    where --output-tokens is given.
     """
     from deltastack.errors import ParamsError
     from deltastack.fleet import deployment_query
 
-    for flag, goal in (("--ttft-p99", ttft_p99), ("--tpot", tpot)):
-        if goal is not None and not 0 < goal < float("inf"):
-            raise ParamsError(f"{flag} {goal:g}: wanted seconds above 0")
     if output_tokens is not None and trace is not None:
         raise ParamsError("--output-tokens and --trace both say what comes; give one")
     requests = _trace(trace) if output_tokens is None else _loop(1000, prompt_tokens, image_tokens, output_tokens).requests()
     asked = _asked(model, platform, precision, tensor_parallel, replicas)
-    found = deployment_query.capacity(_root(), asked, requests, {"ttft_p99_s": ttft_p99, "tpot_mean_s": tpot}, draws=draws)
+    aim = deployment_query.Aim(share=share, slack_s=slack, slack_token_s=slack_token, seed=seed)
+    found = deployment_query.capacity(_root(), asked, requests, aim, draws=draws)
     _show(asked, found, as_json=as_json)
 
 
@@ -142,8 +145,8 @@ def _show(asked: DeploymentQuery, found: dict[str, Any], *, as_json: bool) -> No
     if "rate_per_s" in found:
         goals = found["goals"]
         say(
-            f"largest rate {found['rate_per_s']:.3g} requests/s [{found['rate_lo']:.3g}, {found['rate_hi']:.3g}] "
-            f"with TTFT p99 <= {goals['ttft_p99_s']:g} s and mean TPOT <= {goals['tpot_mean_s']:g} s"
+            f"goodput {found['requests_per_s']:.3g} requests/s: {goals['share']:.0%} of requests end within their time alone + "
+            f"{goals['slack_s']:g} s + {1e3 * goals['slack_token_s']:g} ms a token"
         )
     say(
         f"{found['output_tokens_per_s']:,.1f} output tokens/s, {found['requests_per_s']:.3g} requests/s, "

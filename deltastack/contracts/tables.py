@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.model import Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource
 
 
 def _text(name: str, *among: str, nullable: bool = False) -> Column:
@@ -175,7 +175,7 @@ replicates ran side by side."""
 
 TOTAL = Contract(
     name="total",
-    version=1,
+    version=2,
     columns=(
         _BENCH,
         _BASIS,
@@ -191,6 +191,8 @@ TOTAL = Contract(
         _EVIDENCE,
         _REASON,
         _CANONICAL,
+        _text("interval", *IntervalKind, nullable=True),
+        _count("samples", "draws or blocks", 1, nullable=True),
     ),
     key=("bench", "operating_point", "resource", "formula"),
     relations=(
@@ -199,4 +201,4 @@ TOTAL = Contract(
     ),
     remedy="dvc repro aggregate",
 )
-"""Totals by formula beside the joint truth; gap = formula - joint, as a fraction."""
+"""Totals by formula beside the joint truth; gap = formula - joint, as a fraction. ``interval`` says what lo and hi are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.errors import CapacityError, OutOfValidityError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.full_load import Offered
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.model import Layer
@@ -55,6 +57,8 @@ class FleetRunner:
     canonical: bool
     served: Mapping[str, Any] = field(default_factory=dict)
     """Values in the place of those of ``deployment`` in params/fleet.yaml."""
+    _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
@@ -80,8 +84,19 @@ class FleetRunner:
         Raises:
             DeltastackError: As ``evaluate.run``.
         """
-        deployment = self.deployment(draw, techniques)
-        return evaluate.run(deployment, self.requests, accelerator.load(self.root, deployment.platform), self._settings[draw])
+        deployment, known = self.deployment(draw, techniques), self._settings[draw]
+        where = accelerator.load(self.root, deployment.platform)
+        return evaluate.run(deployment, self.requests, where, known, self._offered(draw))
+
+    def _offered(self, draw: int) -> Offered:
+        """What every cell of a draw is offered; the unloaded times of its requests are simulated once."""
+        with self._lock:
+            if draw not in self._loads:
+                known = self._settings[draw]
+                base = known.values.deployment.deployment()
+                where = accelerator.load(self.root, base.platform)
+                self._loads[draw] = evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
+            return self._loads[draw]
 
     def seen(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[str, str]:
         """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.

@@ -6,14 +6,16 @@ operator tables -> effects of the deployment's fields -> room for keys and value
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
-from deltastack.fleet import capacity, memory
+from deltastack.errors import CapacityError, ParamsError
+from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
+from deltastack.fleet.deployment import Schedule
 from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
@@ -24,6 +26,8 @@ from deltastack.model import OperatingPoint, Usage
 if TYPE_CHECKING:
     from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.full_load import Offered
+    from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.settings import FleetParams
     from deltastack.fleet.simulator import Requests, Result
@@ -97,12 +101,14 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
 
 
 def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
-    """The split of attention and feed-forward that serves the largest rate within the goals."""
+    """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals."""
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
+    together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
+    load = offered(together, Settings(values, {})).load
 
     def rate_per_s(split: Deployment) -> float:
         try:
-            return at_capacity(prepare(split, requests, platform, values), Settings(values, {})).rate_per_s
+            return goodput(prepare(split, requests, platform, values), load)
         except CapacityError:
             return 0.0
 
@@ -156,10 +162,12 @@ class Run(NamedTuple):
         return found | ({"memory_pool": pool.words()} if pool else {})
 
 
-def run(deployment: Deployment, requests: Requests, platform: Platform, settings: Settings) -> dict[OperatingPoint, Usage]:
-    """Usage per request on both bases: at the trace's own arrivals, and at the largest rate that meets the latency goals.
+def run(
+    deployment: Deployment, requests: Requests, platform: Platform, settings: Settings, given: Offered | None = None
+) -> dict[OperatingPoint, Usage]:
+    """Usage per request at today's load (the trace's own arrivals) and at full load (the goodput).
 
-    Where no rate meets the goals, the amounts at capacity are missing and say why. Nothing holds the trace's own arrivals to
+    Where no rate meets the goals, the amounts at full load are missing and say why. Nothing holds the trace's own arrivals to
     the goals: what they miss stands in ``Usage.missed``.
 
     Args:
@@ -167,22 +175,32 @@ def run(deployment: Deployment, requests: Requests, platform: Platform, settings
         requests: The workload.
         platform: The accelerator that the deployment names.
         settings: One draw of params/fleet.yaml.
+        given: What it is offered; None: what the deployment of ``settings`` on ``platform`` sets the goals for.
 
     Raises:
         DeltastackError: As ``prepare``; requests that never fit; a technique outside its validity.
     """
+    if given is None:
+        given = offered(prepare(settings.values.deployment.deployment(), requests, platform, settings.values), settings)
     ready = prepare(deployment, requests, platform, settings.values)
     first = observe(ready, ready.requests, settings)
-    late = capacity.misses(first.result, first.requests, settings.values.goals)
+    late = given.trace.misses(first.result)
     found = {OperatingPoint.AT_TRACE: replace(first.usage, missed=tuple(late))}
     try:
-        found[OperatingPoint.AT_CAPACITY] = at_capacity(ready, settings, first.account.memory_pool).usage
+        found[OperatingPoint.AT_CAPACITY] = at_capacity(ready, settings, given.load, first.account.memory_pool).usage
     except CapacityError as error:
         found[OperatingPoint.AT_CAPACITY] = _unknown(found[OperatingPoint.AT_TRACE], str(error))
     return found
 
 
-def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
+def observe(
+    ready: Prepared,
+    requests: Requests,
+    settings: Settings,
+    pooled: memory_pool.Pool | None = None,
+    *,
+    steady_s: float | None = None,
+) -> Run:
     """Serve ``requests`` and charge what it takes, per request.
 
     Args:
@@ -190,6 +208,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         requests: The requests.
         settings: One draw of params/fleet.yaml.
         pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
+        steady_s: The time in which as many requests come, of a stream without an end; None: the run ends with its requests.
 
     Raises:
         CapacityError: Requests that never fit.
@@ -197,6 +216,8 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
     """
     tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
+    if steady_s is not None:
+        result, pool = _endless(ready, result, pool, steady_s)
     account = Account(
         deployment=ready.deployment,
         platform=ready.platform,
@@ -216,27 +237,62 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
     )
 
 
-def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
-    """The run at the largest rate that meets the goals; what memory pools save is that of ``pooled``, at the trace's arrivals.
+def offered(reference: Prepared, settings: Settings) -> Offered:
+    """What ``full_load.offered`` makes of the requests, ``reference`` setting their goals.
+
+    Raises:
+        CapacityError: Requests that never fit.
+    """
+    values = settings.values
+    how = values.capacity.of_fleet(reference.config.replicas)
+    return full_load.offered(reference.requests, values.goals, how, partial(served, reference))
+
+
+def at_capacity(
+    ready: Prepared, settings: Settings, load: LoadSamples | None = None, pooled: memory_pool.Pool | None = None
+) -> Run:
+    """The run at the goodput; what memory pools save is that of ``pooled``, at the trace's arrivals.
 
     Poisson arrivals have no day: replicas would look independent of each other, and a pool would look better than it is.
 
+    Args:
+        ready: What serves.
+        settings: One draw of params/fleet.yaml.
+        load: What is offered; None: samples of its own requests, for which it sets the goals itself.
+        pooled: As ``observe``.
+
     Raises:
-        CapacityError: No rate meets them.
+        CapacityError: No rate meets the goals.
     """
-    values = settings.values
-    drawn = capacity.sample(ready.requests, values.capacity)
+    if load is None:
+        load = offered(ready, settings).load
+    return at_rate(ready, settings, load, goodput(ready, load), pooled)
 
-    def missed(rate_per_s: float) -> list[str]:
-        seen = capacity.at(drawn, rate_per_s)
-        try:
-            served = kv_tier.requests(seen, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
-        except OutOfValidityError as error:
-            return [str(error)]
-        return capacity.misses(_serve(ready, served)[0], seen, values.goals)
 
-    rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
-    return observe(ready, capacity.at(drawn, rate_per_s), settings, pooled)
+def at_rate(
+    ready: Prepared, settings: Settings, load: LoadSamples, rate_per_s: float, pooled: memory_pool.Pool | None = None
+) -> Run:
+    """The first sample of ``load`` as a piece of an endless stream at ``rate_per_s``."""
+    seen = load_samples.at(load.samples[0].requests, rate_per_s)
+    return observe(ready, seen, settings, pooled, steady_s=seen.arrival_s.size / rate_per_s)
+
+
+def goodput(ready: Prepared, load: LoadSamples) -> float:
+    """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
+
+    Raises:
+        CapacityError: No rate meets them, or what a tier carries does not.
+    """
+    return full_load.goodput(load, partial(served, ready))
+
+
+def served(ready: Prepared, requests: Requests) -> Result:
+    """The simulation alone, restores of a tier included.
+
+    Raises:
+        OutOfValidityError: A tier that has to carry more than it can.
+    """
+    return _serve(ready, kv_tier.requests(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes))[0]
 
 
 def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:
@@ -251,6 +307,13 @@ def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | No
     if not ready.config.encoder_pool:
         return result, None
     return result, sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0))
+
+
+def _endless(ready: Prepared, result: Result, pool: sleep.Pool | None, period_s: float) -> tuple[Result, sleep.Pool | None]:
+    """Both as pieces of a stream without an end."""
+    encoder = ready.deployment.encoder
+    result = endless.result(result, ready.config.replicas, period_s)
+    return result, endless.pool(pool, encoders=encoder.pool_size, wake_s=encoder.wake_s, span_s=result.span_s)
 
 
 def _unknown(like: Usage, reason: str) -> Usage:

@@ -78,18 +78,30 @@ class Served(Params):
 
 
 class Goals(Params):
-    """Latency goals; the capacity is the largest rate that meets both."""
+    """The latency goal of each request: its unloaded time and a slack; at the goodput enough of them still meet it."""
 
-    ttft_p99_s: float = Field(gt=0)
-    tpot_mean_s: float = Field(gt=0)
+    share: float = Field(gt=0, lt=1, description="of requests that must meet their own goal")
+    slack_s: float = Field(ge=0, description="beyond the unloaded time, of any request")
+    slack_token_s: float = Field(ge=0, description="more for every output token")
 
 
 class Capacity(Params):
-    """How the largest rate is found: requests of the workload drawn by a seed, Poisson arrivals, one replica, bisection."""
+    """How the goodput is found: systematic samples of the workload's requests, Poisson arrivals, the whole fleet."""
 
-    requests: int = Field(ge=10)
+    requests: int = Field(ge=10, description="of a sample")
+    requests_per_replica: int = Field(ge=0, description="at least, so that a large fleet is not filled by one burst")
+    arrivals: int = Field(ge=1, description="seeds of arrivals, averaged, with the central values of all parameters")
+    draw_arrivals: int = Field(ge=1, description="the same with every other draw of them")
     seed: int = Field(ge=0)
-    tolerance: float = Field(gt=0, lt=0.5, description="relative width of the last bracket")
+
+    def of_fleet(self, replicas: int) -> Capacity:
+        """With samples large enough for so many replicas."""
+        return self.model_copy(update={"requests": max(self.requests, self.requests_per_replica * replicas)})
+
+    def of_draw(self, draw: int) -> Capacity:
+        """With the seeds of a draw: its own, the same in all cells of it."""
+        arrivals = self.draw_arrivals if draw else self.arrivals
+        return self.model_copy(update={"seed": self.seed + draw, "arrivals": arrivals})
 
 
 class MemoryUse(Params):
@@ -166,13 +178,12 @@ class Settings(NamedTuple):
 def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:
     """Draw number ``draw`` of ``draws``; 0 is the central values.
 
-    Every draw has requests of its own for the search of the capacity (seed + draw), the same in all cells of the draw: what
-    hangs on the requests that happen to be drawn is then inside the interval over draws.
+    Every draw has a load of its own for the goodput (``Capacity.of_draw``), the same in all cells of the draw: what hangs on the
+    requests that happen to be sampled is then inside the range over draws.
 
     Raises:
         ParamsError: The file does not hold.
     """
     drawn = params.draw(params.read_yaml(root / FILE), FILE, number=draw, of=draws)
     values = params.parse(drawn.values, FleetParams, FILE)
-    sample = values.capacity.model_copy(update={"seed": values.capacity.seed + draw})
-    return Settings(values.model_copy(update={"capacity": sample}), drawn.evidence)
+    return Settings(values.model_copy(update={"capacity": values.capacity.of_draw(draw)}), drawn.evidence)

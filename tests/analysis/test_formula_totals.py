@@ -17,7 +17,7 @@ from deltastack.analysis.factorial import factorials
 from deltastack.analysis.formula_totals import ONE_LAYER, Estimate, estimate, overlap, totals, values
 from deltastack.contracts import JOINT
 from deltastack.errors import EvidenceError
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name
+from deltastack.model import Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource, cell_name
 from deltastack.report.text.interactions import breaker
 from tests.report.synthetic import WHOLE, joint
 
@@ -194,7 +194,8 @@ def test_pairs_that_differ_are_the_units_of_a_gap() -> None:
         replace(f, amounts=f.amounts * np.stack([np.ones(8), left / 0.8])[:, None]), partial(attribution.saving_of, m=1), 0.95
     )
 
-    assert found == pytest.approx((0.2, 0.2 - 0.12992, 0.2 + 0.12992), abs=1e-4)
+    assert found[:3] == pytest.approx((0.2, 0.2 - 0.12992, 0.2 + 0.12992), abs=1e-4)
+    assert found.kind is IntervalKind.CONFIDENCE
 
 
 def test_the_p_of_a_pair_takes_starts_that_differ_as_units() -> None:

@@ -47,7 +47,7 @@ def test_a_saving_of_a_late_stack_says_so_in_the_sentence_and_in_the_total() -> 
     told = results([WHOLE])
     sentence, total = wording(told)["beside"][0], told.total
 
-    assert "saves 20.0 % [20.0, 20.0] of energy" in sentence
+    assert "saves 20.0 % (range of 8 draws: 20.0 to 20.0) of energy" in sentence
     assert "but misses the latency goals (TTFT p99 250 s > 3 s)" in sentence
     assert total is not None
     truth = total[total["formula"] == "joint"].iloc[0]
