@@ -19,7 +19,6 @@ from deltastack.fleet.deployment import Schedule
 from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
-from deltastack.fleet.settings import Settings
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import OperatingPoint, Usage
 
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
     from deltastack.fleet.full_load import Offered
     from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.settings import FleetParams
+    from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
 SPLIT = "attention_ffn"
 """Under which a deployment notes the split that was chosen for it."""
+SPLIT_SHARE = 4
+"""One in so many of a sample's requests, with one seed of arrivals, is offered to every split."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -101,10 +102,15 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
 
 
 def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
-    """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals."""
+    """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals.
+
+    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart.
+    """
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
-    load = offered(together, Settings(values, {})).load
+    how = values.capacity.of_fleet(deployment.replicas)
+    few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
+    load = full_load.offered(requests, values.goals, few, partial(served, together)).load
 
     def rate_per_s(split: Deployment) -> float:
         try:

@@ -31,7 +31,7 @@ def apply_techniques(name: str, deployment: Deployment = SERVED, **change: objec
 def small(count: int) -> settings.Settings:
     """Settings with so many requests in the sample at capacity."""
     ready = settings.load(ROOT)
-    capacity = ready.values.capacity.model_copy(update={"requests": count})
+    capacity = ready.values.capacity.model_copy(update={"requests": count, "requests_per_replica": 0, "arrivals": 1})
     return ready._replace(values=ready.values.model_copy(update={"capacity": capacity}))
 
 
@@ -103,11 +103,12 @@ def test_the_split_is_chosen_under_the_goals() -> None:
 
     The goals of the requests are those of the same four accelerators with everything together.
     """
-    ready, requests = small(300), fake_trace(300, 4.0)
+    ready, requests = small(1200), fake_trace(300, 4.0)
     h100 = accelerator.load(ROOT, SERVED.platform)
     together = replace(ready.values.deployment.deployment(), replicas=4)
     four = apply_techniques("attention_ffn", together)
-    load = evaluate.offered(evaluate.prepare(together, requests, h100, ready.values), ready).load
+    few = ready._replace(values=small(300).values)
+    load = evaluate.offered(evaluate.prepare(together, requests, h100, ready.values), few).load
     rates = {}
     for way in split.ways(load_tables(SERVED.model, SERVED.platform, "bf16"), four):
         try:
