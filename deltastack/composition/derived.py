@@ -12,7 +12,7 @@ second of idle time; T the idle time that the first line predicts.
 By hand: 10 s provisioned, 4 feed-forward, 2 attention, 4 idle; one layer halves the first, another the second: idle is
 10 - 2 - 1 = 7 s, where scaling would say 4 x 1.5 x 1.25 = 7.5. At 10 J an idle second that is 70 J.
 
-Source: this project, decision 0010.
+Source: this project, decision 0011.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from deltastack.errors import CapacityError, ParamsError
 from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
+from deltastack.fleet.deployment import Schedule
 from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
-from deltastack.fleet.settings import Settings
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import OperatingPoint, Usage
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from deltastack.fleet.full_load import Offered
     from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.settings import FleetParams
+    from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
 SPLIT = "attention_ffn"
 """Under which a deployment notes the split that was chosen for it."""
+SPLIT_SHARE = 4
+"""One in so many of a sample's requests, with one seed of arrivals, is offered to every split."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -101,12 +103,19 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
 
 
 def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
-    """The split of attention and feed-forward that serves the largest rate within the goals."""
+    """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals.
+
+    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart.
+    """
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
+    together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
+    how = values.capacity.of_fleet(deployment.replicas)
+    few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
+    load = full_load.offered(requests, values.goals, few, partial(served, together)).load
 
     def rate_per_s(split: Deployment) -> float:
         try:
-            return at_capacity(prepare(split, requests, platform, values), Settings(values, {})).rate_per_s
+            return goodput(prepare(split, requests, platform, values), load)
         except CapacityError:
             return 0.0
 
@@ -281,7 +290,7 @@ def goodput(ready: Prepared, load: LoadSamples) -> float:
     Raises:
         CapacityError: No rate meets them, or what a tier carries does not.
     """
-    return full_load.goodput(load, partial(served, replace(ready, config=replace(ready.config, kv_bins=0))))
+    return full_load.goodput(load, partial(served, ready))
 
 
 def served(ready: Prepared, requests: Requests) -> Result:

@@ -158,7 +158,7 @@ class FleetParams(Params):
 
 
 class Settings(NamedTuple):
-    """One draw of params/fleet.yaml, and how each ranged number is known (``power.idle_share`` and so on)."""
+    """One draw of params/fleet.yaml, and how each ranged number is known (``power.busy_base`` and so on)."""
 
     values: FleetParams
     evidence: dict[str, Evidence]

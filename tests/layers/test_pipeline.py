@@ -31,7 +31,7 @@ def apply_techniques(name: str, deployment: Deployment = SERVED, **change: objec
 def small(count: int) -> settings.Settings:
     """Settings with so many requests in the sample at capacity."""
     ready = settings.load(ROOT)
-    capacity = ready.values.capacity.model_copy(update={"requests": count})
+    capacity = ready.values.capacity.model_copy(update={"requests": count, "requests_per_replica": 0, "arrivals": 1})
     return ready._replace(values=ready.values.model_copy(update={"capacity": capacity}))
 
 
@@ -99,17 +99,20 @@ def test_a_split_far_from_the_quickest_step_is_found() -> None:
 
 
 def test_the_split_is_chosen_under_the_goals() -> None:
-    """By hand: of all 3 splits of four accelerators the bench takes the one with the largest rate, each searched on its own."""
-    ready, requests = small(300), fake_trace(300, 4.0)
+    """Of all 3 splits of four accelerators the bench takes the one with the largest goodput, each searched on its own.
+
+    The goals of the requests are those of the same four accelerators with everything together.
+    """
+    ready, requests = small(1200), fake_trace(300, 4.0)
     h100 = accelerator.load(ROOT, SERVED.platform)
-    four = apply_techniques("attention_ffn", replace(ready.values.deployment.deployment(), replicas=4))
-    tables = load_tables(SERVED.model, SERVED.platform, "bf16")
+    together = replace(ready.values.deployment.deployment(), replicas=4)
+    four = apply_techniques("attention_ffn", together)
+    few = ready._replace(values=small(300).values)
+    load = evaluate.offered(evaluate.prepare(together, requests, h100, ready.values), few).load
     rates = {}
-    for way in split.ways(tables, four):
+    for way in split.ways(load_tables(SERVED.model, SERVED.platform, "bf16"), four):
         try:
-            rates[way.attention] = evaluate.at_capacity(
-                evaluate.prepare(way.deployment, requests, h100, ready.values), ready
-            ).rate_per_s
+            rates[way.attention] = evaluate.goodput(evaluate.prepare(way.deployment, requests, h100, ready.values), load)
         except CapacityError:
             rates[way.attention] = 0.0
     chosen = evaluate.prepare(four, requests, h100, ready.values).deployment

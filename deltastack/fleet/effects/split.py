@@ -66,6 +66,8 @@ def best(found: Sequence[Way], rate_per_s: Callable[[Deployment], float]) -> Way
         found: Splits in order of feed-forward accelerators.
         rate_per_s: The largest rate within the goals [requests/s]; 0 where there is none.
     """
+    if len(found) == 1:
+        return found[0]
     seen: dict[int, float] = {}
 
     def rate(at: int) -> float:
