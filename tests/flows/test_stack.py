@@ -17,6 +17,7 @@ from deltastack.errors import BusyError, StageError
 from flows import dvc_adapter
 from tasks import stage_runner
 from tasks.stage_outcome import PROGRESS, Done, Outcome
+from tests.flows.conftest import drain_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,6 +176,21 @@ def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.Mon
     page = artifact("delta-headline")
     assert "| fleet, at capacity | energy | 12.5 % [10.0 %, 15.0 %] | -2.0 |" in page
     assert "data:image/png;base64,YSBwaWN0dXJl" in page
+
+
+@pytest.mark.usefixtures("finished")
+def test_no_event_worker_outlives_a_flow() -> None:
+    """A flow starts an event worker; once drained none is left, so that none draws from ``random`` in a later test."""
+    from prefect.events.worker import EventsWorker
+
+    from flows.stack import stack
+
+    stack("d")
+    before = len(EventsWorker._instances)
+    drain_events()
+
+    assert before > 0
+    assert not EventsWorker._instances
 
 
 def test_only_a_busy_stage_gets_another_try(caplog: pytest.LogCaptureFixture) -> None:
