@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deltastack import layers, params
 from deltastack.analysis import slo
 from deltastack.analysis.base_usage import with_measured
+from deltastack.analysis.scenes import lines
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import NO_SCENE, Bench
@@ -61,7 +62,8 @@ def run(root: Path) -> None:
     total = results.total.assign(scene=results.total["scene"].mask(fleet, results.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")
     _json(root / "reports/metrics.json", metrics(results))
-    _json(root / "reports/summary.json", wording(results, write_report.view(root).quality_limit))
+    said = wording(results, write_report.view(root).quality_limit) | {"scenes": _scenes(root, results.stack.scene)}
+    _json(root / "reports/summary.json", said)
     write_report.write(root, results)
     outbox.put(root)
 
@@ -69,6 +71,14 @@ def run(root: Path) -> None:
 def _factorial(stack: Stack, bench: Bench) -> str:
     """The name of a bench's factorial: on the fleet, that of the headline's scene."""
     return stack.scene if bench is Bench.FLEET else str(bench)
+
+
+def _scenes(root: Path, first: str) -> list[dict[str, Any]]:
+    """What saves in each scene that was computed, one entry a scene and operating point, the headline's first."""
+    return [
+        line._asdict() | {"layers": {name: cell._asdict() for name, cell in line.layers.items()}, "joint": line.joint._asdict()}
+        for line in lines(scenes.shown(root, first))
+    ]
 
 
 def _joint_s(root: Path) -> dict[str, float]:

@@ -44,6 +44,7 @@ def run(root: Path, name: str) -> None:
 def _fleet(root: Path, name: str, path: Path) -> None:
     """Simulate every set of layers in a scene; goes on where it was cut."""
     stack, at = fleet.stack(root), fleet.fleet_runner(root, name)
+    at.check()
     kept = fleet.kept(root, name, (*FLEET_INPUTS, f"{scene.FOLDER}/{name}.yaml"))
     found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
     JOINT.write(JOINT.frame(found.rows), path)

@@ -67,7 +67,7 @@ def scene_rows(
 
 
 def lines(tables: Sequence[pd.DataFrame], resources: Sequence[Resource] = (Resource.ENERGY_J,)) -> list[Line]:
-    """One line a scene, operating point and resource, from tables SCENES in the order given; those without a joint run are left out."""
+    """One line a scene, operating point and resource, from tables SCENES in order; those without a joint run are left out."""
     found = []
     for table in tables:
         for (scene, operating_point, resource), rows in table.groupby(["scene", "operating_point", "resource"], sort=False):

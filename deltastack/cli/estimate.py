@@ -42,6 +42,8 @@ def estimate(
         which.technique(technique)
     served, override = _changes(which, technique, changed or [])
     at = _workbench(root_from(Path.cwd()), scene, variant, draws, served)
+    if scene is not None:
+        at.check()
     found = _estimated(at, which, technique, override)
     if as_json:
         output.emit_json({"scene": at.scene_name} | _plain(found))

@@ -9,6 +9,7 @@ import pytest
 from deltastack.analysis.scenes import lines, scene_rows
 from deltastack.contracts import DELTA, SCENES, TOTAL
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.report.text.scenes import scene_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,3 +84,17 @@ def test_a_scene_without_a_joint_run_has_no_line() -> None:
     """Only what was run together can be held against the product."""
     whole = table()
     assert lines([whole[whole["kind"] != "joint"]]) == []
+
+
+def test_lines_by_hand() -> None:
+    """Two scenes have a line each, with the joint saving, the layer alone, the gap and the word; one scene alone has none."""
+    (one,) = (
+        x._asdict() | {"layers": {n: c._asdict() for n, c in x.layers.items()}, "joint": x.joint._asdict()}
+        for x in lines([table()])
+    )
+    assert scene_lines([one]) == []
+    words = "15.0 % of energy together (idle +20.0 %); the product may not be used (gap +5.0 points)"
+    assert scene_lines([one, one | {"scene": "other"}]) == [
+        f"scene mine, at capacity: +{words}",
+        f"scene other, at capacity: +{words}",
+    ]
