@@ -27,24 +27,12 @@ def delta(technique: str, *optimized: float) -> list[tuple[object, ...]]:
 
 def total(joint: float, product: float) -> pd.DataFrame:
     """The joint run, and the product with its gap."""
+    head, rest = (*HEAD, Resource.ENERGY_J), ("simulated", None, True, "range_of_draws", 3)
+    gap = product - joint
     return TOTAL.frame(
         [
-            (
-                *HEAD,
-                Resource.ENERGY_J,
-                "independent",
-                product,
-                0.0,
-                0.5,
-                product - joint,
-                -0.1,
-                0.1,
-                "fails",
-                "simulated",
-                None,
-                True,
-            ),
-            (*HEAD, Resource.ENERGY_J, "joint", joint, 0.0, 0.5, None, None, None, "truth", "simulated", None, True),
+            (*head, "independent", product, 0.0, 0.5, gap, -0.1, 0.1, "fails", *rest),
+            (*head, "joint", joint, 0.0, 0.5, None, None, None, "truth", *rest),
         ]
     )
 
@@ -88,10 +76,8 @@ def test_a_scene_without_a_joint_run_has_no_line() -> None:
 
 def test_lines_by_hand() -> None:
     """Two scenes have a line each, with the joint saving, the layer alone, the gap and the word; one scene alone has none."""
-    (one,) = (
-        x._asdict() | {"layers": {n: c._asdict() for n, c in x.layers.items()}, "joint": x.joint._asdict()}
-        for x in lines([table()])
-    )
+    (x,) = lines([table()])
+    one = x._asdict() | {"layers": {n: c._asdict() for n, c in x.layers.items()}, "joint": x.joint._asdict()}
     assert scene_lines([one]) == []
     words = "15.0 % of energy together (idle +20.0 %); the product may not be used (gap +5.0 points)"
     assert scene_lines([one, one | {"scene": "other"}]) == [
