@@ -91,7 +91,8 @@ def _cell(record: dict[str, Any] | None, *, gap: bool) -> str:
         return f"{record['verdict']} ({100 * record['gap']:+.1f})" if record["gap"] is not None else "-"
     if record["delta"] is None:
         return "-"
-    ends = "" if record["lo"] is None or record["lo"] == record["hi"] else f" [{100 * record['lo']:.1f}, {100 * record['hi']:.1f}]"
+    low, high = record["lo"], record["hi"]
+    ends = "" if low is None or low == high else f" [{100 * low:.1f}, {100 * high:.1f}]"
     return f"{100 * record['delta']:+.1f}{ends}{'' if record['on'] else ' (off)'}"
 
 
