@@ -38,7 +38,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     testbed = load(root)
     budget = testbed.budget(stack.profile)
     found = [
-        plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root)),
+        plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root, stack.scene)),
         plan.testbed(
             layers=stack.layers,
             repeats=testbed.measuring.repeats,
@@ -53,14 +53,14 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     return [replace(f, reasons=(*f.reasons, offer.words, pairwise_plan.WHEN)) for f in found]
 
 
-def _simulated(root: Path) -> plan.Pace | None:
-    """Seconds a cell and draw of the last simulated factorial."""
-    receipt, table = stage_runner.receipt(root, "joint@fleet"), root / "data/joint/fleet.parquet"
+def _simulated(root: Path, scene: str) -> plan.Pace | None:
+    """Seconds a cell and draw of the last simulated factorial of a scene."""
+    receipt, table = stage_runner.receipt(root, f"joint@{scene}"), root / f"data/joint/{scene}.parquet"
     if not receipt.is_file() or not table.is_file():
         return None
     rows = JOINT.read(table)
     runs = len(rows[["cell", "replicate"]].drop_duplicates())
-    return plan.Pace(run_s=float(json.loads(receipt.read_text())["seconds"]) / runs, source="the last joint@fleet")
+    return plan.Pace(run_s=float(json.loads(receipt.read_text())["seconds"]) / runs, source=f"the last joint@{scene}")
 
 
 def _measured(root: Path) -> plan.Pace | None:

@@ -77,7 +77,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     root = finished(tmp_path / "here")
     shutil.copy(ROOT / "params/testbed.yaml", root / "params/testbed.yaml")
     (root / ".run/receipts").mkdir(parents=True)
-    (root / ".run/receipts/joint@fleet.json").write_text('{"seconds": 6.4}')
+    (root / ".run/receipts/joint@assistant.json").write_text('{"seconds": 6.4}')
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", ["deltastack", "plan", "--json"])
     with pytest.raises(SystemExit) as stop:
