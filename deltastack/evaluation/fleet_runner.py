@@ -169,12 +169,14 @@ class FleetRunner:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
         """
         there = {} if kept is None else {i: found for i, (d, c) in enumerate(cells) if (found := kept.get(d, c.name)) is not None}
-        open_ = [i for i in range(len(cells)) if i not in there]
-        for i, found in zip(open_, self.executor.map(self._held, [cells[i] for i in open_]), strict=True):
-            draw, cell = cells[i]
+        left = [i for i in range(len(cells)) if i not in there]
+
+        def keep(job: tuple[int, Cell], found: dict[OperatingPoint, Usage] | str) -> None:
             if kept is not None:
-                kept.add(draw, cell.name, found)
-            there[i] = found
+                kept.add(job[0], job[1].name, found)
+
+        ran = self.executor.map(self._held, [cells[i] for i in left], keep)
+        there |= dict(zip(left, ran, strict=True))
         return [there[i] for i in range(len(cells))]
 
     def _held(self, job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
