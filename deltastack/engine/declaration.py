@@ -7,7 +7,6 @@ settings. Commands are lists of arguments and never pass through a shell here.
 from __future__ import annotations
 
 import re
-import string
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -18,13 +17,16 @@ from deltastack.engine.techniques import Absent, Conflict, Rest, Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ALWAYS_KNOWN = frozenset({"port", "python", "root", "cell"})
 """Names that a command may use beside the declaration's own ``values`` and ``files``."""
 EXPANDED = ("{flags}", "{environment}")
 """Arguments that stand for several: the cell's flags, and its environment as words for a remote command."""
+
+
+_NAME = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
 class Start(Params):
@@ -160,6 +162,15 @@ class Engine(Params):
         return self
 
 
+def filled(text: str, words: Mapping[str, str]) -> str:
+    """``text`` with every ``{name}`` that ``words`` has replaced; other braces, such as JSON, stay.
+
+    >>> filled('--config {"a": 1} --port {port}', {"port": "80"})
+    '--config {"a": 1} --port 80'
+    """
+    return _NAME.sub(lambda found: words.get(found[1], found[0]), text)
+
+
 def load(path: Path) -> Engine:
     """The declaration in ``path``.
 
@@ -177,7 +188,7 @@ def _start_breaches(engine: Engine) -> Iterator[str]:
     if engine.start is not None:
         known = ALWAYS_KNOWN | engine.values.keys() | engine.files.keys()
         words = [w for w in (*engine.start.command, *engine.stop.command, engine.address) if w not in EXPANDED]
-        strange = sorted({n for w in words for _, n, _, _ in string.Formatter().parse(w) if n is not None} - known)
+        strange = sorted({n for w in words for n in _NAME.findall(w)} - known)
         if strange:
             yield f"no value or file for {', '.join('{' + n + '}' for n in strange)}; there are: {', '.join(sorted(known))}"
     if engine.values.keys() & engine.files.keys():
