@@ -104,10 +104,14 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def prometheus(text: str) -> dict[str, str]:
-    """Samples summed over their labels, and each label's text as ``metric.label``.
+    r"""Samples summed over their labels, also by each label's value, and each label's text as ``metric.label``.
 
-    >>> prometheus('hits_total{engine="0"} 2\\nhits_total{engine="1"} 3.5\\n# HELP x y')
-    {'hits_total': '5.5', 'hits_total.engine': '1'}
+    >>> prometheus('hits_total{from="a"} 2\nhits_total{from="b"} 3.5\n# HELP x y')["hits_total"]
+    '5.5'
+    >>> prometheus('hits_total{from="a",n="0"} 2\nhits_total{from="a",n="1"} 1')['hits_total{from="a"}']
+    '3.0'
+    >>> prometheus('cache_info{on="True"} 1')["cache_info.on"]
+    'True'
     """
     sums: dict[str, float] = {}
     labels: dict[str, str] = {}
@@ -116,12 +120,18 @@ def prometheus(text: str) -> dict[str, str]:
         if line.startswith("#") or sample is None:
             continue
         name, marked, number = sample.groups()
-        try:
-            sums[name] = sums.get(name, 0.0) + float(number)
-        except ValueError:
-            continue
-        labels |= {f"{name}.{label}": value for label, value in _LABEL.findall(marked or "")}
+        pairs = _LABEL.findall(marked or "")
+        for key in (name, *(f'{name}{{{label}="{value}"}}' for label, value in pairs)):
+            sums[key] = sums.get(key, 0.0) + _float(number)
+        labels |= {f"{name}.{label}": value for label, value in pairs}
     return {name: repr(total) for name, total in sums.items()} | labels
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _read(server: Running, name: str, source: Source, headers: Mapping[str, str]) -> dict[str, str]:
