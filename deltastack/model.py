@@ -26,6 +26,7 @@ class Bench(StrEnum):
 
     FLEET = "fleet"
     TESTBED = "testbed"
+    ENGINE = "engine"
 
 
 class Component(StrEnum):
@@ -35,6 +36,10 @@ class Component(StrEnum):
     ENCODER = "encoder"
     ATTENTION = "attention"
     FFN = "ffn"
+    PREFILL = "prefill"
+    """Of a serving engine: from a request's turn until its first token."""
+    DECODE = "decode"
+    """Of a serving engine: from the first token until the last."""
     OTHER = "other"
     HOST = "host"
     IDLE = "idle"
@@ -70,7 +75,7 @@ class OperatingPoint(StrEnum):
     AT_CAPACITY = "at_capacity"
     """Per request, at the largest rate that still meets the latency goals."""
     PER_SESSION = "per_session"
-    """Per testbed session: cold start, requests, idle gaps, shutdown."""
+    """Per session: cold start, requests, idle gaps, shutdown on the testbed; one run of the load on a serving engine."""
 
 
 LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")

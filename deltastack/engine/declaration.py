@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from deltastack import params
-from deltastack.engine.techniques import Absent, Conflict, Rest, Technique
+from deltastack.engine.techniques import Absent, Conflict, Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
@@ -104,8 +104,18 @@ class Load(Params):
     output_tokens: int = Field(16, gt=0)
     image_share: float = Field(0.0, ge=0, le=1, description="requests with an image (chat path)")
     concurrency: int = Field(1, gt=0)
+    warm: int = Field(1, ge=0, description="discarded requests after each start; other texts than the measured ones")
+    fixed_length: bool = Field(default=True, description="an answer of another length than asked makes the run void")
     timeout_s: float = Field(120, gt=0, description="of one request")
     seed: int = 11
+
+
+class Limits(Params):
+    """What one run may take, so that a fault in one cell leaves the others right."""
+
+    memory_byte: float | None = Field(None, gt=0, description="of the process tree; null: 80 % of what is free at the start")
+    run_s: float = Field(600, gt=0, description="of one run of the load")
+    attempts: int = Field(2, gt=0, description="tries of a run before its cell is given up")
 
 
 class Experiment(Params):
@@ -113,8 +123,11 @@ class Experiment(Params):
 
     quantity: Literal["cpu_s", "time_s", "energy_j"] = Field("cpu_s", description="what decides when intervals are narrow")
     block_pairs: int = Field(3, gt=0, description="at most; each run is a server start")
-    repeats: int = Field(1, gt=0, description="runs of the load in one start, after one that warms up")
-    warm: bool = Field(default=True, description="one discarded run of the load after each start")
+    twins: int = Field(1, ge=0, le=1, description="A/A twins of the base, for the noise floor")
+    repeats: dict[str, int] = Field(default_factory=dict, description="runs a block of some cells; others once")
+    alone: bool = Field(default=True, description="every technique alone too, where it is no layer by itself")
+    count_start: bool = Field(default=False, description="charge the server's start to component storage")
+    gap_s: float = Field(0, ge=0, description="idle time between two halves of the load, charged to component idle")
     half_width: float = Field(0.005, gt=0, lt=1)
     budget_s: float = Field(110, gt=0)
     seed: int = 11
@@ -139,11 +152,12 @@ class Engine(Params):
     counters: dict[str, Counter] = Field(default_factory=dict)
     version_at: Counter | None = Field(None, description="where the server says its own version")
     load: Load = Load()
+    questions: Load | None = Field(None, description="asked once a cell, outside the timed window; answers are known")
+    limits: Limits = Limits()
     experiment: Experiment = Experiment()
     techniques: dict[str, Technique]
     absent: dict[str, Absent] = Field(default_factory=dict, description="layers for which this engine has no switch")
     conflicts: tuple[Conflict, ...] = ()
-    rest: Rest | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:

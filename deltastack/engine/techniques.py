@@ -110,9 +110,3 @@ class Absent(Params):
 
     reason: str = Field(min_length=1)
     source: str = Field(min_length=1)
-
-
-class Rest(Params):
-    """An idle gap between two halves of the load: what an idle layer acts on."""
-
-    gap_s: float = Field(gt=0)

@@ -15,7 +15,7 @@ from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from deltastack.testbed.ledger import Entry
 
@@ -30,6 +30,13 @@ class Amount(NamedTuple):
 
     value: float | None
     reason: str | None = None
+
+
+class Source(NamedTuple):
+    """A measured bench, and how one of its runs is read as amounts."""
+
+    bench: Bench
+    read: Callable[[Entry], dict[Key, Amount]]
 
 
 def amounts(entry: Entry) -> dict[Key, Amount]:
@@ -60,30 +67,37 @@ def _instructions(entry: Entry) -> dict[Key, Amount]:
 
 
 def delta_rows(
-    entries: Iterable[Entry], layer: str, *, host: str, canonical: bool, against: Mapping[str, tuple[str, str]] | None = None
+    entries: Iterable[Entry],
+    layer: str,
+    *,
+    host: str,
+    canonical: bool,
+    against: Mapping[str, tuple[str, str]] | None = None,
+    source: Source | None = None,
 ) -> list[Row]:
     """Rows of DELTA: each cell against the base run of its own block; ``replicate`` numbers blocks over all starts.
 
     ``against`` has further rows: a name to the cells of another baseline and of what is held against it. Other baselines
     (``@NAME``) have no rows of their own. A component that one of the two never entered spent nothing there: its amount is
-    0, which was observed.
+    0, which was observed. ``source`` is the bench and how its entries are read; the testbed's by default.
     """
+    bench, read = source or Source(Bench.TESTBED, amounts)
     runs = [e for e in entries if e.slot.kind is Kind.RUN]
     blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
-    found = {(e.slot.start, e.slot.block, e.slot.cell): amounts(e) for e in runs}
+    found = {(e.slot.start, e.slot.block, e.slot.cell): read(e) for e in runs}
     alone = {c: (_BASE, c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != _BASE and not c.startswith("@")}
     rows: list[Row] = []
     for number, block in enumerate(blocks):
         for name, (base, cell) in (alone | dict(against or {})).items():
             if (*block, base) in found and (*block, cell) in found:
-                head = (layer, _called(name), Bench.TESTBED, OperatingPoint.PER_SESSION, number)
+                head = (layer, called(name), bench, OperatingPoint.PER_SESSION, number)
                 pairs = _paired(found[*block, base], found[*block, cell])
                 rows += [(*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical) for c, r, pair, reason in pairs]
     return rows
 
 
-def _called(cell: str) -> str:
-    """A cell's name in a table: that of the base's twin is ``AGAIN``."""
+def called(cell: str) -> str:
+    """A cell's name in a table: that of the base's twin is ``AA_TWIN``."""
     return AA_TWIN if cell != _BASE and plain(cell) == _BASE else cell
 
 
@@ -118,10 +132,11 @@ def _paired(
     return found
 
 
-def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[Row]:
-    """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start."""
+def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool, source: Source | None = None) -> list[Row]:
+    """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start; ``source`` as in ``delta_rows``."""
+    bench, read = source or Source(Bench.TESTBED, amounts)
     rows: list[Row] = []
     for e in (e for e in entries if e.slot.kind is Kind.RUN):
-        head = (_called(e.slot.cell), Bench.TESTBED, OperatingPoint.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
-        rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
+        head = (called(e.slot.cell), bench, OperatingPoint.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
+        rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in read(e).items()]
     return rows
