@@ -11,7 +11,7 @@ import io
 import json
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.errors import ParamsError, WorkloadError
 
@@ -46,29 +46,51 @@ class Request:
         return int(found) if isinstance(found, int) else None
 
 
-def requests(load: Load, root: Path, trace: pd.DataFrame | None = None) -> tuple[Request, ...]:
-    """The requests of one run.
+class Asked(NamedTuple):
+    """What a run asks: first what warms up and is thrown away, then what is measured. No text stands in both."""
+
+    warm: tuple[Request, ...]
+    measured: tuple[Request, ...]
+
+
+def requests(load: Load, root: Path, trace: pd.DataFrame | None = None) -> Asked:
+    """The requests of one run: ``load.requests`` that are measured, ``load.warm`` more that warm up.
 
     Args:
         load: What the declaration says of them.
         root: Where a file of requests is relative to.
-        trace: Lengths, images and arrivals of a workload (contract WORKLOAD); its first ``load.requests`` rows are asked.
+        trace: Lengths, images and arrivals of a workload (contract WORKLOAD), asked in their order.
 
     Raises:
-        ParamsError: No such file of requests.
+        ParamsError: No such file of requests, or too few in it.
         WorkloadError: A line that is no request.
     """
+    count = load.requests + load.warm
     if trace is not None:
-        return _of_trace(load, trace)
-    if load.file is not None:
-        return _of_file(load, root / load.file)
+        found = _of_trace(load, trace.head(count))
+    elif load.file is not None:
+        found = _of_file(load, root / load.file)[:count]
+    else:
+        found = _synthetic(load, count)
+    if len(found) < count:
+        wanted = f"{load.requests} requests and {load.warm} that warm up"
+        raise ParamsError(f"load: wanted {wanted}, found {len(found)}: lower load.requests or load.warm, or give more requests")
+    warm = tuple(replace(r, due_s=None) for r in found[load.requests :])
+    return Asked(warm, found[: load.requests])
+
+
+def _synthetic(load: Load, count: int) -> tuple[Request, ...]:
     numbers = random.Random(load.seed)  # noqa: S311 - words of prompts, no secret
     shared = _text(numbers, load.shared_words)
     pictures = round(load.image_share * load.requests)
-    return tuple(
-        _made(load, f"{shared} {_text(numbers, load.own_words)}", load.output_tokens, images=int(n < pictures), number=n)
-        for n in range(load.requests)
-    )
+    found = []
+    for n in range(count):
+        opening = shared if n < load.requests else _text(numbers, load.shared_words)
+        text = f"{opening} {_text(numbers, load.own_words)}".strip()
+        found.append(
+            _made(load, text, load.output_tokens, images=int(n < pictures or (n >= load.requests and pictures > 0)), number=n)
+        )
+    return tuple(found)
 
 
 def with_fields(asked: tuple[Request, ...], fields: Mapping[str, Any]) -> tuple[Request, ...]:
@@ -83,7 +105,7 @@ def _of_file(load: Load, path: Path) -> tuple[Request, ...]:
     if not found:
         raise WorkloadError(f"{path.name}: no request in it")
     named = {} if load.model is None else {"model": load.model}
-    return with_fields(tuple(found[: load.requests]), named)
+    return with_fields(tuple(found), named)
 
 
 def _line(line: str, number: int, name: str) -> Request:
@@ -97,10 +119,9 @@ def _line(line: str, number: int, name: str) -> Request:
     return Request(path=path, body=body, answer=answer)
 
 
-def _of_trace(load: Load, trace: pd.DataFrame) -> tuple[Request, ...]:
+def _of_trace(load: Load, rows: pd.DataFrame) -> tuple[Request, ...]:
     """One request a row: words for tokens, a shared opening for prefix tokens, pictures for images, due when it arrived."""
     numbers = random.Random(load.seed)  # noqa: S311 - as above
-    rows = trace.head(load.requests)
     prefixes = rows["prefix_tokens"].fillna(0).astype("int64").tolist()
     shared = _text(numbers, max(prefixes, default=0)).split()
     texts = (rows["prompt_tokens"] - rows["image_tokens"]).clip(lower=1).astype("int64").tolist()
@@ -109,7 +130,8 @@ def _of_trace(load: Load, trace: pd.DataFrame) -> tuple[Request, ...]:
     for number, (prefix, text, output, images, arrival_s) in enumerate(zip(*columns, strict=True)):
         opening = shared[: min(prefix, text)]
         words = " ".join([*opening, *_text(numbers, text - len(opening)).split()])
-        found.append(replace(_made(load, words, int(output), images=int(images), number=number), due_s=float(arrival_s)))
+        made = _made(load, words, int(output), images=int(images), number=number)
+        found.append(replace(made, due_s=float(arrival_s) if load.replay else None))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deltastack import statistics
 from deltastack.engine.declaration import filled
 from deltastack.engine.process import Command
 from deltastack.engine.techniques import ConflictKind
@@ -46,14 +47,23 @@ class Cell:
     evidence: tuple[tuple[str, Evidence], ...]
 
 
-def names(engine: Engine, *, alone: bool = True) -> tuple[str, ...]:
-    """Every cell, the base first, then the sets of layers by size, then techniques alone; addresses name their own cells."""
+def names(engine: Engine, chosen: str = "all") -> tuple[str, ...]:
+    """Every cell, the base first, then the sets of layers by size, then techniques alone; addresses name their own cells.
+
+    Args:
+        engine: The declaration.
+        chosen: ``all`` sets of layers, or the planned ``half`` of five (``statistics.planned``).
+
+    Raises:
+        ParamsError: A half of more than five layers.
+    """
     if engine.start is None:
         return (BASE, *(c for c in engine.addresses if c != BASE))
     layers = engine.layers
-    sets = [cell_name(some) for n in range(len(layers) + 1) for some in itertools.combinations(layers, n)]
+    wanted = {cell_name(x for i, x in enumerate(layers) if m >> i & 1) for m in statistics.planned(layers, chosen)}
+    sets = [c for n in range(len(layers) + 1) for some in itertools.combinations(layers, n) if (c := cell_name(some)) in wanted]
     singles = [f"{t.layer}/{name}" for name, t in engine.techniques.items() if engine.of_layer(t.layer) != (name,)]
-    return (*sets, *(singles if alone else ()))
+    return (*sets, *(singles if engine.experiment.alone else ()))
 
 
 def techniques_of(engine: Engine, cell: str) -> tuple[str, ...]:

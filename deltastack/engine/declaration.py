@@ -102,6 +102,7 @@ class Load(Params):
     shared_words: int = Field(200, ge=0, description="the same opening in every synthetic prompt")
     own_words: int = Field(50, gt=0)
     output_tokens: int = Field(16, gt=0)
+    replay: bool = Field(default=True, description="send a trace's requests when they arrived; false: a closed loop")
     image_share: float = Field(0.0, ge=0, le=1, description="requests with an image (chat path)")
     concurrency: int = Field(1, gt=0)
     warm: int = Field(1, ge=0, description="discarded requests after each start; other texts than the measured ones")
@@ -163,6 +164,11 @@ class Engine(Params):
     def layers(self) -> tuple[str, ...]:
         """The layers that have a technique which is on, in the order of the file."""
         return tuple(dict.fromkeys(t.layer for t in self.techniques.values() if t.on))
+
+    @property
+    def declared_layers(self) -> tuple[str, ...]:
+        """Every layer that has a technique, on or off."""
+        return tuple(dict.fromkeys(t.layer for t in self.techniques.values()))
 
     def of_layer(self, layer: str) -> tuple[str, ...]:
         """The techniques of ``layer`` that are on."""

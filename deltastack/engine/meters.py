@@ -32,6 +32,14 @@ class Spent:
 
     readings: Mapping[Quantity, Reading] = field(default_factory=dict)
 
+    def less(self, part: Spent) -> Spent:
+        """What is left of this window without the one inside it."""
+        left = {
+            q: r if r.value is None or (inner := part.value(q)) is None else r._replace(value=r.value - inner)
+            for q, r in self.readings.items()
+        }
+        return Spent(left)
+
     def value(self, quantity: Quantity) -> float | None:
         """The amount, or None where nobody could read it."""
         reading = self.readings.get(quantity)

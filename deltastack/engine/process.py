@@ -219,7 +219,9 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def last_lines(log: Path) -> str:
+def last_lines(log: Path | None) -> str:
     """The last lines of a log that say something, as one line."""
+    if log is None or not log.exists():
+        return "it has no log here"
     lines = [x.strip() for x in log.read_text(errors="replace").splitlines() if x.strip()]
     return " / ".join(lines[-_SHOWN:]) or "its log is empty"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from deltastack.engine.declaration import Style
+from deltastack.engine.declaration import Counter, Style
 from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deltastack.engine.cells import Cell
-    from deltastack.engine.declaration import Call, Counter, Engine, Source
+    from deltastack.engine.declaration import Call, Engine, Source
     from deltastack.engine.process import Running
-    from deltastack.engine.techniques import Expectation
+    from deltastack.engine.techniques import Evidence, Expectation
 
 Resolved = dict[str, dict[str, str]]
 """Source to name to value, all as text."""
@@ -83,9 +83,17 @@ def amount(found: Resolved, counter: Counter) -> float | None:
     return value * counter.scale if math.isfinite(value) else None
 
 
+def grown(before: Resolved, after: Resolved, evidence: Evidence) -> float | None:
+    """By how much a figure of the server rose over the load; None where it is no number, or not there."""
+    counter = Counter(source=evidence.source, key=evidence.key)
+    first, last = amount(before, counter), amount(after, counter)
+    return None if last is None else last - (first or 0.0)
+
+
 def needed(engine: Engine) -> dict[str, Source]:
     """The sources that counters and evidence read before and after the load, the log left out."""
-    names = {c.source for c in engine.counters.values()} | {e.source for t in engine.techniques.values() for e in t.evidence}
+    shown = (e.source for t in engine.techniques.values() for e in t.evidence)
+    names = {c.source for c in engine.counters.values()} | set(shown)
     return {n: s for n, s in engine.sources.items() if n in names and s.style is not Style.LOG}
 
 
