@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from deltastack.engine.answer import SHOWN, Answer
+from deltastack.engine.http import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,7 +106,8 @@ async def _drive(target: Target, asked: Sequence[Request], watch: Callable[[], s
         limits=httpx.Limits(max_keepalive_connections=0),
         timeout=httpx.Timeout(target.timeout_s),
         trust_env=False,
-    ) as http:
+        verify=certificates(),
+    ) as server:
 
         async def one(number: int, request: Request) -> Record:
             due_s = request.due_s or 0.0
@@ -114,7 +116,7 @@ async def _drive(target: Target, asked: Sequence[Request], watch: Callable[[], s
                 sent_s = time.perf_counter() - began_s
                 queue_s = 0.0 if request.due_s is None else sent_s - due_s
                 blank = Record(number=number, outcome=Outcome.OK, sent_s=sent_s, queue_s=queue_s, first_s=None, last_s=None)
-                return await _ask(http, request, blank, target.timeout_s)
+                return await _ask(server, request, blank, target.timeout_s)
 
         tasks = [asyncio.create_task(one(n, r)) for n, r in enumerate(asked)]
         return await _gathered(tasks, watch)
@@ -133,12 +135,12 @@ async def _gathered(tasks: list[asyncio.Task[Record]], watch: Callable[[], str |
     return tuple(r if isinstance(r, Record) else _cut(n, reason or repr(r)) for n, r in enumerate(done))
 
 
-async def _ask(http: httpx.AsyncClient, request: Request, blank: Record, timeout_s: float) -> Record:
+async def _ask(server: httpx.AsyncClient, request: Request, blank: Record, timeout_s: float) -> Record:
     answer = Answer()
     outcome, error = Outcome.OK, None
     began_s = time.perf_counter()
     try:
-        async with asyncio.timeout(timeout_s), http.stream("POST", request.path, json=_streamed(request)) as response:
+        async with asyncio.timeout(timeout_s), server.stream("POST", request.path, json=_streamed(request)) as response:
             if response.status_code == httpx.codes.OK:
                 await answer.read(response, began_s)
                 outcome, error = Outcome.ERROR if answer.error else Outcome.OK, answer.error

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deltastack.testbed.plan import Slot
 
 _FREE_SHARE = 0.8
+_SETTLE_S = 1.0
 FAULTS = {Outcome.THROTTLED: FaultKind.THROTTLED, Outcome.TIMEOUT: FaultKind.HUNG, Outcome.ERROR: FaultKind.FAILED_REQUESTS}
 
 
@@ -220,7 +221,8 @@ def _asked(at: Setup, cell: Cell, some: tuple[Request, ...], guard: Guard) -> tu
         raise guard.found
     bad = [r for r in records if r.outcome is not Outcome.OK]
     if bad:
-        kind = FAULTS[bad[0].outcome] if server.alive() else FaultKind.CRASHED
+        crashed = bad[0].outcome is Outcome.ERROR and server.ended(_SETTLE_S)
+        kind = FaultKind.CRASHED if crashed else FAULTS[bad[0].outcome]
         raise CellError(kind, f"{len(bad)} of {len(records)} requests, first number {bad[0].number}: {bad[0].error}")
     if load.fixed_length:
         _require_length(asked, records)

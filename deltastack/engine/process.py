@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from deltastack.engine import http
 from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 1.0
 _GRACE_S = 5.0
+_TICK_S = 0.02
 _SHOWN = 3
 """Last lines of a log that a message repeats."""
 
@@ -78,6 +80,13 @@ class Running:
     def alive(self) -> bool:
         """Whether the server still runs; True where nobody here can see it."""
         return self.root is None or (self.root.is_running() and self.root.status() != psutil.STATUS_ZOMBIE)
+
+    def ended(self, within_s: float) -> bool:
+        """Whether the server ends within a while: connections of a crashed one close before its process is gone."""
+        last_s = time.monotonic() + within_s
+        while self.alive() and time.monotonic() < last_s:
+            time.sleep(_TICK_S)
+        return not self.alive()
 
 
 @contextlib.contextmanager
@@ -184,7 +193,7 @@ def _ready(process: subprocess.Popen[bytes], address: str, health: Health, log: 
 
 def _answers(url: str, headers: Mapping[str, str]) -> bool:
     try:
-        return httpx.get(url, headers=dict(headers), timeout=_CONNECT_S, trust_env=False).status_code == httpx.codes.OK
+        return http.call("GET", url, headers, _CONNECT_S).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 
