@@ -94,6 +94,15 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     return replace(found, left_out=left_out, notes=_notes(engine, wanted), forget=experiment.forget)
 
 
+def planned(engine: Engine, order: Order) -> Plan:
+    """The plan of an experiment, as ``measure`` runs it.
+
+    Raises:
+        ParamsError: No cell beside the base.
+    """
+    return _plan(engine, _cells(engine, order)[0])
+
+
 def observed(at: Setup, slot: Slot, *, ask: bool) -> Observed:
     """One run; what goes wrong is told without the API key.
 

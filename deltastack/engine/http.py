@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import ssl
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 
