@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from deltastack.engine.answer import SHOWN, Answer
-from deltastack.engine.http import certificates
+from deltastack.engine.calls import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """A keeper process between the bench and a server: whatever ends the bench, the server's whole process tree ends too.
 
-``python -m deltastack.engine.keeper SIGNAL WITHIN_S -- COMMAND...`` runs the command and ends with its status. It ends the tree
+``python -I -S keeper.py SIGNAL WITHIN_S -- COMMAND...`` runs the command and ends with its status. It ends the tree
 when its own standard input closes, which the kernel does however the bench dies (SIGKILL too), or when it gets SIGTERM. On
 Linux it adopts processes that their parents left (PR_SET_CHILD_SUBREAPER), so that none escapes. Standard library only.
 """

@@ -14,23 +14,25 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
-from deltastack.engine import http
+from deltastack.engine import calls
 from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import FrameType
 
     from deltastack.engine.declaration import Health, Stop
 
+_KEEPER = Path(__file__).with_name("keeper.py")
+"""Run as a file, apart from the environment and the packages of the cell: it needs the standard library alone."""
 _CONNECT_S = 1.0
 _GRACE_S = 5.0
 _TICK_S = 0.02
@@ -165,7 +167,7 @@ def listens(address: str) -> bool:
 
 
 def _keeper(command: Command, stop: Stop, log: int) -> subprocess.Popen[bytes]:
-    keeper = (sys.executable, "-m", "deltastack.engine.keeper", stop.signal, str(stop.within_s), "--")
+    keeper = (sys.executable, "-I", "-S", str(_KEEPER), stop.signal, str(stop.within_s), "--")
     environment = os.environ | dict(command.environment)
     return subprocess.Popen(
         [*keeper, *command.arguments],
@@ -193,7 +195,7 @@ def _ready(process: subprocess.Popen[bytes], address: str, health: Health, log: 
 
 def _answers(url: str, headers: Mapping[str, str]) -> bool:
     try:
-        return http.call("GET", url, headers, _CONNECT_S).status_code == httpx.codes.OK
+        return calls.call("GET", url, headers, _CONNECT_S).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from deltastack.engine import http
+from deltastack.engine import calls
 from deltastack.engine.declaration import Counter, Style
 from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
@@ -66,7 +66,7 @@ def call(server: Running, one: Call, headers: Mapping[str, str]) -> None:
         CellError: It does not answer 2xx, and may not fail.
     """
     try:
-        answer = http.call(one.method, server.address + one.path, headers, _TIMEOUT_S)
+        answer = calls.call(one.method, server.address + one.path, headers, _TIMEOUT_S)
         words = None if answer.is_success else f"answered {answer.status_code}"
     except httpx.HTTPError as error:
         words = f"{type(error).__name__}"
@@ -147,7 +147,7 @@ def _read(server: Running, name: str, source: Source, headers: Mapping[str, str]
     if source.style is Style.LOG:
         return {TEXT: server.log_text()}
     try:
-        answer = http.call("GET", server.address + source.path, dict(headers) | source.header, _TIMEOUT_S)
+        answer = calls.call("GET", server.address + source.path, dict(headers) | source.header, _TIMEOUT_S)
         answer.raise_for_status()
         return prometheus(answer.text) if source.style is Style.PROMETHEUS else dict(flat(answer.json()))
     except (httpx.HTTPError, ValueError) as error:
