@@ -1,9 +1,11 @@
 """A small real HTTP server that behaves like a serving engine, well or badly: ``python fake_engine.py --port N [KEY=VALUE ...]``.
 
-Switches: cache, quant, batch (0/1). ``work_ms`` is processor work a request; each switch leaves a share of it, ``together`` is what
-cache and quant leave beyond their product. ``dead=NAME`` accepts a switch and keeps it off. Faults: hang, crash, leak, throttle,
+Switches: cache, quant, batch (0/1). ``work_ms`` is processor work a request; each switch leaves a share of it, ``together`` is
+what cache and quant leave beyond their product. ``dead=NAME`` accepts a switch and keeps it off. Faults: hang, crash, leak, throttle,
 short, deaf (never healthy), stubborn (ignores SIGTERM and has a child), echo (tells the key it was given).
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -13,23 +15,27 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 LEFT = {"cache": 0.5, "quant": 0.6, "batch": 0.8}
+CHILD = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"
 DEFAULTS = {"work_ms": "0", "delay_ms": "0", "together": "1", "dead": "", "fault": "", "cache": "0", "quant": "0", "batch": "0"}
 
 
 class State:
     """What the server was told, and what it counted."""
 
-    def __init__(self, words):
+    def __init__(self, words: list[str]) -> None:
+        """Take ``KEY=VALUE`` words."""
         self.told = DEFAULTS | dict(w.split("=", 1) for w in words)
         self.on = {n for n in LEFT if self.told[n] == "1" and n not in self.told["dead"].split(",")}
         self.counts = {"prompt": 0, "cached": 0, "preempted": 0}
         self.lock = threading.Lock()
-        self.hoard = []
+        self.hoard: list[bytearray] = []
 
     @property
-    def work_s(self):
+    def work_s(self) -> float:
+        """Processor seconds of one request."""
         share = 1.0
         for name in self.on:
             share *= LEFT[name]
@@ -42,10 +48,11 @@ class Handler(BaseHTTPRequestHandler):
 
     state: State
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
+        """Health, what is resolved, counters."""
         s = self.state
         answers = {
             "/health": lambda: {"status": "ok"},
@@ -53,30 +60,45 @@ class Handler(BaseHTTPRequestHandler):
         }
         if self.path == "/metrics":
             lines = "".join(f'fake_{k}_total{{engine="0"}} {v}\n' for k, v in s.counts.items())
-            return self._send(200, lines.encode(), "text/plain")
-        if self.path not in answers or s.told["fault"] == "deaf":
-            return self._send(503, b"{}")
-        return self._send(200, json.dumps(answers[self.path]()).encode())
+            self._send(200, lines.encode(), "text/plain")
+        elif self.path not in answers or s.told["fault"] == "deaf":
+            self._send(503, b"{}")
+        else:
+            self._send(200, json.dumps(answers[self.path]()).encode())
 
-    def do_POST(self):
+    def do_POST(self) -> None:
+        """A completion, or the fault that was asked for."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
-        if self.path == "/reset":
-            return self._send(200, b"{}")
         fault = self.state.told["fault"]
-        if fault == "crash":
-            os._exit(3)
-        if fault == "hang":
-            time.sleep(3600)
-        if fault == "leak":
-            self.state.hoard.append(bytearray(os.urandom(1) * 400_000_000))
-            time.sleep(30)
-        if fault == "throttle":
-            return self._send(429, b'{"error": "slow down"}')
-        if fault == "echo":
-            return self._send(401, f"no access for {self.headers.get('Authorization')}".encode())
-        return self._answer(body, short=fault == "short")
+        if self.path == "/reset":
+            self._send(200, b"{}")
+        elif fault in _FAULTS:
+            _FAULTS[fault](self)
+        else:
+            self._answer(body, short=fault == "short")
 
-    def _answer(self, body, *, short):
+    def crash(self) -> None:
+        """End at once."""
+        os._exit(3)
+
+    def hang(self) -> None:
+        """Never answer."""
+        time.sleep(3600)
+
+    def leak(self) -> None:
+        """Take memory and keep it."""
+        self.state.hoard.append(bytearray(os.urandom(1) * 400_000_000))
+        time.sleep(30)
+
+    def throttle(self) -> None:
+        """Too many requests."""
+        self._send(429, b'{"error": "slow down"}')
+
+    def echo(self) -> None:
+        """Tell the key."""
+        self._send(401, f"no access for {self.headers.get('Authorization')}".encode())
+
+    def _answer(self, body: dict[str, Any], *, short: bool) -> None:
         s = self.state
         end = time.thread_time() + s.work_s
         while time.thread_time() < end:
@@ -92,17 +114,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        for n in range(wanted):
+        for _ in range(wanted):
             logprobs = {"tokens": [word], "token_logprobs": [-0.1 - 0.01 * ("quant" in s.on)]}
-            self._event({"choices": [{"text": f"{word} " if n else word + " ", "logprobs": logprobs}]})
+            self._event({"choices": [{"text": f"{word} ", "logprobs": logprobs}]})
         usage = {"prompt_tokens": prompt, "completion_tokens": wanted, "prompt_tokens_details": {"cached_tokens": cached}}
         self._event({"choices": [], "usage": usage})
         self.wfile.write(b"data: [DONE]\n\n")
 
-    def _event(self, value):
+    def _event(self, value: dict[str, Any]) -> None:
         self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
 
-    def _send(self, status, content, kind="application/json"):
+    def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -110,7 +132,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def main():
+_FAULTS = {name: getattr(Handler, name) for name in ("crash", "hang", "leak", "throttle", "echo")}
+
+
+def main() -> None:
     """Serve until a signal."""
     if "--refuse" in sys.argv:
         sys.exit("fake engine: unknown flag --refuse")
@@ -119,8 +144,12 @@ def main():
     state = Handler.state = State(words)
     if state.told["fault"] == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"], start_new_session=True)
-    print("resolved:", sorted(state.on), flush=True)
+        subprocess.Popen(
+            [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"],
+            start_new_session=True,
+        )
+    sys.stdout.write(f"resolved: {sorted(state.on)}\n")
+    sys.stdout.flush()
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 
