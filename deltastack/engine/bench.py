@@ -147,7 +147,7 @@ def _cells(engine: Engine, order: Order) -> tuple[tuple[str, ...], dict[str, str
 
 def _plan(engine: Engine, wanted: tuple[str, ...]) -> Plan:
     e = engine.experiment
-    twins = ("base",) * e.twins if engine.start is not None else ()
+    twins = ("base",) * e.twins
     repeats = tuple((c, n) for c, n in e.repeats.items() if c in wanted)
     every = distinct(["base", *twins, *wanted[1:]])
     return Plan(cells=every, starts=1, block_pairs=e.block_pairs, warm_ups=0, seed=e.seed, repeats=repeats)

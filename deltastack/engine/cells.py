@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltastack import statistics
-from deltastack.engine.declaration import filled
+from deltastack.engine.consistency import filled
 from deltastack.engine.process import Command
 from deltastack.engine.techniques import ConflictKind
 from deltastack.errors import ParamsError, UnknownNameError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deltastack.engine.declaration import Engine, Start
-    from deltastack.engine.techniques import Conflict, Evidence, Expectation, Settings
+    from deltastack.engine.techniques import Call, Conflict, Evidence, Expectation, Settings
 
 BASE = "base"
 Field = str | int | float | bool
@@ -45,6 +45,10 @@ class Cell:
     expect: tuple[tuple[str, Expectation], ...]
     """What must have resolved, each with the technique that asks for it."""
     evidence: tuple[tuple[str, Evidence], ...]
+    sleep: tuple[Call, ...] = ()
+    """Made when the idle gap begins."""
+    wake: tuple[Call, ...] = ()
+    """Made before it ends."""
 
 
 def names(engine: Engine, chosen: str = "all") -> tuple[str, ...]:
@@ -105,6 +109,8 @@ def resolve(engine: Engine, name: str, root: Path) -> Cell:
         concurrency=int(concurrency.get("concurrency", engine.load.concurrency)),
         expect=tuple((t, e) for t, s in states.items() for e in s.expect),
         evidence=tuple((t, e) for t in on for e in engine.techniques[t].evidence),
+        sleep=tuple(c for s in states.values() for c in s.sleep),
+        wake=tuple(c for s in states.values() for c in s.wake),
     )
 
 

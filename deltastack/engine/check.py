@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.engine import asking, bench, cells, observe, process, readback
 from deltastack.engine.cells import BASE
-from deltastack.engine.declaration import filled
+from deltastack.engine.consistency import filled
 from deltastack.errors import CellError, DeltastackError
 from deltastack.machine import Check
 from deltastack.testbed.plan import Kind, Slot

@@ -6,27 +6,18 @@ settings. Commands are lists of arguments and never pass through a shell here.
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from deltastack import params
-from deltastack.engine.techniques import Absent, Conflict, Technique
+from deltastack.engine.consistency import breaches
+from deltastack.engine.techniques import Absent, Call, Conflict, Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-ALWAYS_KNOWN = frozenset({"port", "python", "root", "cell"})
-"""Names that a command may use beside the declaration's own ``values`` and ``files``."""
-EXPANDED = ("{flags}", "{environment}")
-"""Arguments that stand for several: the cell's flags, and its environment as words for a remote command."""
-
-
-_NAME = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
 class Start(Params):
@@ -54,14 +45,6 @@ class Stop(Params):
     signal: Literal["TERM", "INT"] = "TERM"
     within_s: float = Field(20, gt=0)
     command: tuple[str, ...] = Field((), description="run first: what ends a server that runs elsewhere")
-
-
-class Call(Params):
-    """One HTTP call, such as the one that empties a cache between runs."""
-
-    path: str
-    method: Literal["POST", "GET"] = "POST"
-    may_fail: bool = False
 
 
 class Style(StrEnum):
@@ -176,19 +159,10 @@ class Engine(Params):
 
     @model_validator(mode="after")
     def _consistent(self) -> Engine:
-        found = [*_start_breaches(self), *_unknown_names(self)]
+        found = [*breaches(self)]
         if found:
             raise ValueError("; ".join(found))
         return self
-
-
-def filled(text: str, words: Mapping[str, str]) -> str:
-    """``text`` with every ``{name}`` that ``words`` has replaced; other braces, such as JSON, stay.
-
-    >>> filled('--config {"a": 1} --port {port}', {"port": "80"})
-    '--config {"a": 1} --port 80'
-    """
-    return _NAME.sub(lambda found: words.get(found[1], found[0]), text)
 
 
 def load(path: Path) -> Engine:
@@ -198,40 +172,3 @@ def load(path: Path) -> Engine:
         ParamsError: Values that do not hold; all are named.
     """
     return params.load(path, Engine)
-
-
-def _start_breaches(engine: Engine) -> Iterator[str]:
-    if (engine.start is None) != bool(engine.addresses):
-        yield "wanted either start (the bench starts the server) or addresses (one running server a cell), found both or neither"
-    if engine.start is None and "base" not in engine.addresses:
-        yield "addresses: no 'base' among the cells"
-    if engine.start is not None:
-        known = ALWAYS_KNOWN | engine.values.keys() | engine.files.keys()
-        words = [w for w in (*engine.start.command, *engine.stop.command, engine.address) if w not in EXPANDED]
-        strange = sorted({n for w in words for n in _NAME.findall(w)} - known)
-        if strange:
-            yield f"no value or file for {', '.join('{' + n + '}' for n in strange)}; there are: {', '.join(sorted(known))}"
-    if engine.values.keys() & engine.files.keys():
-        yield f"both in values and files: {', '.join(sorted(engine.values.keys() & engine.files.keys()))}"
-
-
-def _unknown_names(engine: Engine) -> Iterator[str]:
-    wanted = {c.source for c in engine.counters.values()}
-    for technique in engine.techniques.values():
-        wanted |= {e.source for s in (technique.on_settings, technique.off_settings) for e in s.expect}
-        wanted |= {e.source for e in technique.evidence}
-    if strange := sorted(wanted - engine.sources.keys() - {"requests"}):
-        yield f"no source called {', '.join(strange)}; there are: requests, {', '.join(engine.sources)}"
-    named = {t for c in engine.conflicts for t in c.between}
-    if strange := sorted(named - engine.techniques.keys()):
-        yield f"conflicts name techniques that are not declared: {', '.join(strange)}"
-    if both := sorted(engine.absent.keys() & set(engine.layers)):
-        yield f"absent and present at once: {', '.join(both)}"
-    for technique in engine.techniques.values():
-        for settings in (technique.on_settings, technique.off_settings):
-            if strange := sorted((settings.values.keys() - engine.values.keys()) | (settings.files.keys() - engine.files.keys())):
-                yield f"a technique sets {', '.join(strange)}, which values and files do not have"
-
-
-SECRET = re.compile(r"(?i)(key|token|secret|password)")
-"""Environment variables that a record leaves out whatever they hold."""

@@ -202,9 +202,18 @@ def _load(at: Setup, cell: Cell, guard: Guard) -> tuple[Spent, Spent, tuple[Reco
         records = _asked(at, cell, asked[:half], guard)
         if gap_s:
             with meters.window(guard.server, "gap") as gap:
-                time.sleep(gap_s)
+                _rest(at, cell, guard.server, gap_s)
             records += _asked(at, cell, asked[half:], guard)
     return session, gap, records
+
+
+def _rest(at: Setup, cell: Cell, server: Running, gap_s: float) -> None:
+    """Let the server rest; what puts it to sleep and wakes it is part of the gap."""
+    for one in cell.sleep:
+        readback.call(server, one, at.headers)
+    time.sleep(gap_s)
+    for one in cell.wake:
+        readback.call(server, one, at.headers)
 
 
 def _asked(at: Setup, cell: Cell, some: tuple[Request, ...], guard: Guard) -> tuple[Record, ...]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deltastack.engine.cells import Cell
-    from deltastack.engine.declaration import Call, Engine, Source
+    from deltastack.engine.declaration import Engine, Source
     from deltastack.engine.process import Running
-    from deltastack.engine.techniques import Evidence, Expectation
+    from deltastack.engine.techniques import Call, Evidence, Expectation
 
 Resolved = dict[str, dict[str, str]]
 """Source to name to value, all as text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,6 +50,14 @@ class Evidence(Params):
     at_most: float | None = Field(None, description="above it the run is void, e.g. preemptions")
 
 
+class Call(Params):
+    """One HTTP call, such as the one that empties a cache between runs."""
+
+    path: str
+    method: Literal["POST", "GET"] = "POST"
+    may_fail: bool = False
+
+
 class Settings(Params):
     """What is set for one state, on or off, of a technique."""
 
@@ -58,6 +67,8 @@ class Settings(Params):
     values: dict[str, str] = Field(default_factory=dict, description="replaces a word of the command, such as the model")
     files: dict[str, str] = Field(default_factory=dict, description="replaces a local file of the command")
     concurrency: int | None = Field(None, gt=0, description="requests under way at once")
+    sleep: tuple[Call, ...] = Field((), description="calls at the start of the idle gap")
+    wake: tuple[Call, ...] = Field((), description="calls at its end; their time is part of the gap")
     expect: tuple[Expectation, ...] = Field((), description="what the server must have resolved")
 
 
@@ -78,11 +89,10 @@ class Technique(Params):
             raise ValueError(f"no layer '{value}'; there are: {', '.join(LAYERS)}")
         return value
 
-    @model_validator(mode="after")
-    def _differs(self) -> Technique:
-        if self.on_settings.model_copy(update={"expect": ()}) == self.off_settings.model_copy(update={"expect": ()}):
-            raise ValueError("on_settings and off_settings are the same: nothing would be switched")
-        return self
+    @property
+    def states(self) -> tuple[Settings, Settings]:
+        """Its settings on and off."""
+        return self.on_settings, self.off_settings
 
 
 class ConflictKind(StrEnum):

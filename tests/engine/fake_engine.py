@@ -1,8 +1,8 @@
 """A small real HTTP server that behaves like a serving engine, well or badly: ``python fake_engine.py --port N [KEY=VALUE ...]``.
 
 Switches: cache, quant, batch (0/1). ``work_ms`` is processor work a request; each switch leaves a share of it, ``together`` is
-what cache and quant leave beyond their product. ``dead=NAME`` accepts a switch and keeps it off. Faults: hang, crash, leak, throttle,
-short, deaf (never healthy), stubborn (ignores SIGTERM and has a child), echo (tells the key it was given).
+what cache and quant leave beyond their product. ``dead=NAME`` accepts a switch and keeps it off. Faults: hang, crash, leak,
+throttle, short, deaf (never healthy), stubborn (ignores SIGTERM and has a child), echo (tells the key it was given).
 """
 
 from __future__ import annotations
