@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deltastack.engine.declaration import Engine
-    from deltastack.engine.observe import Observed, Setup
+    from deltastack.engine.loading import Setup
+    from deltastack.engine.observe import Observed
     from deltastack.testbed.plan import Slot
 
 FOLDER = ".run/engine"

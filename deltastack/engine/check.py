@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deltastack.engine.bench import Order
     from deltastack.engine.declaration import Engine
-    from deltastack.engine.observe import Setup
+    from deltastack.engine.loading import Setup
 
 
 class Forecast(NamedTuple):

@@ -89,9 +89,18 @@ class Load(Params):
     image_share: float = Field(0.0, ge=0, le=1, description="requests with an image (chat path)")
     concurrency: int = Field(1, gt=0)
     warm: int = Field(1, ge=0, description="discarded requests after each start; other texts than the measured ones")
+    generator: Literal["client", "vllm", "aiperf"] = Field("client", description="who sends: our own client, or a tool")
+    generator_command: tuple[str, ...] = Field((), description="the tool's executable, e.g. [vllm] or [.aiperf/bin/aiperf]")
     fixed_length: bool = Field(default=True, description="an answer of another length than asked makes the run void")
     timeout_s: float = Field(120, gt=0, description="of one request")
     seed: int = 11
+
+    @model_validator(mode="after")
+    def _tool(self) -> Load:
+        """A tool has an executable, and makes its own prompts."""
+        if self.generator != "client" and (not self.generator_command or self.file is not None or self.model is None):
+            raise ValueError(f"generator {self.generator} needs generator_command and model, and cannot ask a file's requests")
+        return self
 
 
 class Limits(Params):

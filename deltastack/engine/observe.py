@@ -8,51 +8,33 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
-from deltastack.engine import asking, cells, client, meters, phases, process, readback
-from deltastack.engine.client import Outcome, Target
+from deltastack.engine import asking, cells, loading, meters, phases, process, readback
 from deltastack.engine.faults import FaultKind
 from deltastack.engine.guard import Guard
+from deltastack.engine.loading import Setup
 from deltastack.errors import CellError, ParamsError
 from deltastack.model import Component
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.plan import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from deltastack.engine.asking import Asked, Request
+    from deltastack.engine.asking import Asked
     from deltastack.engine.cells import Cell
     from deltastack.engine.client import Record
     from deltastack.engine.declaration import Engine
-    from deltastack.engine.meters import Spent
     from deltastack.engine.process import Running
     from deltastack.engine.readback import Resolved
     from deltastack.testbed.plan import Slot
 
 _FREE_SHARE = 0.8
-_SETTLE_S = 1.0
-FAULTS = {Outcome.THROTTLED: FaultKind.THROTTLED, Outcome.TIMEOUT: FaultKind.HUNG, Outcome.ERROR: FaultKind.FAILED_REQUESTS}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What every run of an experiment shares."""
-
-    engine: Engine
-    root: Path
-    asked: Asked
-    questions: tuple[Request, ...]
-    headers: Mapping[str, str] = field(repr=False)
-    memory_byte: float
-    """What one server's processes may hold together."""
-    logs: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,20 +114,20 @@ def observe(at: Setup, slot: Slot, *, ask: bool) -> Observed:
         found = readback.resolved(server, at.engine.sources, at.headers)
         readback.require(cell, found)
         start = _started(server)
-        _asked(at, cell, at.asked.warm, guard)
+        loading.asked(at, cell, at.asked.warm, guard)
         for one in at.engine.clear:
             readback.call(server, one, at.headers)
         before = readback.resolved(server, readback.needed(at.engine), at.headers)
-        session, gap, records = _load(at, cell, guard)
+        spent, gap, records = loading.session(at, cell, guard)
         after = readback.resolved(server, readback.needed(at.engine), at.headers)
-        answered = _asked(at, cell, at.questions, guard) if ask else ()
+        answered = loading.asked(at, cell, at.questions, guard) if ask else ()
     figures = phases.counts(records) | phases.latencies(records) | counted(at.engine, before, after) | start
     figures |= evidence(cell, records, before, after) | {"requests": float(len(records))}
-    parts = [phases.components(session.less(gap), records), phases.whole(gap, Component.IDLE)]
+    parts = [phases.components(spent.less(gap), records), phases.whole(gap, Component.IDLE)]
     if at.engine.experiment.count_start:
         parts.append(phases.of_start(start))
     components = {str(c): {str(r): v for r, v in some.items()} for c, some in phases.added(parts).items()}
-    entry = Entry(slot=slot, readings=session.readings, components=components, quality=figures)
+    entry = Entry(slot=slot, readings=spent.readings, components=components, quality=figures)
     return Observed(entry=entry, records=records, answered=answered, resolved=found)
 
 
@@ -191,57 +173,3 @@ def _started(server: Running) -> dict[str, float]:
     if server.root is None:
         return {"ready_s": server.ready_s}
     return {"ready_s": server.ready_s, "start_cpu_s": meters.cpu_s(server), "start_memory_byte": meters.memory_byte(server)}
-
-
-def _load(at: Setup, cell: Cell, guard: Guard) -> tuple[Spent, Spent, tuple[Record, ...]]:
-    """The metered session, the idle gap in it, and the requests' records."""
-    asked, gap_s = at.asked.measured, at.engine.experiment.gap_s
-    half = len(asked) // 2 if gap_s else len(asked)
-    gap = meters.Spent()
-    with meters.window(guard.server, "session") as session:
-        records = _asked(at, cell, asked[:half], guard)
-        if gap_s:
-            with meters.window(guard.server, "gap") as gap:
-                _rest(at, cell, guard.server, gap_s)
-            records += _asked(at, cell, asked[half:], guard)
-    return session, gap, records
-
-
-def _rest(at: Setup, cell: Cell, server: Running, gap_s: float) -> None:
-    """Let the server rest; what puts it to sleep and wakes it is part of the gap."""
-    for one in cell.sleep:
-        readback.call(server, one, at.headers)
-    time.sleep(gap_s)
-    for one in cell.wake:
-        readback.call(server, one, at.headers)
-
-
-def _asked(at: Setup, cell: Cell, some: tuple[Request, ...], guard: Guard) -> tuple[Record, ...]:
-    """Ask ``some``; every answer must count.
-
-    Raises:
-        CellError: Some answer failed, or has another length than asked for.
-    """
-    server, load = guard.server, at.engine.load
-    target = Target(address=server.address, concurrency=cell.concurrency, timeout_s=load.timeout_s, headers=at.headers)
-    asked = asking.with_fields(some, cell.request)
-    records = client.drive(target, asked, guard)
-    if guard.found is not None:
-        raise guard.found
-    bad = [r for r in records if r.outcome is not Outcome.OK]
-    if bad:
-        crashed = bad[0].outcome is Outcome.ERROR and server.ended(_SETTLE_S)
-        kind = FaultKind.CRASHED if crashed else FAULTS[bad[0].outcome]
-        raise CellError(kind, f"{len(bad)} of {len(records)} requests, first number {bad[0].number}: {bad[0].error}")
-    if load.fixed_length:
-        _require_length(asked, records)
-    return records
-
-
-def _require_length(asked: Sequence[Request], records: Sequence[Record]) -> None:
-    """Cells are compared at equal work, so an answer must have the length that was asked for."""
-    for request, record in zip(asked, records, strict=True):
-        wanted, found = request.output_tokens, record.output_tokens
-        if wanted is not None and found is not None and found != wanted:
-            words = f"request {record.number} has {found:g} tokens, asked for {wanted}: set ignore_eos, or fixed_length: false"
-            raise CellError(FaultKind.SHORT_OUTPUT, words)

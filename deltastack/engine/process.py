@@ -26,7 +26,7 @@ from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
     from deltastack.engine.declaration import Health, Stop
@@ -101,7 +101,7 @@ def running(command: Command, health: Health, stop: Stop, log: Path, headers: Ma
     refuse_taken(command.address)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
-        process = _keeper(command, stop, out.fileno())
+        process = kept(command.arguments, command.environment, stop, out.fileno())
     try:
         yield _ready(process, command.address, health, log, headers)
     finally:
@@ -166,15 +166,22 @@ def listens(address: str) -> bool:
         return False
 
 
-def _keeper(command: Command, stop: Stop, log: int) -> subprocess.Popen[bytes]:
+def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log: int) -> subprocess.Popen[bytes]:
+    """A command under a keeper in a session of its own; closing its input ends it and everything below it.
+
+    Args:
+        arguments: The command.
+        variables: Added to the environment.
+        stop: Which signal ends it, and how long that may take.
+        log: Descriptor that takes its output.
+    """
     keeper = (sys.executable, "-I", "-S", str(_KEEPER), stop.signal, str(stop.within_s), "--")
-    environment = os.environ | dict(command.environment)
     return subprocess.Popen(
-        [*keeper, *command.arguments],
+        [*keeper, *arguments],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment,
+        env=os.environ | dict(variables),
         start_new_session=True,
     )
 
