@@ -39,7 +39,8 @@ def run(root: Path, name: str) -> None:
         StageError: The base cannot be run.
     """
     stack, engine = testbed.stack(root), declared(root, name)
-    frames = measure(root, engine, Order(chosen=stack.cells, canonical=stack.canonical), log.info)
+    order = Order(chosen=stack.cells, canonical=stack.canonical)
+    frames = bench.measure(root, engine, order, log.info)  # the stage holds the machine's lock already
     write(frames, root / "data", layers=stack.layers)
     frames.forget()
 

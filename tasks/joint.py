@@ -12,12 +12,14 @@ from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
 from deltastack.evaluation import fleet_estimates, published_quality, testbed_cells
 from deltastack.model import Bench
-from tasks import fleet, stage_runner, testbed
+from tasks import engine, fleet, stage_runner, testbed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
+EMBEDDED = "llamacpp"
+"""The declaration in params/engines that the default run measures."""
 FLEET_INPUTS = (
     *("data/operators", "data/workload.parquet"),
     *("params/fleet.yaml", "params/layers", "params/platforms", "params/stack.yaml"),
@@ -33,7 +35,8 @@ def run(root: Path, bench: str) -> None:
     """
     if bench not in list(Bench):
         raise UnknownNameError(f"no factorial on bench '{bench}'; there are: {', '.join(Bench)}")
-    {Bench.FLEET: _fleet, Bench.TESTBED: _testbed}[Bench(bench)](root, root / "data" / "joint" / f"{bench}.parquet")
+    one = {Bench.FLEET: _fleet, Bench.TESTBED: _testbed, Bench.ENGINE: _engine}[Bench(bench)]
+    one(root, root / "data" / "joint" / f"{bench}.parquet")
 
 
 def _fleet(root: Path, path: Path) -> None:
@@ -77,9 +80,15 @@ def _testbed(root: Path, path: Path) -> None:
     measured.finish()
 
 
+def _engine(root: Path, path: Path) -> None:
+    """Measure every set of layers as switches of the embedded engine; its deltas, counters and quality are written beside."""
+    del path  # tasks.engine writes it with its other tables
+    engine.run(root, EMBEDDED)
+
+
 def _quality(root: Path, bench: Bench) -> Path:
     return root / "data" / "quality" / "joint" / f"{bench}.parquet"
 
 
 if __name__ == "__main__":
-    stage_runner.main("joint", run, measured=sys.argv[1:] == [Bench.TESTBED])
+    stage_runner.main("joint", run, measured=sys.argv[1:] in ([Bench.TESTBED], [Bench.ENGINE]))
