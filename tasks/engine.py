@@ -163,18 +163,18 @@ def _cells(frames: Frames, resource: Resource) -> list[dict[str, Any]]:
     from deltastack.errors import EvidenceError
     from deltastack.testbed.plan import Kind
     from deltastack.testbed.run_plan import compare
+    from deltastack.testbed.tables import called
 
     entries = frames.measured.entries
     found: list[dict[str, Any]] = []
-    for cell in dict.fromkeys(e.slot.cell for e in entries if e.slot.kind is Kind.RUN):
-        if cell == "base":
-            continue
+    for cell in dict.fromkeys(e.slot.cell for e in entries if e.slot.kind is Kind.RUN and e.slot.cell != "base"):
+        name = called(cell)
         try:
             n = compare(entries, cell, "base", QUANTITIES[str(resource)])
         except EvidenceError as error:
-            found.append({"cell": cell, "delta": None, "lo": None, "hi": None, "pairs": 0, "why": str(error)})
+            found.append({"cell": name, "delta": None, "lo": None, "hi": None, "pairs": 0, "why": str(error)})
             continue
-        found.append({"cell": cell, "delta": n.delta, "lo": n.low, "hi": n.high, "pairs": n.pairs, "why": None})
+        found.append({"cell": name, "delta": n.delta, "lo": n.low, "hi": n.high, "pairs": n.pairs, "why": None})
     return found
 
 

@@ -102,6 +102,8 @@ def show(
 def show_findings(found: dict[str, Any]) -> None:
     """Print findings for a person."""
     typer.echo(f"{found['runs']} server starts of {found['engine']} on {found['host']}; ended because {found['stopped']}")
+    for cell, counts in found["counters"].items():
+        typer.echo(f"  {cell:<40} {_work(counts)}")
     for row in found["cells"]:
         span = "not compared: " + str(row["why"]) if row["delta"] is None else _span(row)
         typer.echo(f"  {row['cell']:<40} {span}")
@@ -116,6 +118,12 @@ def show_findings(found: dict[str, Any]) -> None:
     for layer, why in found["absent"].items():
         typer.echo(f"no switch for {layer}: {why}")
     typer.echo(f"tables: {found['folder']}")
+
+
+def _work(counts: dict[str, float]) -> str:
+    """The exact counts of one run of the load, and what shows techniques at work."""
+    shown = {k: v for k, v in counts.items() if k.endswith("_tokens") or k == "acceptance" or "." in k}
+    return ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in shown.items()) or "the answers carry no counts"
 
 
 def _span(row: dict[str, Any]) -> str:

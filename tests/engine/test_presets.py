@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from deltastack import params
 from deltastack.engine import cells, declaration
 from deltastack.model import LAYER_NAMES
 
@@ -46,3 +48,14 @@ def test_every_seed_layer_is_mapped_or_its_absence_explained(name: str) -> None:
     for technique, one in engine.techniques.items():
         read_back = bool(one.on_settings.expect) or one.on_settings.concurrency is not None or bool(one.on_settings.request)
         assert read_back, f"{name}: nobody would see whether {technique} took"
+
+
+def test_the_ten_lines_of_the_documents_are_a_declaration() -> None:
+    """The example that people copy is read, and has ten lines."""
+    text = (FOLDER.parents[1] / "docs" / "engine.md").read_text()
+    example = text.split("```yaml\n", 1)[1].split("```", 1)[0]
+
+    engine = params.parse(yaml.safe_load(example), declaration.Engine, "docs/engine.md")
+
+    assert len(example.strip().splitlines()) == 10
+    assert cells.names(engine) == ("base", "storage", "instruction_set", "instruction_set+storage")
