@@ -95,7 +95,7 @@ def show(
         output.emit_json(chosen)
         return
     for source, values in chosen.items():
-        for key, value in sorted(values.items()):
+        for key, value in sorted((k, v) for k, v in values.items() if "{" not in k):  # one line a metric, not one a label
             typer.echo(f"{source:<10} {key} = {value if key != 'text' else f'{len(value.splitlines())} lines'}"[:_SHOWN])
 
 

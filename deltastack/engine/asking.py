@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 CHAT = "/v1/chat/completions"
 _NATIVE = "/completion"
 _IMAGE_PX = 56
-_WORDS = ("river", "stone", "cloud", "paper", "green", "seven", "north", "table", "light", "glass", "metal", "wheat")
+WORDS = ("river", "stone", "cloud", "paper", "green", "seven", "north", "table", "light", "glass", "metal", "wheat")
+"""Of synthetic prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ def _made(load: Load, text: str, output_tokens: int, *, images: int, number: int
 
 
 def _text(numbers: random.Random, words: int) -> str:
-    return " ".join(numbers.choice(_WORDS) for _ in range(words))
+    return " ".join(numbers.choice(WORDS) for _ in range(words))
 
 
 def _picture(seed: int, number: int, place: int) -> str:
