@@ -180,10 +180,10 @@ def _cells(frames: Frames, resource: Resource) -> list[dict[str, Any]]:
 
 def _counters(frames: Frames) -> dict[str, dict[str, float]]:
     """Mean of every counter, by cell."""
-    means = frames.counters.groupby(["cell", "counter"], sort=False, as_index=False)["amount"].mean()
     told: dict[str, dict[str, float]] = {}
-    for row in means.to_dict("records"):
-        told.setdefault(str(row["cell"]), {})[str(row["counter"])] = float(row["amount"])
+    for cell, rows in frames.counters.groupby("cell", sort=False):
+        means = rows.groupby("counter", sort=False)["amount"].mean()
+        told[str(cell)] = {str(counter): float(value) for counter, value in means.items()}
     return told
 
 
