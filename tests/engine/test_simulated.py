@@ -186,3 +186,18 @@ def test_exact_counts_have_rows(tmp_path: Path) -> None:
     assert len(rows) == 10
     assert {r[0] for r in rows} == {*CELLS, "base@aa"}
     assert all(r[6:8] == ("requests", 3.0) for r in rows)
+
+
+def test_the_report_takes_the_engine_as_a_measured_bench(tmp_path: Path) -> None:
+    """Blocks are samples, the twin gives the floor, and no interval is said to lack process starts: every run is one."""
+    from deltastack.analysis import noise_floor
+    from deltastack.model import Bench, OperatingPoint
+
+    measured = run(tmp_path, Simulated(5))
+    frame = JOINT.frame(tables.joint_rows(measured.entries, ("storage", "idle"), host="simulated", canonical=True))
+
+    apart, floors = noise_floor.split(frame)
+    f = factorials(apart, ("storage", "idle"))[0][0]
+
+    assert (f.bench, f.drawn, f.one_start, f.amounts.shape[-1]) == (Bench.ENGINE, False, False, 10)
+    assert floors[OperatingPoint.PER_SESSION, Resource.CPU_S].low < 0 < floors[OperatingPoint.PER_SESSION, Resource.CPU_S].high
