@@ -13,8 +13,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ready-run ## bring the whole graph up to date and print the headline (TRACE=file, QUICK=1, BUDGET=long)
-	@$(BIN)/deltastack run $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
+run: ready-run ## bring the whole graph up to date and print the headline (SCENE=name|all, TRACE=file, QUICK=1, BUDGET=long)
+	@$(BIN)/deltastack run $(if $(SCENE),--scene "$(SCENE)") $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
 
 test: ready-test ## all tests, the slow ones with real servers too
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup

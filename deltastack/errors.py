@@ -6,6 +6,7 @@
     - ParamsError             a parameter file or flag that does not hold
     - MeasurementError        a file of measured rows with bad rows, a wrong header, no rows
     - FormulaError            weights, savings or ratios outside their domain
+    - FactorialError          runs that form no factorial: a cell, a column or a unit that does not hold
     - UnknownNameError        a layer, technique, model or platform nobody has
   x ContractError             a table that breaks its contract; names every breach
   x EvidenceError             a reading, an operator time or a result that is not there
@@ -48,6 +49,10 @@ class MeasurementError(InputError):
 
 class FormulaError(InputError):
     """Weights, savings or ratios outside the domain of a formula."""
+
+
+class FactorialError(InputError):
+    """Runs that form no factorial: a missing cell, mixed units, a misspelt column."""
 
 
 class UnknownNameError(InputError):

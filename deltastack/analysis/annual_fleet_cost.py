@@ -49,7 +49,7 @@ def lines(results: Results, accelerators: int) -> list[Line]:
             continue
         base = requests * float(f.totals[0, 0]) / per
         share = estimate(f, partial(saving_of, m=f.full), results.stack.confidence)
-        ends = [None if x is None else base * x for x in (share.low, share.high)]
-        saved = Estimate(base * share.value, *ends)
+        low, high = (None if x is None else base * x for x in (share.low, share.high))
+        saved = Estimate(base * share.value, low, high, share.draws)
         found.append(Line(name, unit, base, saved, str(f.evidence)))
     return found

@@ -22,6 +22,8 @@ class Off(NamedTuple):
     low: float | None
     high: float | None
     """Over the draws (``statistics.drawn_ends``); None for a single one."""
+    draws: int | None = None
+    """How many; None where they are blocks of measurements."""
 
 
 def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
@@ -46,5 +48,6 @@ def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
         deltas = 1 - whole[:, 1] / whole[:, 0]
         late = results.objection(f, f"{layer}/{name}")
         called = f"{name}, which {late}," if late else str(name)
-        found.append(Off(called, float(deltas[0]), *statistics.drawn_ends(deltas, confidence=results.stack.confidence)))
+        low, high = statistics.drawn_ends(deltas, confidence=results.stack.confidence)
+        found.append(Off(called, float(deltas[0]), low, high, deltas.size if f.drawn else None))
     return sorted(found, key=lambda o: o.delta)

@@ -46,6 +46,14 @@ class Factorial:
     """The process start of each sample (S,); None where samples have none."""
     blocks: tuple[int, ...] | None = None
     """The number of each sample's block in its process start (S,); None where samples have none."""
+    time: Factorial | None = None
+    """Accelerator time of the same cells, where this is another resource at the trace's own arrivals: idle follows from it."""
+
+    @property
+    def derived(self) -> int | None:
+        """The place of ``idle`` where it is what others leave of a fleet that is provisioned; None where it is a reading."""
+        fixed = self.bench is Bench.FLEET and self.operating_point is OperatingPoint.AT_TRACE
+        return self.components.index(Component.IDLE) if fixed and Component.IDLE in self.components else None
 
     @property
     def nests(self) -> dict[str, NDArray[np.intp]]:
@@ -91,7 +99,8 @@ class Factorial:
         """The factorial of the layers that are on in the cell at place ``m`` alone, the others off."""
         bits = [i for i in range(len(self.layers)) if m >> i & 1]
         places = [sum(1 << b for j, b in enumerate(bits) if n >> j & 1) for n in range(1 << len(bits))]
-        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places])
+        time = None if self.time is None else self.time.within(m)
+        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places], time=time)
 
     @property
     def one_start(self) -> bool:
@@ -105,6 +114,11 @@ class Factorial:
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench is Bench.FLEET
+
+    @property
+    def draws(self) -> int | None:
+        """How many draws of a model the samples are; None where they are blocks of measurements."""
+        return int(self.amounts.shape[-1]) if self.drawn else None
 
 
 def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDArray[np.intp]]:
@@ -178,7 +192,19 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             "blocks": blocks,
         }
         found.append(Factorial(**head, **shape, evidence=evidence, canonical=canonical))
-    return found, absent
+    return [replace(f, time=_time_of(f, found)) for f in found], absent
+
+
+def _time_of(f: Factorial, among: Sequence[Factorial]) -> Factorial | None:
+    """The accelerator time of the same bench, basis, layers and samples; None where ``f`` derives nothing, or is it itself."""
+    if f.derived is None or f.resource is Resource.TIME_S:
+        return None
+    same = (
+        t
+        for t in among
+        if (t.bench, t.operating_point, t.layers) == (f.bench, f.operating_point, f.layers) and t.resource is Resource.TIME_S
+    )
+    return next((t for t in same if t.amounts.shape[-1] == f.amounts.shape[-1] and t.derived is not None), None)
 
 
 def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:

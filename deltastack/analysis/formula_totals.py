@@ -20,7 +20,7 @@ from deltastack import composition, statistics
 from deltastack.analysis import slo
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
-from deltastack.model import cell_name
+from deltastack.model import Component, IntervalKind, Resource, cell_name
 from deltastack.statistics import Interval, nested_interval
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Estimate(NamedTuple):
     value: float
     low: float | None
     high: float | None
+    draws: int | None = None
+    """How many draws of a model the ends are the range of; None where they are an interval of confidence."""
+
+    @property
+    def kind(self) -> IntervalKind:
+        """What the ends are."""
+        return IntervalKind.CONFIDENCE if self.draws is None else IntervalKind.RANGE_OF_DRAWS
 
 
 def lacking(f: Factorial) -> dict[str, str]:
@@ -69,10 +76,29 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
-        "by_component": composition.by_component_amounts(f.amounts[0], f.amounts[list(f.singles)]),
+        "by_component": 1 - left_by_component(f).sum(axis=0) / base,
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def left_by_component(f: Factorial) -> NDArray[np.float64]:
+    """Amounts that ``by_component`` predicts to be left, (C, S); idle of a fixed fleet is derived, not predicted.
+
+    Time and memory are provisioned, so that idle is their rest; energy, money and carbon of idle follow its time.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell.
+    """
+    base, alone, idle = f.amounts[0], f.amounts[list(f.singles)], f.derived
+    if idle is None:
+        return composition.amounts_by_component(base, alone)
+    outside = [c for c, name in enumerate(f.components) if name is Component.STORAGE]
+    if f.time is None or f.resource is Resource.MEMORY_BYTE_S:
+        return composition.with_rest(base, alone, idle, outside)
+    at = f.time.derived
+    seconds = left_by_component(f.time)[at], f.time.amounts[:, at]
+    return composition.with_rate(base, alone, idle, (seconds[1][0], seconds[1][list(f.singles)], seconds[0]))
 
 
 def _pair_table(f: Factorial) -> NDArray[np.float64]:
@@ -85,10 +111,14 @@ def _pair_table(f: Factorial) -> NDArray[np.float64]:
 
 
 def overlap(f: Factorial, threshold: float = 1e-9) -> float:
-    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap."""
+    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap.
+
+    Idle of a fixed fleet is not among them: it follows from the others.
+    """
     base = f.amounts[0].mean(axis=-1)
     whole = base.sum()
-    changed = [np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole for s in f.singles]
+    acted_on = np.arange(base.size) != (-1 if f.derived is None else f.derived)
+    changed = [acted_on & (np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole) for s in f.singles]
     return float(sum(base[c].sum() for c in changed) / whole)
 
 
@@ -103,7 +133,8 @@ def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
         return Estimate(float(of(f)[0]), None, None)
     if f.drawn:
         found = of(f)
-        return Estimate(float(found[0]), *statistics.drawn_ends(found, confidence=confidence))
+        low, high = statistics.drawn_ends(found, confidence=confidence)
+        return Estimate(float(found[0]), low, high, found.size)
     middle, mean = _jackknife(f, of, confidence)
     return Estimate(middle, middle - mean.half_width, middle + mean.half_width)
 
@@ -144,7 +175,7 @@ def totals(
     for a in absent:
         nothing = (None,) * 6
         rows += [
-            (a.bench, a.operating_point, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical)
+            (a.bench, a.operating_point, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical, None, None)
             for n in FORMULAS
         ]
     return TOTAL.frame(rows)
@@ -152,24 +183,25 @@ def totals(
 
 def _rows(f: Factorial, tolerance: float, confidence: float, late: str | None) -> list[tuple[object, ...]]:
     head = (f.bench, f.operating_point, f.resource)
+    tail = (f.canonical, IntervalKind.RANGE_OF_DRAWS if f.drawn else IntervalKind.CONFIDENCE, f.amounts.shape[-1])
     nothing, missing = (None,) * 6, lacking(f)
     try:
         values(f)
     except FormulaError as error:
-        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), f.canonical) for n in FORMULAS]
+        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), *tail) for n in FORMULAS]
     rows: list[tuple[object, ...]] = []
     for name in FORMULAS:
         if name in missing:
-            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], f.canonical))
+            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], *tail))
             continue
         total = estimate(f, partial(_value, name=name), confidence)
         if name == "joint":
             said = "; ".join(filter(None, (ONE_SAMPLE if total.low is None else None, late))) or None
-            rows.append((*head, name, *total, None, None, None, "truth", f.evidence, said, f.canonical))
+            rows.append((*head, name, *total[:3], None, None, None, "truth", f.evidence, said, *tail))
         else:
             gap = estimate(f, partial(_gap, name=name), confidence)
             word, why = _verdict(f, name, gap, tolerance, confidence)
-            rows.append((*head, name, *total, *gap, word, f.evidence, why, f.canonical))
+            rows.append((*head, name, *total[:3], *gap[:3], word, f.evidence, why, *tail))
     return rows
 
 

@@ -53,8 +53,8 @@ def late(facts: Mapping[str, Any], bench: Bench, where: str, layer: str | None =
 def said(every: Iterable[Late], bench: Bench, operating_point: OperatingPoint, subject: str) -> str | None:
     """What ``subject`` misses, in words; None where it misses nothing.
 
-    >>> one = Late(Bench.FLEET, Basis.AT_TRACE, "idle", 2, 5, "TTFT p99 4 s > 3 s")
-    >>> said([one], Bench.FLEET, Basis.AT_TRACE, "idle"), said([one], Bench.FLEET, Basis.AT_TRACE, "storage")
+    >>> one = Late(Bench.FLEET, OperatingPoint.AT_TRACE, "idle", 2, 5, "TTFT p99 4 s > 3 s")
+    >>> said([one], Bench.FLEET, OperatingPoint.AT_TRACE, "idle"), said([one], Bench.FLEET, OperatingPoint.AT_TRACE, "storage")
     ('misses the latency goals in 2 of 5 draws (TTFT p99 4 s > 3 s)', None)
     """
     here = {x.subject: x for x in every if (x.bench, x.operating_point) == (bench, operating_point)}

@@ -104,7 +104,7 @@ def _beyond(saved: Estimate, floor: Floor | None) -> Estimate:
     if floor is None or saved.low is None or saved.high is None:
         return saved
     most = largest(floor)
-    return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most))
+    return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most), saved.draws)
 
 
 def _tables(check: Saving, results: Results) -> dict[Factorial, Floor | None]:

@@ -19,11 +19,13 @@ from deltastack.cli import (
     doctor,
     engine,
     estimate,
+    factorial,
     fleet,
     imports,
     measure,
     output,
     plan,
+    published,
     report,
     run,
     solve,
@@ -42,6 +44,8 @@ app = typer.Typer(
 
 app.command()(run.run)
 app.command()(compose.compose)
+app.command()(published.published)
+app.command()(factorial.factorial)
 app.command()(report.report)
 app.command()(fleet.simulate)
 app.command()(fleet.capacity)

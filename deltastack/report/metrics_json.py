@@ -43,9 +43,9 @@ def metrics(results: Results) -> dict[str, Any]:
     for f in results.found:
         for share in results.shares(f):
             at = _bench(f.bench, f.operating_point)
-            _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone)
+            _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone[:3])
             if share.shapley is not None:
-                _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley)
+                _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley[:3])
     _put_quality(tree, results)
     _put_promises(tree, results)
     _put_floors(tree, results)
@@ -60,7 +60,7 @@ def _put_quality(tree: dict[str, Any], results: Results) -> None:
         layers = next((f.layers for f in results.found if f.bench is bench), ())
         for r in readings(results, bench, cell_name(layers)):
             if r.change is not None:
-                _put(tree, [f"quality/{r.metric}"], bench, r.change)
+                _put(tree, [f"quality/{r.metric}"], bench, r.change[:3])
 
 
 def _put_promises(tree: dict[str, Any], results: Results) -> None:
@@ -140,7 +140,8 @@ def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[s
         "delta": alone.value,
         "lo": alone.low,
         "hi": alone.high,
-        "word": formatting.resolved(*alone, results.floor(f)),
+        "draws": alone.draws,
+        "word": formatting.resolved(*alone[:3], results.floor(f)),
         "amounts": moved(f, alone.value) if far(alone.value) else None,
         "operating_point": str(f.operating_point),
         "evidence": f.evidence,

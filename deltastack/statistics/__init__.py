@@ -12,10 +12,10 @@ from deltastack.statistics.fieller_interval import fieller
 from deltastack.statistics.formula_verdict import Verdict, verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife_interval import jackknife
+from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups
 from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
 from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
-from deltastack.statistics.prediction_interval import drawn_ends, predictive
+from deltastack.statistics.prediction_interval import drawn_ends, holds_further, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
 from deltastack.statistics.shapley_values import order_range, shapley
 
@@ -39,8 +39,10 @@ __all__ = [
     "fieller",
     "half",
     "half_effects",
+    "holds_further",
     "holm",
     "jackknife",
+    "jackknife_groups",
     "log_ratio",
     "log_ratio_bounds",
     "log_ratio_unpaired",

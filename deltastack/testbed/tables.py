@@ -97,7 +97,7 @@ def paired_rows(source: Source, entries: Iterable[Entry], layer: str, *, host: s
 
 
 def called(cell: str) -> str:
-    """A cell's name in a table: that of the base's twin is ``AA_TWIN``."""
+    """A cell's name in a table: every further copy of the base is its A/A twin."""
     return AA_TWIN if cell != _BASE and plain(cell) == _BASE else cell
 
 

@@ -123,9 +123,9 @@ def test_the_verdict_names_basis_evidence_and_gap() -> None:
     """Product 1 - 0.95 x 0.8 x 1.25 = +5.0 %, joint -5.0 %: the gap is +10.0 points and the product fails."""
     sentence = wording(results())["headline"][0]
 
-    assert "storage + pipeline + idle costs 5.0 % [5.0, 5.0] of energy per request, at the largest rate" in sentence
+    assert "storage + pipeline + idle costs 5.0 % (range of 20 draws: 5.0 to 5.0) of energy per request, at full load" in sentence
     assert "fleet bench, simulated" in sentence
-    assert "says +5.0 %, a gap of +10.0 points [+10.0, +10.0]: it fails" in sentence
+    assert "says +5.0 %, a gap of +10.0 points (range of 20 draws: +10.0 to +10.0): it fails" in sentence
 
 
 def test_a_text_only_trace_is_told_in_words() -> None:
@@ -296,7 +296,7 @@ def test_a_layer_that_is_off_says_what_it_would_do() -> None:
             ("encoder_pool", 1, 10.0, 90.0),
         ]
     )
-    told = "attention_ffn would lose 150.0 %, encoder_pool would save 10.0 % [-800.0, +10.0]"
+    told = "attention_ffn would lose 150.0 %, encoder_pool would save 10.0 % (range of 2 draws: -800.0 to +10.0)"
     lines = [line for line in summary_lines(wording(made)) if line.startswith("  ")]
 
     assert f"off: {told} of energy at capacity" in lines[0]

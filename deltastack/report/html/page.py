@@ -59,7 +59,7 @@ GLOSSARY = (
     ("ceiling", "the share of the base in the components that a layer changes: it cannot save more (Amdahl)"),
     (
         "at trace, at capacity",
-        "per request at the trace's own rate on a fixed fleet; at the largest rate that meets the latency goals",
+        "per request at today's load, on a fixed fleet; at full load (the goodput, at which enough requests meet their own goal)",
     ),
     ("speed-up", "1 / (1 - Δ): 2.00x is a saving of 50 %"),
     (
@@ -132,6 +132,7 @@ def _environment() -> jinja2.Environment:
         "speed_up": formatting.speed_up,
         "interval": formatting.interval,
         "ends": formatting.ends,
+        "between": formatting.between,
         "amount": _amount,
         "off": formatting.off,
         "named": lambda resource, bench: formatting.resource(Bench(bench), Resource(resource)),

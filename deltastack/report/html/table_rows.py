@@ -37,6 +37,7 @@ def _total(results: Results, f: Factorial) -> Row:
     joint = rows.pop("joint")
     return head(f) | {
         "evidence": f.evidence,
+        "draws": f.draws,
         "spoken": f in formatting.spoken(results),
         "late": results.objection(f, cell_name(f.layers)),
         "word": headline.joint_word(results, f, joint),
@@ -87,7 +88,7 @@ def _share(results: Results, f: Factorial, s: Share) -> Row:
         "evidence": f.evidence,
         "spoken": f in formatting.spoken(results),
         "alone": s.alone,
-        "word": formatting.resolved(*s.alone, results.floor(f)),
+        "word": formatting.resolved(*s.alone[:3], results.floor(f)),
         "averaged": s.averaged,
         "last_in": s.last_in,
         "shapley": s.shapley,

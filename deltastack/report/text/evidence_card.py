@@ -13,6 +13,7 @@ from deltastack.analysis.noise_floor import largest
 from deltastack.model import Bench
 from deltastack.report.html import sections
 from deltastack.report.text import formatting
+from deltastack.statistics import holds_further
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def machines(results: Results) -> list[str]:
 def intervals(results: Results) -> list[str]:
     """What the ends of intervals are, one line a bench.
 
-    The range of n draws holds a further one with probability (n - 1) / (n + 1): five draws have no ends of 95 %.
+    The ends over draws are their range, which is no interval of confidence: how often it holds a further draw is said.
     """
     asked, found = results.stack.confidence, []
     for bench in results.benches():
@@ -94,9 +95,8 @@ def intervals(results: Results) -> list[str]:
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
             found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
         elif draws > 1:
-            holds = (draws - 1) / (draws + 1)
-            few = f"; so few hold a further draw in about {100 * holds:.0f} % of cases, not {100 * asked:.0f} %"
-            found.append(f"fleet: {draws} draws {DRAWN}{few if holds < asked else ''}")
+            held = min(holds_further(draws), asked)
+            found.append(f"fleet: the range of {draws} draws {DRAWN}; it holds a further draw in {100 * held:.0f} % of cases")
     return found
 
 

@@ -31,8 +31,8 @@ RESOURCE = {
     Resource.INSTRUCTIONS: "instructions",
 }
 BASIS = {
-    OperatingPoint.AT_TRACE: "per request, at the trace's own rate on a fixed fleet",
-    OperatingPoint.AT_CAPACITY: "per request, at the largest rate that meets the latency goals",
+    OperatingPoint.AT_TRACE: "per request, at today's load on a fixed fleet",
+    OperatingPoint.AT_CAPACITY: "per request, at full load (the goodput)",
     OperatingPoint.PER_SESSION: "per session on this machine",
 }
 LEAST_FACTOR = 0.05
@@ -67,22 +67,35 @@ def interval(e: Estimate | None, digits: int = 1) -> str:
     >>> from deltastack.analysis.formula_totals import Estimate
     >>> interval(Estimate(0.1, 0.05, 0.15)), interval(Estimate(0.1, None, None))
     ('+10.0 % [+5.0 %, +15.0 %]', '+10.0 % (no interval)')
+    >>> interval(Estimate(0.1, 0.05, 0.15, draws=20))
+    '+10.0 % (range of 20 draws: +5.0 % to +15.0 %)'
     """
     if e is None:
         return percent(None)
-    ends = f"[{percent(e.low, digits)}, {percent(e.high, digits)}]" if e.low is not None else "(no interval)"
-    return f"{percent(e.value, digits)} {ends}"
+    if e.low is None:
+        return f"{percent(e.value, digits)} (no interval)"
+    return f"{percent(e.value, digits)} {between(percent(e.low, digits), percent(e.high, digits), e.draws)}"
 
 
-def ends(pair: tuple[Any, Any], digits: int = 1) -> str:
-    """Both ends of an interval, in percent; "no interval" where there is none.
+def between(low: str, high: str, draws: int | None = None) -> str:
+    """Two ends in words: brackets are of an interval of confidence alone.
 
-    >>> ends((0.05, 0.15)), ends((None, None))
-    ('[+5.0, +15.0]', 'no interval')
+    >>> between("1.0", "2.0"), between("1.0", "2.0", 20)
+    ('[1.0, 2.0]', '(range of 20 draws: 1.0 to 2.0)')
+    """
+    return f"[{low}, {high}]" if draws is None else f"(range of {draws} draws: {low} to {high})"
+
+
+def ends(pair: tuple[Any, Any], digits: int = 1, draws: int | None = None) -> str:
+    """Both ends of an interval, or of the range of so many draws, in percent; "no interval" where there is none.
+
+    >>> ends((0.05, 0.15)), ends((0.05, 0.15), draws=20), ends((None, None))
+    ('[+5.0, +15.0]', '(range of 20 draws: +5.0 to +15.0)', 'no interval')
     """
     if any(pd.isna(x) for x in pair):
         return "no interval"
-    return f"[{', '.join(percent(x, digits).removesuffix(' %') for x in pair)}]"
+    low, high = (percent(x, digits).removesuffix(" %") for x in pair)
+    return between(low, high, draws)
 
 
 def speed_up(delta: float) -> str:
@@ -156,18 +169,18 @@ def text_only_note(results: Results) -> str | None:
 
 
 def off(techniques: Iterable[Sequence[Any]]) -> str:
-    """What techniques that are off would do alone, from a name, its Δ and the ends of its interval, where it has one.
+    """What techniques that are off would do alone, from a name, its Δ, and if known the ends over its draws and their number.
 
-    >>> off([("a", -0.5, -0.6, -0.4), ("b", 0.021), ("c", -11.0, -12.0, -9.0)])
-    'a would lose 50.0 % [-60.0, -40.0], b would save 2.1 %, c would spend 12 times as much'
+    >>> off([("a", -0.5, -0.6, -0.4, 20), ("b", 0.021), ("c", -11.0, -12.0, -9.0)])
+    'a would lose 50.0 % (range of 20 draws: -60.0 to -40.0), b would save 2.1 %, c would spend 12 times as much'
     """
     return ", ".join(f"{name} would {_would(*delta)}" for name, *delta in techniques)
 
 
-def _would(delta: float, low: float | None = None, high: float | None = None) -> str:
+def _would(delta: float, low: float | None = None, high: float | None = None, draws: int | None = None) -> str:
     if far(delta):
         return f"spend {change(delta)}"
-    told = "" if low is None or high is None else f" {ends((low, high))}"
+    told = "" if low is None or high is None else f" {ends((low, high), draws=draws)}"
     return f"{'lose' if delta < 0 else 'save'} {percent(abs(delta)).lstrip('+')}{told}"
 
 

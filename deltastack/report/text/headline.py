@@ -49,7 +49,7 @@ def _sentence(results: Results, f: Factorial) -> str:
     if len(f.layers) == 1:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
-    ends = "" if pd.isna(product["gap_lo"]) else f" {formatting.ends((product['gap_lo'], product['gap_hi']))}"
+    ends = "" if pd.isna(product["gap_lo"]) else f" {formatting.ends((product['gap_lo'], product['gap_hi']), draws=f.draws)}"
     says = f"their product says {formatting.change(product['delta'])}, a gap of {formatting.points(product['gap'])}{ends}"
     return f"{truth}; {says}: {_does(product['verdict'])}{_would_tell(results, f, product)}."
 
@@ -63,29 +63,35 @@ def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
     what = f"of {formatting.resource(f.bench, f.resource)} {formatting.BASIS[f.operating_point]} ({known}){but}"
     layers, word = " + ".join(f.layers).replace("_", " "), joint_word(results, f, joint)
     if word == "not resolved":
-        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint['delta'])} {formatting.ends(_ends(joint))}"
+        ends = formatting.ends(_ends(joint), draws=f.draws)
+        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint['delta'])} {ends}"
     if word == "changes nothing":
         return f"{layers} changes nothing {what}"
-    size = moved(f, joint["delta"]).removesuffix(f" {per(f)}") if far(joint["delta"]) else _size(joint)
+    size = moved(f, joint["delta"]).removesuffix(f" {per(f)}") if far(joint["delta"]) else _size(joint, f.draws)
     return f"{layers} {'saves' if word == 'saves' else 'costs'} {size} {what}"
 
 
-def _size(joint: dict[str, Any]) -> str:
-    """How much is saved or spent, without a sign, and its interval.
+def _size(joint: dict[str, Any], draws: int | None = None) -> str:
+    """How much is saved or spent, without a sign, and its interval, or the range of so many draws.
 
     >>> _size({"delta": -0.2, "lo": -0.25, "hi": -0.1}), _size({"delta": 0.2, "lo": None, "hi": None})
     ('20.0 % [10.0, 25.0]', '20.0 %')
+    >>> _size({"delta": -0.2, "lo": -0.25, "hi": -0.1}, 20)
+    '20.0 % (range of 20 draws: 10.0 to 25.0)'
     """
     sign = 1 if joint["delta"] > 0 else -1
     size, *ends = (f"{100 * sign * joint[n]:.1f}" for n in ("delta", "lo", "hi") if not pd.isna(joint[n]))
-    return f"{size} % [{', '.join(ends[::sign])}]" if ends else f"{size} %"
+    if not ends:
+        return f"{size} %"
+    low, high = ends[::sign]
+    return f"{size} % {formatting.between(low, high, draws)}"
 
 
 def _would_tell(results: Results, f: Factorial, product: dict[str, Any]) -> str:
     """What would tell a verdict that could not be told; empty for one that could."""
     if product["verdict"] != Verdict.CANNOT_BE_TOLD or pd.isna(product["gap_lo"]):
         return ""
-    gap = Estimate(float(product["gap"]), float(product["gap_lo"]), float(product["gap_hi"]))
+    gap = Estimate(float(product["gap"]), float(product["gap_lo"]), float(product["gap_hi"]), f.draws)
     said = sample_size.words(results, f, gap)
     return f" ({said})" if said else ""
 

@@ -65,7 +65,7 @@ def _reading(row: dict[str, Any]) -> str:
         return f"{word}: {row['amounts']} {where}"
     if row["lo"] is None:
         return f"{word} {_size(row['delta'])} (no interval) {where}"
-    ends = f"[{percent(row['lo'])}, {percent(row['hi'])}]"
+    ends = formatting.between(percent(row["lo"]), percent(row["hi"]), row.get("draws"))
     if word == "not resolved":
         return f"{word}: {percent(row['delta'])} {ends} {where}"
     return f"{word} {_size(row['delta'])} {ends}{factor(row['delta'])} {where}"
