@@ -16,6 +16,7 @@
     - PreflightError          this machine lacks something (disk, git, a server)
   x StageError                a stage of the graph failed
     - BusyError               another run holds the graph: try again
+    - CellError               one run of one cell failed; the experiment goes on without it
   x TrackingError             the tracking server did not take the results
 """
 
@@ -90,6 +91,15 @@ class StageError(DeltastackError):
 
 class BusyError(StageError):
     """Another run holds the graph."""
+
+
+class CellError(StageError):
+    """One run of one cell failed; the experiment goes on without it."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        """Say what was found; ``kind`` is a word of ``engine.faults.FaultKind``."""
+        super().__init__(f"{kind}: {words}")
+        self.kind = kind
 
 
 class TrackingError(DeltastackError):

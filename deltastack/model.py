@@ -26,6 +26,7 @@ class Bench(StrEnum):
 
     FLEET = "fleet"
     TESTBED = "testbed"
+    ENGINE = "engine"
 
 
 class Component(StrEnum):
@@ -35,6 +36,10 @@ class Component(StrEnum):
     ENCODER = "encoder"
     ATTENTION = "attention"
     FFN = "ffn"
+    PREFILL = "prefill"
+    """Of a serving engine: from a request's turn until its first token."""
+    DECODE = "decode"
+    """Of a serving engine: from the first token until the last."""
     OTHER = "other"
     HOST = "host"
     IDLE = "idle"
@@ -70,7 +75,7 @@ class OperatingPoint(StrEnum):
     AT_CAPACITY = "at_capacity"
     """At full load: per request, at the goodput, the largest rate at which enough requests meet their own latency goal."""
     PER_SESSION = "per_session"
-    """Per testbed session: cold start, requests, idle gaps, shutdown."""
+    """Per session: cold start, requests, idle gaps, shutdown on the testbed; one run of the load on a serving engine."""
 
 
 class IntervalKind(StrEnum):

@@ -104,8 +104,11 @@ class Factorial:
 
     @property
     def one_start(self) -> bool:
-        """Whether all blocks are of one process start, so that no interval holds what a new start changes."""
-        return not self.drawn and self.starts is not None and len(set(self.starts)) == 1
+        """Whether all blocks are of one process start, so that no interval holds what a new start changes.
+
+        Every run of a serving engine is a start of its own.
+        """
+        return self.bench is Bench.TESTBED and self.starts is not None and len(set(self.starts)) == 1
 
     @property
     def drawn(self) -> bool:

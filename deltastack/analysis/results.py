@@ -68,7 +68,11 @@ class Stack(Params):
         return self.layer_draws.get(self.profile, 1)
 
 
-HEADLINE = {Bench.FLEET: OperatingPoint.AT_CAPACITY, Bench.TESTBED: OperatingPoint.PER_SESSION}
+HEADLINE = {
+    Bench.FLEET: OperatingPoint.AT_CAPACITY,
+    Bench.TESTBED: OperatingPoint.PER_SESSION,
+    Bench.ENGINE: OperatingPoint.PER_SESSION,
+}
 """The basis that speaks for a bench: what a request costs when the deployment is used up to its latency goals."""
 
 

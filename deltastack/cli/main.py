@@ -17,6 +17,7 @@ from deltastack.cli import (
     compare,
     compose,
     doctor,
+    engine,
     estimate,
     factorial,
     fleet,
@@ -58,6 +59,7 @@ app.command()(calibrate.calibrate)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(claims.app, name="claims")
+app.add_typer(engine.app, name="engine")
 app.add_typer(workload.app, name="workload")
 
 

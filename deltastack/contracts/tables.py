@@ -130,6 +130,29 @@ JOINT = Contract(
 )
 """The factorial: every run of every cell (``model.cell_name``), in the order it was run."""
 
+COUNTER = Contract(
+    name="counter",
+    version=1,
+    columns=(
+        _text("cell"),
+        _BENCH,
+        _BASIS,
+        _count("block", "index"),
+        _count("position", "index"),
+        _REPLICATE,
+        _text("counter"),
+        Column(name="amount", dtype="float64", unit="1"),
+        _EVIDENCE,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("cell", "bench", "operating_point", "block", "replicate", "position", "counter"),
+    relations=(_ONE_HOST,),
+    remedy="dvc repro joint@engine",
+)
+"""What a serving engine counted in each run: tokens computed and cached, drafts accepted, latencies; a name's suffix is its unit.
+A counter that an engine does not have has no row."""
+
 QUALITY = Contract(
     name="quality",
     version=2,

@@ -90,10 +90,10 @@ def intervals(results: Results) -> list[str]:
     asked, found = results.stack.confidence, []
     for bench in results.benches():
         draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
-        if bench is Bench.TESTBED:
+        if bench is not Bench.FLEET:
             alone = any(f.one_start for f in results.found if f.bench is bench)
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
-            found.append(f"testbed: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
+            found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
         elif draws > 1:
             held = min(holds_further(draws), asked)
             found.append(f"fleet: the range of {draws} draws {DRAWN}; it holds a further draw in {100 * held:.0f} % of cases")

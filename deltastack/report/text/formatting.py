@@ -41,12 +41,12 @@ HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resour
 
 
 def resource(bench: Bench, name: Resource) -> str:
-    """A resource in words: time is an accelerator's on the fleet, and passes on the wall on the testbed.
+    """A resource in words: time is an accelerator's on the fleet, and passes on the wall on measured benches.
 
-    >>> resource("testbed", Resource.TIME_S), resource("fleet", Resource.TIME_S)
-    ('wall time', 'accelerator time')
+    >>> resource("testbed", Resource.TIME_S), resource("engine", Resource.TIME_S), resource("fleet", Resource.TIME_S)
+    ('wall time', 'wall time', 'accelerator time')
     """
-    return "wall time" if (bench, name) == ("testbed", Resource.TIME_S) else RESOURCE[name]
+    return "wall time" if bench != "fleet" and name is Resource.TIME_S else RESOURCE[name]
 
 
 def percent(value: Any, digits: int = 1) -> str:
