@@ -73,7 +73,7 @@ def main(target: str = TARGET, count: int = COUNT) -> int:
 def begin(root: Path, target: str) -> subprocess.Popen[str]:
     """A run in a process of its own."""
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PREFECT_API_URL", "PREFECT_HOME"}}
-    words = [sys.executable, "-m", "cli", "run", "--target", target]
+    words = [sys.executable, "-m", "deltastack.cli", "run", "--target", target]
     return subprocess.Popen(
         words, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

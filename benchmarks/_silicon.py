@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deltastack.fleet import memory, platform, settings
+from deltastack.fleet import accelerator, memory, settings
 from deltastack.fleet.deployment import Deployment
 from deltastack.fleet.operators import OperatorTables, roofline
 from deltastack.fleet.operators import aiconfigurator as adapter
@@ -122,7 +122,7 @@ def tables(combination: tuple[str, str, str, int, adapter.Engine]) -> OperatorTa
 def rooflines(combination: tuple[str, str, str, int, adapter.Engine]) -> OperatorTables:
     """The house's roofline of the same combination, keys and values as wide as the row's: no measurement in it."""
     model, where, precision, parallel, engine = combination
-    plain = roofline.build(model, platform.load(ROOT, where), precision, parallel, context_limit_tokens=131_072)
+    plain = roofline.build(model, accelerator.load(ROOT, where), precision, parallel, context_limit_tokens=131_072)
     share = 2 if engine.fp8_kv else 1
     return replace(
         plain,
@@ -168,7 +168,7 @@ def _requests(row: Row) -> Requests:
 
 def _config(row: Row, times: OperatorTables, host: tuple[float, float]) -> Config:
     deployment = Deployment(model=row.model, platform=row.platform, precision=row.precision, tensor_parallel=row.tensor_parallel)
-    inside = memory.residents(times, platform.load(ROOT, row.platform), deployment, VALUES.memory)
+    inside = memory.residents(times, accelerator.load(ROOT, row.platform), deployment, VALUES.memory)
     return Config(
         token_budget=TOKEN_BUDGET,
         max_sequences=row.batch,

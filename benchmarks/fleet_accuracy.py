@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import _interpolation, _silicon
-from deltastack.fleet import calibration, platform, settings
+from deltastack.fleet import accelerator, calibration, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +61,8 @@ def verdict(*, met: bool) -> str:
 
 def _left_out() -> dict[str, float]:
     """Throughput and energy of the shipped rows, each model left out of the fit once."""
-    names = platform.platforms(ROOT)
-    house = calibration.House(values=settings.load(ROOT).values, platforms={n: platform.load(ROOT, n) for n in names})
+    names = accelerator.platforms(ROOT)
+    house = calibration.House(values=settings.load(ROOT).values, platforms={n: accelerator.load(ROOT, n) for n in names})
     shipped = calibration.read(
         calibration.SHIPPED, prompt_tokens=calibration.PROMPT_TOKENS, output_tokens=calibration.OUTPUT_TOKENS
     )

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltastack.fleet import bench, platform, settings
-from deltastack.fleet.requests import requests
-from deltastack.model import Basis, Resource
+from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.fleet.trace_arrays import requests
+from deltastack.model import OperatingPoint, Resource
 from deltastack.workload import settings as workload
 from deltastack.workload.generate import generate
 
@@ -32,18 +32,18 @@ def main() -> None:
     chosen, known = workload.load(ROOT), settings.load(ROOT)
     trace = requests(generate(chosen.mix, chosen.images, requests=ROWS, duration_s=WEEK_S, seed=1))
     base = known.values.deployment.deployment()
-    where = platform.load(ROOT, base.platform)
+    where = accelerator.load(ROOT, base.platform)
 
-    def one(replicas: int) -> dict[Basis, Usage]:
-        return bench.run(replace(base, replicas=replicas), trace, where, known)
+    def one(replicas: int) -> dict[OperatingPoint, Usage]:
+        return evaluate.run(replace(base, replicas=replicas), trace, where, known)
 
-    bench.observe(bench.prepare(base, trace, where, known.values), trace, known)  # compile first
+    evaluate.observe(evaluate.prepare(base, trace, where, known.values), trace, known)  # compile first
     start, busy = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(one, range(4, 4 + CELLS)))
     took_s, busy_s = time.perf_counter() - start, time.process_time() - busy
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    energy = [u[Basis.AT_TRACE].total(Resource.ENERGY_J) for u in found]
+    energy = [u[OperatingPoint.AT_TRACE].total(Resource.ENERGY_J) for u in found]
     print(
         f"fleet week: {took_s:.1f} s for {ROWS:,} requests x {CELLS} deployments, both operating points (bound {BOUND_S:.0f} s)"
     )

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltastack.testbed import settings, shapes
+from deltastack.testbed import settings
+from deltastack.testbed.vlm import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.contracts import DELTA, QUALITY
-from deltastack.testbed import noise
-from deltastack.testbed.nested import interval
-from deltastack.testbed.tables import AGAIN
+from deltastack.statistics import aa_noise
+from deltastack.statistics.nested_interval import interval
+from deltastack.testbed.tables import AA_TWIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,8 @@ def cell(ratios: NDArray[np.float64], again: NDArray[np.float64]) -> str:
     if ratios.std() < LEAST_SPREAD:
         return f"{-np.expm1(ratios.mean()):+.1%} exactly"
     found = interval([ratios])
-    floor = noise.floor(np.ones(len(again)), np.exp(again))
-    word = noise.resolve(found.delta, found.low, found.high, floor)
+    floor = aa_noise.floor(np.ones(len(again)), np.exp(again))
+    word = aa_noise.resolve(found.delta, found.low, found.high, floor)
     return f"{found.delta:+.1%} [{found.low:+.1%}, {found.high:+.1%}] {word}"
 
 
@@ -65,7 +65,7 @@ def show(layer: str) -> None:
     print(f"\n{layer}: {blocks} blocks on {frame['host'].iloc[0]}\n")
     print("| technique | " + " | ".join(RESOURCES) + " | accuracy, points |\n" + "|---" * (len(RESOURCES) + 2) + "|")
     for technique in frame["technique"].unique():
-        cells = [cell(log_ratios(frame, technique, r), log_ratios(frame, AGAIN, r)) for r in RESOURCES]
+        cells = [cell(log_ratios(frame, technique, r), log_ratios(frame, AA_TWIN, r)) for r in RESOURCES]
         print(f"| {technique} | " + " | ".join(cells) + f" | {points.get(technique, '')} |")
 
 

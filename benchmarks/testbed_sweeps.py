@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from deltastack.model import Component, Resource
-from deltastack.testbed import models, requests, settings, switches
-from deltastack.testbed.serving import Rank, Ranked
+from deltastack.testbed import settings, switches
 from deltastack.testbed.sweeps import density, link, reads, workers
-from deltastack.testbed.sweeps.apart import Halves
+from deltastack.testbed.sweeps.two_process_pipeline import Halves
 from deltastack.testbed.switches.replay import least_micro_batches, replay
 from deltastack.testbed.switches.settings import Lanes as LaneValues
+from deltastack.testbed.vlm import models, requests
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

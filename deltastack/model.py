@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 class Bench(StrEnum):
@@ -62,7 +62,7 @@ class Evidence(StrEnum):
     ASSUMED = "assumed"
 
 
-class Basis(StrEnum):
+class OperatingPoint(StrEnum):
     """What a saving is a saving of; printed beside every Δ."""
 
     AT_TRACE = "at_trace"
@@ -212,7 +212,7 @@ class Layer:
         raise UnknownNameError(message)
 
 
-AGAIN = "base@again"
+AA_TWIN = "base@aa"
 """The base's A/A twin: the same cell under another name, so that its Δ is noise and nothing else."""
 
 

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 from flows import summary
-from tasks import entry, outbox, provenance
+from tasks import outbox, provenance, stage_runner
 
 BLOCK = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 WIDTH = 128
@@ -20,7 +20,7 @@ WIDTH = 128
 
 def main() -> int:
     """Write the block; the exit code."""
-    root = entry.root_from(Path.cwd())
+    root = stage_runner.root_from(Path.cwd())
     if faults := refusals(root):
         sys.stderr.write("".join(f"readme: {words}\n" for words in faults))
         return 1
@@ -29,7 +29,7 @@ def main() -> int:
     if count != 1:
         sys.stderr.write(f"readme: wanted one pair of marks in {path.name}, found {count}\n")
         return 1
-    entry.write(path, text)
+    stage_runner.write(path, text)
     return 0
 
 

@@ -7,9 +7,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flows import mending
-from tasks import entry
-from tasks.outcome import Done, Outcome
+from flows import dvc_repair
+from tasks import stage_runner
+from tasks.stage_outcome import Done, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,15 +29,15 @@ def complete(root: Path, done: Done, cache: Path) -> Done:
     outs = outputs(root, done.stage)
     filed = root / ".run" / "receipts" / "by-output" / f"{_digest(done.stage, outs)}.json"
     if done.outcome is Outcome.RAN:
-        content = {**read(entry.receipt(root, done.stage)), "outs": dict(outs)}
-        entry.write(filed, json.dumps(content, indent=2) + "\n")
+        content = {**read(stage_runner.receipt(root, done.stage)), "outs": dict(outs)}
+        stage_runner.write(filed, json.dumps(content, indent=2) + "\n")
     when = read(filed).get("started") or _cached_at(cache, outs)
     return done._replace(outs=outs, computed_at=when)
 
 
 def outputs(root: Path, stage: str) -> tuple[tuple[str, str], ...]:
     """Path and hash of each output of ``stage``, as dvc.lock records them; empty if it does not."""
-    recorded = (mending.read_lock(root / "dvc.lock") or {}).get(stage, {})
+    recorded = (dvc_repair.read_lock(root / "dvc.lock") or {}).get(stage, {})
     return tuple((o["path"], str(o.get("md5", ""))) for o in recorded.get("outs", ()))
 
 

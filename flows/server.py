@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from deltastack.errors import PreflightError
-from flows import state
-from tasks import entry
+from flows import service_state
+from tasks import stage_runner
 
 HOST = "127.0.0.1"
 PATIENCE_S = 180.0
@@ -67,7 +67,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _await(process: subprocess.Popen[bytes], api: str, log: Path) -> None:
     end = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < end:
-        if state.answers(f"{api}/health"):
+        if service_state.answers(f"{api}/health"):
             return
         time.sleep(0.1)
     tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:]) or "nothing"
@@ -88,7 +88,7 @@ def _path() -> str:
 
 
 def _serve(port: int) -> None:
-    entry.die_with_parent(signal.SIGTERM, int(os.environ[_PARENT]))
+    stage_runner.die_with_parent(signal.SIGTERM, int(os.environ[_PARENT]))
     import uvicorn
 
     uvicorn.run("prefect.server.api.server:create_app", factory=True, host=HOST, port=port, log_level="critical", lifespan="on")

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from deltastack.errors import DeltastackError, InputError, PreflightError
-from flows import state, tracking
-from tasks import entry
+from flows import service_state, tracking
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,10 +61,12 @@ def main() -> int:
     """Do what the one word on the command line says; the exit code."""
     actions = {"up": up, "down": down, "status": status}
     try:
-        root = entry.root_from(Path.cwd())
+        root = stage_runner.root_from(Path.cwd())
         if len(sys.argv) != 2 or sys.argv[1] not in actions:  # noqa: PLR2004 - the program and its word
             raise InputError(f"usage: python -m flows.services {' | '.join(actions)}")
-        with entry.lock(root / ".run" / "locks" / "services.lock", "another process starts or stops the services, waiting", _say):
+        with stage_runner.lock(
+            root / ".run" / "locks" / "services.lock", "another process starts or stops the services, waiting", _say
+        ):
             actions[sys.argv[1]](root)
     except DeltastackError as error:
         sys.stderr.write(f"deltastack: {error}\n")
@@ -94,21 +96,21 @@ def up(root: Path) -> None:
 
 def down(root: Path) -> None:
     """Stop everything that ``up`` started, and all it started in turn."""
-    running = state.load(root)
+    running = service_state.load(root)
     for name in STOPPING_ORDER:
-        if name in running and state.alive(running[name]):
+        if name in running and service_state.alive(running[name]):
             _stop(running[name])
             _say(f"{name} stopped")
-    state.path(root).unlink(missing_ok=True)
+    service_state.path(root).unlink(missing_ok=True)
 
 
 def status(root: Path) -> None:
     """Print one line a service."""
-    running = state.load(root)
+    running = service_state.load(root)
     words = {"prefect": "Prefect server", "worker": "Prefect worker", "mlflow": "MLflow"}
     for name, text in words.items():
         service = running.get(name)
-        well = service is not None and state.alive(service)
+        well = service is not None and service_state.alive(service)
         place = (service.url or f"pool {POOL}, process {service.pid}") if service and well else "not running"
         _say(f"{text:15} {place}")
 
@@ -130,8 +132,8 @@ def _mlflow(root: Path) -> Plan:
 
 def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:
     """Start the service unless it runs, and write it down."""
-    running = state.load(root)
-    if plan.name in running and state.alive(running[plan.name]):
+    running = service_state.load(root)
+    if plan.name in running and service_state.alive(running[plan.name]):
         return
     log = _log(root, plan)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -145,16 +147,16 @@ def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    service = state.Service(plan.name, process.pid, psutil.Process(process.pid).create_time(), plan.url)
-    state.save(root, [*(s for n, s in running.items() if n != plan.name), service])
+    service = service_state.Service(plan.name, process.pid, psutil.Process(process.pid).create_time(), plan.url)
+    service_state.save(root, [*(s for n, s in running.items() if n != plan.name), service])
 
 
 def _await(root: Path, plan: Plan) -> None:
     """Wait until the service is well (a worker: until it says that it started)."""
-    service, log = state.load(root)[plan.name], _log(root, plan)
+    service, log = service_state.load(root)[plan.name], _log(root, plan)
     end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end and state.alive(service):
-        if state.answers(plan.health) if plan.health else "started!" in log.read_text():
+    while time.monotonic() < end and service_state.alive(service):
+        if service_state.answers(plan.health) if plan.health else "started!" in log.read_text():
             return
         time.sleep(0.2)
     tail = " / ".join(log.read_text().splitlines()[-5:])
@@ -164,7 +166,7 @@ def _await(root: Path, plan: Plan) -> None:
 def _deploy(root: Path, api: Mapping[str, str]) -> None:
     """Make the work pool and the deployments of prefect.yaml, once a server and version of the file."""
     marker = root / ".run" / "deployed"
-    key = f"{state.load(root)['prefect'].started} {hashlib.sha256((root / 'prefect.yaml').read_bytes()).hexdigest()}\n"
+    key = f"{service_state.load(root)['prefect'].started} {hashlib.sha256((root / 'prefect.yaml').read_bytes()).hexdigest()}\n"
     if marker.is_file() and marker.read_text() == key:
         return
     for words in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
@@ -196,8 +198,8 @@ def _environment(root: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 def _port(root: Path, name: str) -> int:
     """The port of the service that runs, else the customary one if it is free, else any free one."""
-    there = state.load(root).get(name)
-    if there is not None and there.url is not None and state.alive(there):
+    there = service_state.load(root).get(name)
+    if there is not None and there.url is not None and service_state.alive(there):
         return int(there.url.rsplit(":", 1)[1])
     for port in (PORTS[name], 0):
         with socket.socket() as probe:
@@ -208,7 +210,7 @@ def _port(root: Path, name: str) -> int:
     raise PreflightError(f"no free port for {name} on {HOST}")
 
 
-def _stop(service: state.Service) -> None:
+def _stop(service: service_state.Service) -> None:
     """End the process and all it started: SIGTERM, a wait, SIGKILL."""
     try:
         leader = psutil.Process(service.pid)

@@ -18,11 +18,11 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from deltastack.errors import StageError, TrackingError
-from flows import bridge, live, page, planning, receipts, tracking
-from flows.live import LIVE
-from tasks import entry, outbox
-from tasks.outcome import Done, Outcome
+from flows import dvc_adapter, prefect_artifacts, process_group, receipts, schedule, tracking
+from flows.process_group import LIVE
+from tasks import outbox, stage_runner
 from tasks.reproduce import reproduce
+from tasks.stage_outcome import Done, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,19 +51,19 @@ def stack(target: str = RESULTS, *, remeasure: bool = False) -> list[Done]:
         StageError: Stages failed; all of them are named.
         UnknownNameError: There is no such stage.
     """
-    root, logger = entry.root_from(Path.cwd()), get_run_logger()
-    with live.turn(root, logger.warning):
+    root, logger = stage_runner.root_from(Path.cwd()), get_run_logger()
+    with process_group.turn(root, logger.warning):
         LIVE.reset()
-        bridge.mend(root, logger.warning)
-        found = bridge.survey(root)
-        todo = planning.plan(bridge.select(found, target), found.stale, remeasure=remeasure)
+        dvc_adapter.mend(root, logger.warning)
+        found = dvc_adapter.survey(root)
+        todo = schedule.plan(dvc_adapter.select(found, target), found.stale, remeasure=remeasure)
         finished, failed = _bring_all(found, todo)
-        page.show_stages(finished, failed)
+        prefect_artifacts.show_stages(finished, failed)
         if failed:
             raise _all_of(failed)
         if RESULTS in todo.order:
             publish(root)
-            page.show_results(root)
+            prefect_artifacts.show_results(root)
     return finished
 
 
@@ -80,9 +80,9 @@ def publish(root: Path) -> State[str]:
     return Completed(message=f"runs published: {', '.join(runs) or 'none, the server has these results'}")
 
 
-def _bring_all(found: bridge.Survey, todo: planning.Plan) -> tuple[list[Done], dict[str, str | StageError]]:
+def _bring_all(found: dvc_adapter.Survey, todo: schedule.Plan) -> tuple[list[Done], dict[str, str | StageError]]:
     """Submit every stage after its upstream ones; what is up to date, and why the rest is not."""
-    gate = planning.Gate()
+    gate = schedule.Gate()
     futures: dict[str, PrefectFuture[Any]] = {}
     try:
         for stage in todo.order:
@@ -100,21 +100,23 @@ def _bring_all(found: bridge.Survey, todo: planning.Plan) -> tuple[list[Done], d
     return finished, {n: _why(s) for n, s in states.items() if not s.is_completed()}
 
 
-def _how(found: bridge.Survey, todo: planning.Plan, gate: planning.Gate, stage: str) -> Callable[..., Done]:
+def _how(found: dvc_adapter.Survey, todo: schedule.Plan, gate: schedule.Gate, stage: str) -> Callable[..., Done]:
     """The call that brings ``stage`` up to date."""
     if stage not in todo.work:
         return partial(_unchanged, found, stage)
     return partial(_in_turn, found, todo, gate, stage)
 
 
-def _unchanged(found: bridge.Survey, stage: str, _say: object) -> Done:
+def _unchanged(found: dvc_adapter.Survey, stage: str, _say: object) -> Done:
     return receipts.complete(found.root, Done(stage, Outcome.UNCHANGED), found.cache)
 
 
-def _in_turn(found: bridge.Survey, todo: planning.Plan, gate: planning.Gate, stage: str, say: Callable[[str], object]) -> Done:
+def _in_turn(
+    found: dvc_adapter.Survey, todo: schedule.Plan, gate: schedule.Gate, stage: str, say: Callable[[str], object]
+) -> Done:
     more = {outbox.FLOW_RUN: str(flow_run.id or "")}
     with gate.turn(alone=stage in todo.exclusive):
-        return bridge.bring(found, stage, force=stage in todo.forced, say=say, more=more)
+        return dvc_adapter.bring(found, stage, force=stage in todo.forced, say=say, more=more)
 
 
 def _why(state: State[Any]) -> str | StageError:

@@ -22,7 +22,7 @@ def table(tree: Mapping[str, Any]) -> list[list[str]]:
     >>> table({"delta_total": {"fleet": {"energy_j": {"joint": 0.5}}}, "gap": {"fleet": {"energy_j": {"independent": 0.02}}}})
     [['bench', 'resource', 'joint saving', 'gap of independent in points'], ['fleet, at capacity', 'energy', '50.0 %', '+2.0']]
     """
-    from deltastack.layers.savings import far
+    from deltastack.evaluation.delta_summary import far
 
     gaps = tree.get("gap", {})
     there = {name for resources in gaps.values() for found in resources.values() for name in found}
@@ -56,10 +56,10 @@ def narrow(rows: list[list[str]]) -> list[list[str]]:
 def _resource(bench: str, name: str) -> str:
     """The resource in the report's words; a name that is none of ours stays."""
     from deltastack.model import Bench, Resource
-    from deltastack.report import words
+    from deltastack.report.text import formatting
 
     known = name in {str(r) for r in Resource}
-    return words.resource(Bench.TESTBED if bench.startswith("testbed") else Bench.FLEET, Resource(name)) if known else name
+    return formatting.resource(Bench.TESTBED if bench.startswith("testbed") else Bench.FLEET, Resource(name)) if known else name
 
 
 def _reading(found: Mapping[str, float], name: str, say: Callable[[float], str]) -> str:
@@ -77,7 +77,7 @@ def _saving(value: float) -> str:
     >>> _saving(0.125), _saving(-0.5), _saving(-1241.5), _saving(-1e-9)
     ('12.5 %', '-50.0 %', '1,242.5x used', '0.0 %')
     """
-    from deltastack.layers.savings import far
+    from deltastack.evaluation.delta_summary import far
 
     return f"{1 - value:,.1f}x used" if far(value) else f"{round(100 * value, 1) + 0:.1f} %"
 

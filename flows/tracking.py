@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import TrackingError
-from flows import shown, summary
-from tasks import entry, outbox
+from flows import mlflow_view, summary
+from tasks import outbox, stage_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def deliver(root: Path, say: Callable[[str], object] = print) -> list[str]:
         TrackingError: The server did not take them; they stay in the outbox.
     """
     delivered: list[str] = []
-    with entry.lock(outbox.lock_path(root), "another process publishes, waiting", say):
+    with stage_runner.lock(outbox.lock_path(root), "another process publishes, waiting", say):
         waiting = outbox.pending(root)
         if waiting:
             client = _client(root)
@@ -131,7 +131,7 @@ def prepare(root: Path) -> None:
     """
     uri = address(root)
     marker = root / ".run" / f"mlflow-{metadata.version('mlflow')}"
-    with entry.lock(root / ".run" / "locks" / "mlflow-db.lock", "another process makes the tracking database, waiting"):
+    with stage_runner.lock(root / ".run" / "locks" / "mlflow-db.lock", "another process makes the tracking database, waiting"):
         if marker.is_file() and Path(uri.removeprefix("sqlite:///")).is_file():
             return
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
@@ -149,13 +149,18 @@ def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path
         client,
         experiment,
         content["key"],
-        {**content["tags"], **shown.tags(content), "mlflow.runName": shown.name(content), "mlflow.note.content": note},
+        {
+            **content["tags"],
+            **mlflow_view.tags(content),
+            "mlflow.runName": mlflow_view.name(content),
+            "mlflow.note.content": note,
+        },
     )
     if run.data.tags.get(COMPLETE) != "true":
-        _log(client, run, shown.ordered(content["metrics"]), content["params"])
+        _log(client, run, mlflow_view.ordered(content["metrics"]), content["params"])
         _log_workload(client, run, files / "data" / "workload.parquet")
         _log_files(client, run, files)
-        client.set_experiment_tag(experiment, shown.VIEW, shown.view(content["metrics"], run.info.start_time))
+        client.set_experiment_tag(experiment, mlflow_view.VIEW, mlflow_view.view(content["metrics"], run.info.start_time))
         for layer in content["layers"]:
             _take_layer(client, experiment, run, layer, content)
         _finish(client, run)
@@ -165,10 +170,10 @@ def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path
 def _log_files(client: MlflowClient, run: Run, files: Path) -> None:
     """Report and tables as a checkout has them; at the top, what the compare page shows side by side."""
     client.log_artifacts(run.info.run_id, str(files))
-    table = shown.table(files)
+    table = mlflow_view.table(files)
     if table is not None:
-        client.log_text(run.info.run_id, table, shown.TABLE)
-    for picture in shown.pictures(files):
+        client.log_text(run.info.run_id, table, mlflow_view.TABLE)
+    for picture in mlflow_view.pictures(files):
         client.log_artifact(run.info.run_id, str(picture))
 
 
@@ -186,8 +191,8 @@ def _experiment(client: MlflowClient, root: Path) -> str:
     if found is None:
         local = address(root).startswith("sqlite:")
         place = (root / "mlartifacts").as_uri() if local else None
-        return str(client.create_experiment(EXPERIMENT, place, tags=shown.EXPERIMENT_TAGS))
-    for tag, value in shown.EXPERIMENT_TAGS.items():
+        return str(client.create_experiment(EXPERIMENT, place, tags=mlflow_view.EXPERIMENT_TAGS))
+    for tag, value in mlflow_view.EXPERIMENT_TAGS.items():
         if tag not in found.tags:
             client.set_experiment_tag(found.experiment_id, tag, value)
     return str(found.experiment_id)

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deltastack import layers, params
+from deltastack.analysis import slo
+from deltastack.analysis.base_usage import with_measured
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
-from deltastack.report import Results, Stack, compute, goals, metrics, wording
-from deltastack.report.baseline import with_measured
-from tasks import entry, outbox, pages
+from deltastack.report import Results, Stack, compute, metrics, wording
+from tasks import outbox, stage_runner, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def load(root: Path) -> Results:
         served=_served(root),
         on=_on(root, deltas),
         late=_late(root, stack.layers),
-        quality_limit=pages.view(root).quality_limit if (root / pages.VIEW).is_file() else None,
+        quality_limit=write_report.view(root).quality_limit if (root / write_report.VIEW).is_file() else None,
         joint_s=_joint_s(root),
     )
 
@@ -58,8 +59,8 @@ def run(root: Path) -> None:
     assert results.total is not None  # noqa: S101 - compute always forms it
     TOTAL.write(results.total, root / "data/total.parquet")
     _json(root / "reports/metrics.json", metrics(results))
-    _json(root / "reports/summary.json", wording(results, pages.view(root).quality_limit))
-    pages.write(root, results)
+    _json(root / "reports/summary.json", wording(results, write_report.view(root).quality_limit))
+    write_report.write(root, results)
     outbox.put(root)
 
 
@@ -118,18 +119,18 @@ def _quality(root: Path) -> pd.DataFrame | None:
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
-def _late(root: Path, layers: tuple[str, ...]) -> list[goals.Late]:
+def _late(root: Path, layers: tuple[str, ...]) -> list[slo.Late]:
     """Cells and techniques that miss the latency goals, from the JSON beside the simulated tables.
 
     Raises:
         EvidenceError: Entries that are none.
     """
     path = root / f"data/joint/{Bench.FLEET}.json"
-    found = [*goals.late(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
+    found = [*slo.late(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
     for layer in layers:
         path = root / f"data/delta/estimated/{layer}.json"
         if path.is_file():
-            found += goals.late(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
+            found += slo.late(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
     return found
 
 
@@ -139,4 +140,4 @@ def _json(path: Path, value: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    entry.main("aggregate", run)
+    stage_runner.main("aggregate", run)

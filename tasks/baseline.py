@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltastack import host
+from deltastack import machine_fingerprint
 from deltastack.contracts import USAGE
 from deltastack.model import Bench
-from tasks import entry, fleet
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,15 +15,26 @@ if TYPE_CHECKING:
 
 def run(root: Path) -> None:
     """Write the baseline of the fleet bench."""
-    at = fleet.workbench(root)
+    at = fleet.fleet_runner(root)
     rows = [
-        (Bench.FLEET, basis, draw, r.component, r.resource, r.amount, r.evidence, r.reason, host.SIMULATED, at.canonical)
+        (
+            Bench.FLEET,
+            operating_point,
+            draw,
+            r.component,
+            r.resource,
+            r.amount,
+            r.evidence,
+            r.reason,
+            machine_fingerprint.SIMULATED,
+            at.canonical,
+        )
         for draw in range(at.draws)
-        for basis, usage in at.usage(draw, ()).items()
+        for operating_point, usage in at.usage(draw, ()).items()
         for r in usage
     ]
     USAGE.write(USAGE.frame(rows), root / "data" / "baseline.parquet")
 
 
 if __name__ == "__main__":
-    entry.main("baseline", run)
+    stage_runner.main("baseline", run)

@@ -15,7 +15,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks import entry, testbed
+from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,13 @@ log = logging.getLogger("deltastack.tasks")
 def run(root: Path) -> None:
     """Copy or train, then ask the held-out questions."""
     testbed.one_thread()
-    from deltastack.testbed import settings, shipped
+    from deltastack.testbed import settings
+    from deltastack.testbed.learning import bundled_checkpoint
 
     p = settings.load(root)
-    if shipped.fits(shipped.FOLDER, p.trained):
-        shipped.copy(shipped.FOLDER, root / "data" / "checkpoint")
-        _tell(shipped.check(root, p))
+    if bundled_checkpoint.fits(bundled_checkpoint.FOLDER, p.trained):
+        bundled_checkpoint.copy(bundled_checkpoint.FOLDER, root / "data" / "checkpoint")
+        _tell(bundled_checkpoint.check(root, p))
     else:
         log.info("the shipped model was trained with other parameters: training here, some minutes on one thread")
         _train(root)
@@ -54,22 +55,27 @@ class Derived(NamedTuple):
 
 def _derived(root: Path) -> tuple[Derived, ...]:
     """Students and retrained parts of the model in data/checkpoint."""
-    from deltastack.testbed import models, retrained, retraining, settings, shipped, shipped_students, taught
+    from deltastack.testbed import settings
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_files, pruned_training, student_files
+    from deltastack.testbed.vlm import models
 
     p, trained = settings.load(root), root / models.TRAINED
-    unfit = (taught.misfit(shipped.FOLDER, p.students, trained), retrained.misfit(shipped.FOLDER, p.retrained, trained))
+    unfit = (
+        student_files.misfit(bundled_checkpoint.FOLDER, p.students, trained),
+        pruned_files.misfit(bundled_checkpoint.FOLDER, p.retrained, trained),
+    )
     return (
-        Derived("students", shipped_students.LAYER, taught.REMEDY, unfit[0], shipped_students.copy, teach),
-        Derived("retrained parts", retraining.LAYER, retrained.REMEDY, unfit[1], retraining.copy, retrain),
+        Derived("students", bundled_students.LAYER, student_files.REMEDY, unfit[0], bundled_students.copy, teach),
+        Derived("retrained parts", pruned_training.LAYER, pruned_files.REMEDY, unfit[1], pruned_training.copy, retrain),
     )
 
 
 def _bring(root: Path, one: Derived) -> None:
     """The shipped ones if they are this model's; else made here where the stack has their layer, and left out elsewhere."""
-    from deltastack.testbed import shipped
+    from deltastack.testbed.learning import bundled_checkpoint
 
     if one.misfit is None:
-        one.copy(shipped.FOLDER, root / "data" / "checkpoint")
+        one.copy(bundled_checkpoint.FOLDER, root / "data" / "checkpoint")
     elif one.layer in testbed.stack(root).layers:
         log.info("the shipped %s do not fit (%s): training here, some minutes on one thread", one.what, one.misfit)
         one.make(root)
@@ -80,9 +86,10 @@ def _bring(root: Path, one: Derived) -> None:
 def retrain(root: Path) -> None:
     """Train pruned parts of the model in data/checkpoint again and say what they answer."""
     testbed.one_thread()
-    from deltastack.testbed import retraining, settings
+    from deltastack.testbed import settings
+    from deltastack.testbed.learning import pruned_training
 
-    known = retraining.retrain(root, settings.load(root), log.info)
+    known = pruned_training.retrain(root, settings.load(root), log.info)
     for name, one in known["parts"].items():
         right = ", ".join(f"{words} {one[how]['change']:+.2%}" for how, words in _HOW.items())
         log.info(
@@ -96,21 +103,22 @@ _HOW = {"cut": "cut alone", "trained_again": "trained again", "full_trained_as_l
 def ship_retrained(root: Path) -> None:
     """Train again, and put the file into the package."""
     retrain(root)
-    from deltastack.testbed import retraining, shipped
+    from deltastack.testbed.learning import bundled_checkpoint, pruned_training
 
-    retraining.copy(root / "data" / "checkpoint", shipped.FOLDER)
+    pruned_training.copy(root / "data" / "checkpoint", bundled_checkpoint.FOLDER)
 
 
 def teach(root: Path) -> None:
     """Teach students of the model in data/checkpoint, say what they kept, and compare with the shipped ones."""
     testbed.one_thread()
-    from deltastack.testbed import settings, shipped, shipped_students, taught
+    from deltastack.testbed import settings
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, student_files
 
-    known = shipped_students.teach(root, settings.load(root), log.info)
+    known = bundled_students.teach(root, settings.load(root), log.info)
     for how, one in known["students"].items():
         kept = {kind: f"{accuracy['all']:.2%}" for kind, accuracy in one["accuracy"].items()}
         log.info("%s: image %s, text %s, %.0f s of processor time", how, kept["image"], kept["text"], one["cpu_s"])
-        before = taught.card(shipped.FOLDER).get("students", {}).get(how, {}).get("sha256")
+        before = student_files.card(bundled_checkpoint.FOLDER).get("students", {}).get(how, {}).get("sha256")
         same = "the same bytes as" if one["sha256"] == before else "other bytes than"
         log.info("%s: %s when the shipped students were taught (sha256 %s)", how, same, one["sha256"][:12])
 
@@ -118,9 +126,9 @@ def teach(root: Path) -> None:
 def ship_students(root: Path) -> None:
     """Teach, and put the files into the package."""
     teach(root)
-    from deltastack.testbed import shipped, shipped_students
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students
 
-    shipped_students.copy(root / "data" / "checkpoint", shipped.FOLDER)
+    bundled_students.copy(root / "data" / "checkpoint", bundled_checkpoint.FOLDER)
 
 
 def train(root: Path) -> None:
@@ -132,11 +140,12 @@ def train(root: Path) -> None:
 
 def _train(root: Path) -> None:
     testbed.one_thread()
-    from deltastack.testbed import settings, shipped, training
+    from deltastack.testbed import settings
+    from deltastack.testbed.learning import bundled_checkpoint, vlm_training
 
     p, folder = settings.load(root), root / "data" / "checkpoint"
-    shipped.write(training.train(p.trained, log.info), p.trained, folder)
-    known, before = shipped.check(root, p), shipped.card(shipped.FOLDER)
+    bundled_checkpoint.write(vlm_training.train(p.trained, log.info), p.trained, folder)
+    known, before = bundled_checkpoint.check(root, p), bundled_checkpoint.card(bundled_checkpoint.FOLDER)
     _tell(known)
     if not before:
         log.info("no model ships with the package yet: nothing to compare with")
@@ -151,10 +160,10 @@ def _train(root: Path) -> None:
 def ship(root: Path) -> None:
     """Train, check, and put the files into the package."""
     train(root)
-    from deltastack.testbed import retraining, shipped, shipped_students
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_training
 
-    for copied in (shipped, shipped_students, retraining):
-        copied.copy(root / "data" / "checkpoint", shipped.FOLDER)
+    for copied in (bundled_checkpoint, bundled_students, pruned_training):
+        copied.copy(root / "data" / "checkpoint", bundled_checkpoint.FOLDER)
 
 
 def _tell(known: dict[str, Any]) -> None:
@@ -173,5 +182,5 @@ if __name__ == "__main__":
     modes |= {"--ship-retrained": ship_retrained}
     if len(sys.argv) == 2 and sys.argv[1] in modes:  # noqa: PLR2004 - the one flag
         work = modes[sys.argv.pop(1)]
-        entry.main("checkpoint", work)
-    entry.main("checkpoint", run)
+        stage_runner.main("checkpoint", work)
+    stage_runner.main("checkpoint", run)

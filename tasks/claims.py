@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack import params
+from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.errors import EvidenceError
 from deltastack.report import Stack
-from deltastack.report.claims import Claims, judge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltastack.claims import Finding
     from deltastack.report import Results
-    from deltastack.report.claims import Finding
 
 REGISTRY = "params/claims.yaml"
 CASES = "params/published_compositions.yaml"

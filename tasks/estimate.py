@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from deltastack import layers
 from deltastack.contracts import DELTA, QUALITY
-from deltastack.layers import answers, estimation
-from tasks import entry, fleet
+from deltastack.evaluation import fleet_estimates, published_quality
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def run(root: Path, layer: str) -> None:
     """Write the Δ table of ``layer``, and what is known of its answers."""
     which = layers.layer(layer)
-    at = fleet.workbench(root)
-    rows, refused, missed = estimation.delta_rows(at, which)
+    at = fleet.fleet_runner(root)
+    rows, refused, missed = fleet_estimates.delta_rows(at, which)
     folder = root / "data" / "delta" / "estimated"
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
-    quality = answers.technique_rows(root, layer, held, canonical=at.canonical)
+    quality = published_quality.technique_rows(root, layer, held, canonical=at.canonical)
     QUALITY.write(QUALITY.frame(quality), root / "data" / "quality" / "estimated" / f"{layer}.parquet")
     words = {
         t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
@@ -36,4 +36,4 @@ def run(root: Path, layer: str) -> None:
 
 
 if __name__ == "__main__":
-    entry.main("estimate", run)
+    stage_runner.main("estimate", run)

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import deltastack
 from deltastack import params
 from deltastack.contracts import WORKLOAD, atomic
-from deltastack.fleet.requests import requests
-from deltastack.layers.kept import Kept
-from deltastack.layers.workbench import Workbench
+from deltastack.evaluation.cell_checkpoint import Kept
+from deltastack.evaluation.fleet_runner import FleetRunner
+from deltastack.fleet.trace_arrays import requests
 from deltastack.report import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deltastack.layers.goals import Missed
-    from deltastack.layers.workbench import Refused
+    from deltastack.evaluation.fleet_runner import Refused
+    from deltastack.evaluation.slo_check import Missed
 
 log = logging.getLogger("deltastack.tasks")
 CODE = ("fleet", "layers", "model.py", "params.py")
@@ -39,7 +39,7 @@ def stack(root: Path) -> Stack:
     return params.load(root / "params" / "stack.yaml", Stack)
 
 
-def workbench(root: Path) -> Workbench:
+def fleet_runner(root: Path) -> FleetRunner:
     """The workload of this checkout with the draws of its profile.
 
     Raises:
@@ -47,7 +47,7 @@ def workbench(root: Path) -> Workbench:
     """
     chosen = stack(root)
     frame = WORKLOAD.read(root / "data" / "workload.parquet")
-    return Workbench(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical)
+    return FleetRunner(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical)
 
 
 def kept(root: Path, inputs: Sequence[str]) -> Kept:
@@ -78,7 +78,12 @@ def tell(path: Path, facts: dict[str, Any], refused: list[Refused], missed: list
         log.warning("%s/%s does not hold here and has no row: %s", one.layer, one.technique, one.reason)
     for late in missed:
         log.warning(
-            "%s misses the latency goals %s in %d of %d draws: %s", late.cell, late.basis, late.draws, late.of, late.words
+            "%s misses the latency goals %s in %d of %d draws: %s",
+            late.cell,
+            late.operating_point,
+            late.draws,
+            late.of,
+            late.words,
         )
     with atomic(path) as part:
         words = facts | {"refused": [one._asdict() for one in refused], "goals": [late._asdict() for late in missed]}

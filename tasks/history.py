@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tasks import entry
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.report.beside import Past
+    from deltastack.report.context import Past
 
 _HEADS = ("delta_total.", "gap.")
 
@@ -22,12 +22,12 @@ def note(root: Path, name: str, content: dict[str, Any]) -> None:
         return
     kept = {n: v for n, v in content["metrics"].items() if n.startswith(_HEADS)}
     said = {"created": content["created"], "canonical": content["tags"].get("canonical") == "true", "metrics": kept}
-    entry.write(path, json.dumps(said, indent=2, allow_nan=False) + "\n")
+    stage_runner.write(path, json.dumps(said, indent=2, allow_nan=False) + "\n")
 
 
 def read(root: Path) -> tuple[Past, ...]:
     """Earlier results, oldest first; a note that cannot be read is left out."""
-    from deltastack.report.beside import Past
+    from deltastack.report.context import Past
 
     found = []
     for path in _folder(root).glob("*.json"):

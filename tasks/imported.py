@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from deltastack import importers
 from deltastack.contracts import IMPORTED
 from deltastack.errors import InputError
 from deltastack.layers import LAYERS
-from deltastack.report import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from deltastack.report.elsewhere import Saved
+    from deltastack.importers import Saved
 
 FOLDER = "data/imported"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -32,9 +32,9 @@ def write(  # noqa: PLR0913 - one keyword a flag
         raise InputError(f"layer '{layer}': wanted small letters, digits and underscores, such as fp8_weights")
     if layer in LAYERS:
         raise InputError(f"layer '{layer}' is one of ours; wanted another name, such as fp8_weights")
-    sides = [[run for path in side for run in elsewhere.read(path, point=point)] for side in (before, after)]
+    sides = [[run for path in side for run in importers.read(path, point=point)] for side in (before, after)]
     path = root / FOLDER / f"{layer}.parquet"
-    IMPORTED.write(elsewhere.table(layer, *sides, paired=paired), path)
+    IMPORTED.write(importers.table(layer, *sides, paired=paired), path)
     return path
 
 
@@ -45,4 +45,4 @@ def savings(root: Path, confidence: float) -> list[Saved]:
         ContractError: A table that breaks its contract.
     """
     tables = [IMPORTED.read(p) for p in sorted((root / FOLDER).glob("*.parquet"))]
-    return [s for t in tables for s in elsewhere.savings(t, confidence)]
+    return [s for t in tables for s in importers.savings(t, confidence)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from deltastack import layers
 from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
-from deltastack.layers import answers, estimation, observation
+from deltastack.evaluation import fleet_estimates, published_quality, testbed_cells
 from deltastack.model import Bench
-from tasks import entry, fleet, testbed
+from tasks import fleet, stage_runner, testbed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,13 +38,13 @@ def run(root: Path, bench: str) -> None:
 
 def _fleet(root: Path, path: Path) -> None:
     """Simulate every set of layers; goes on where it was cut."""
-    stack, at = fleet.stack(root), fleet.workbench(root)
+    stack, at = fleet.stack(root), fleet.fleet_runner(root)
     kept = fleet.kept(root, FLEET_INPUTS)
-    found = estimation.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
+    found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}
     on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
-    quality = answers.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
+    quality = published_quality.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
     QUALITY.write(QUALITY.frame(quality), _quality(root, Bench.FLEET))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
     kept.finish()
@@ -53,13 +53,14 @@ def _fleet(root: Path, path: Path) -> None:
 def _testbed(root: Path, path: Path) -> None:
     """Measure every set of layers that has something to switch on here; goes on where it was cut."""
     testbed.one_thread()
-    from deltastack.testbed import models, settings, tables
-    from deltastack.testbed.measuring import measure
+    from deltastack.testbed import settings, tables
+    from deltastack.testbed.measure_cells import measure
+    from deltastack.testbed.vlm import models
 
     stack, p = testbed.stack(root), settings.load(root)
     techniques = testbed.chosen(root, [layers.layer(name) for name in stack.layers])
     engine = models.engine(root, p)
-    cells = observation.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
+    cells = testbed_cells.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
     measured = measure(
         engine,
@@ -81,4 +82,4 @@ def _quality(root: Path, bench: Bench) -> Path:
 
 
 if __name__ == "__main__":
-    entry.main("joint", run, measured=sys.argv[1:] == [Bench.TESTBED])
+    stage_runner.main("joint", run, measured=sys.argv[1:] == [Bench.TESTBED])

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from deltastack import layers
 from deltastack.contracts import DELTA, QUALITY
-from deltastack.layers import observation
+from deltastack.evaluation import testbed_cells
 from deltastack.testbed import switches
-from tasks import entry, testbed
+from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from deltastack.layers.base import Chosen
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.switches.copies import Pair
+    from deltastack.layers.techniques import ConfiguredTechnique
+    from deltastack.testbed.switches.private_copies import Pair
+    from deltastack.testbed.vlm.engine import Engine
 
 log = logging.getLogger("deltastack.tasks")
 
@@ -28,21 +28,22 @@ log = logging.getLogger("deltastack.tasks")
 def run(root: Path, layer: str) -> None:
     """Write the Δ table of ``layer``, as measured here."""
     testbed.one_thread()
-    from deltastack.testbed import models, settings, tables
-    from deltastack.testbed.measuring import measure
+    from deltastack.testbed import settings, tables
+    from deltastack.testbed.measure_cells import measure
+    from deltastack.testbed.vlm import models
 
     stack, p = testbed.stack(root), settings.load(root)
     techniques = testbed.chosen(root, [layers.layer(layer)])
     engine = models.engine(root, p)
     here = testbed.switches(engine, techniques, entered=False)
-    cells = observation.of_layer(techniques[layer], here[layer])
+    cells = testbed_cells.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
     measured = measure(engine, at, testbed.effort(p, stack.profile, joint=False), log.info)
-    against, beside = observation.against(cells), _beside(techniques[layer], engine, tables.session_s(measured.entries))
+    against, beside = testbed_cells.against(cells), _beside(techniques[layer], engine, tables.session_s(measured.entries))
     rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
     rows += tables.beside_rows(layer, beside, host=measured.host, canonical=stack.canonical)
     folder = root / "data" / "delta" / "measured"
-    subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(observation.OTHER)}
+    subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(testbed_cells.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
     QUALITY.write(testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).layer_questions), path)
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
@@ -50,11 +51,11 @@ def run(root: Path, layer: str) -> None:
     measured.finish()
 
 
-def _beside(chosen: Iterable[Chosen], engine: Engine, session_s: float) -> dict[str, list[Pair]]:
+def _beside(chosen: Iterable[ConfiguredTechnique], engine: Engine, session_s: float) -> dict[str, list[Pair]]:
     """By ``TECHNIQUE@BASELINE``, what the sessions cannot show."""
     found = {c.name: switches.beside(c.name, engine, c.params, session_s) for c in chosen}
-    return {f"{name}{observation.OTHER}{other}": pairs for name, others in found.items() for other, pairs in others.items()}
+    return {f"{name}{testbed_cells.OTHER}{other}": pairs for name, others in found.items() for other, pairs in others.items()}
 
 
 if __name__ == "__main__":
-    entry.main("measure", run, measured=True)
+    stage_runner.main("measure", run, measured=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deltastack.fleet.operators import load_tables, snapshot
 from deltastack.fleet.operators.catalogue import SNAPSHOTS, Known
 from deltastack.params import read_yaml
-from tasks import entry
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,6 @@ def run(root: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--build"]:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-        build(entry.root_from(SNAPSHOTS))
+        build(stage_runner.root_from(SNAPSHOTS))
     else:
-        entry.main("operators", run)
+        stage_runner.main("operators", run)

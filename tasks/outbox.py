@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deltastack import host
-from tasks import entry, history, provenance
+from deltastack import machine_fingerprint
+from tasks import history, provenance, stage_runner
 
 FLOW_RUN = "DELTASTACK_FLOW_RUN"
 """Environment variable: the Prefect flow run that started the stage."""
@@ -59,7 +59,7 @@ def put(root: Path) -> str | None:
     name = key(root)
     if name is None:
         return None
-    with entry.lock(lock_path(root), "another process publishes, waiting"):
+    with stage_runner.lock(lock_path(root), "another process publishes, waiting"):
         path = _folder(root) / f"{name}.json"
         was = read(path)
         _copy(root, _folder(root) / name)
@@ -141,7 +141,7 @@ def _entry(root: Path, name: str, was: dict[str, Any]) -> dict[str, Any]:
         "git.commit": provenance.commit(root),
         "git.dirty": provenance.dirty(root),
         "params.sha256": provenance.params_hash(root),
-        "host.fingerprint": host.fingerprint(),
+        "host.fingerprint": machine_fingerprint.fingerprint(),
         "source": "prefect" if flow_run else "dvc",
         "prefect.flow_run_id": flow_run,
     }
@@ -172,7 +172,7 @@ def _copy(root: Path, folder: Path) -> None:
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
-    entry.write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    stage_runner.write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _folder(root: Path) -> Path:

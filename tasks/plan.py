@@ -9,9 +9,10 @@ import numpy as np
 
 from deltastack import params, statistics
 from deltastack.contracts import DELTA, JOINT
-from deltastack.model import AGAIN, Resource
-from deltastack.report import Stack, plan
-from tasks import entry
+from deltastack.decisions import plan
+from deltastack.model import AA_TWIN, Resource
+from deltastack.report import Stack
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
 
 def _simulated(root: Path) -> plan.Pace | None:
     """Seconds a cell and draw of the last simulated factorial."""
-    receipt, table = entry.receipt(root, "joint@fleet"), root / "data/joint/fleet.parquet"
+    receipt, table = stage_runner.receipt(root, "joint@fleet"), root / "data/joint/fleet.parquet"
     if not receipt.is_file() or not table.is_file():
         return None
     rows = JOINT.read(table)
@@ -76,7 +77,7 @@ def _noise(root: Path) -> float | None:
     tables = _layers(root)
     if tables is None:
         return None
-    pairs = tables[(tables["technique"] == AGAIN) & (tables["resource"] == str(Resource.CPU_S))]
+    pairs = tables[(tables["technique"] == AA_TWIN) & (tables["resource"] == str(Resource.CPU_S))]
     was, now = (_summed(pairs, ["layer", "replicate"], c) for c in ("base", "optimized"))
     ratios = np.log(now.to_numpy(float) / was.to_numpy(float))
     return float(ratios.std(ddof=1)) if len(ratios) > 1 else None

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from deltastack.errors import BusyError
-from tasks.outcome import PROGRESS, Done, Outcome, told
+from tasks.stage_outcome import PROGRESS, Done, Outcome, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

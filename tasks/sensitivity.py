@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from deltastack import layers
 from deltastack.contracts import atomic
-from deltastack.layers import sensitivity
-from tasks import entry, fleet
+from deltastack.evaluation import sensitivity
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(root: Path, layer: str) -> None:
     """Write the swings of ``layer``; a quick run writes none."""
-    at = fleet.workbench(root)
+    at = fleet.fleet_runner(root)
     at = replace(at, requests=sensitivity.window(at.requests), draws=1)
     found = sensitivity.swings(at, layers.layer(layer)) if at.canonical else []
     with atomic(root / "data" / "sensitivity" / f"{layer}.json") as part:
@@ -26,4 +26,4 @@ def run(root: Path, layer: str) -> None:
 
 
 if __name__ == "__main__":
-    entry.main("sensitivity", run)
+    stage_runner.main("sensitivity", run)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack import params
 from deltastack.contracts import QUALITY, WORKLOAD, atomic
-from deltastack.layers import base, observation
+from deltastack.evaluation import testbed_cells
+from deltastack.layers import techniques
 from deltastack.report import Stack
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from deltastack.layers.base import Chosen
+    from deltastack.layers.techniques import ConfiguredTechnique
     from deltastack.model import Layer
     from deltastack.testbed.bench import Cells, Setup
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.measuring import Effort, Measured
+    from deltastack.testbed.measure_cells import Effort, Measured
     from deltastack.testbed.settings import Testbed
+    from deltastack.testbed.vlm.engine import Engine
 
 log = logging.getLogger("deltastack.tasks")
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -56,19 +57,21 @@ def setup(root: Path, settings: Testbed, cells: Cells) -> Setup:
     return Setup(root=root, settings=settings, text_share=float((frame["images"] == 0).mean()), cells=cells)
 
 
-def chosen(root: Path, layers: list[Layer]) -> dict[str, tuple[Chosen, ...]]:
+def chosen(root: Path, layers: list[Layer]) -> dict[str, tuple[ConfiguredTechnique, ...]]:
     """Central values of every technique of ``layers``."""
-    return {layer.name: base.chosen(root, layer) for layer in layers}
+    return {layer.name: techniques.chosen(root, layer) for layer in layers}
 
 
-def switches(engine: Engine, techniques: Mapping[str, tuple[Chosen, ...]], *, entered: bool) -> dict[str, frozenset[str]]:
+def switches(
+    engine: Engine, techniques: Mapping[str, tuple[ConfiguredTechnique, ...]], *, entered: bool
+) -> dict[str, frozenset[str]]:
     """By layer, the techniques that have a switch on the testbed; with ``entered``, only those that this host takes."""
-    return {name: observation.with_switch(engine, some, entered=entered) for name, some in techniques.items()}
+    return {name: testbed_cells.with_switch(engine, some, entered=entered) for name, some in techniques.items()}
 
 
 def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
     """What the profile allows to spend."""
-    from deltastack.testbed.measuring import Effort
+    from deltastack.testbed.measure_cells import Effort
 
     plan, budget = settings.measuring, settings.budget(profile)
     return Effort(
@@ -82,8 +85,9 @@ def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
 
 def quality(engine: Engine, at: Setup, measured: Measured, *, subject: Mapping[str, str], questions: int) -> pd.DataFrame:
     """What every cell of ``subject`` does to the answers, beside the base."""
-    from deltastack.testbed import bench, digits, models, requests
-    from deltastack.testbed.assess import Assessor
+    from deltastack.testbed import bench, digits
+    from deltastack.testbed.quality_eval import Assessor
+    from deltastack.testbed.vlm import models, requests
 
     p = at.settings
     possible, _ = bench.possible(engine, at.cells)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deltastack.contracts import WORKLOAD, atomic
 from deltastack.workload import describe, settings
 from deltastack.workload.settings import set_trace
-from tasks import entry
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,4 +36,4 @@ def run(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    entry.main("workload", run)
+    stage_runner.main("workload", run)

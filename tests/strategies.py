@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from deltastack.fleet.simulator import Config, Requests
-from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -27,7 +27,7 @@ def usage_rows(draw: st.DrawFn) -> list[tuple[object, ...]]:
     """Rows of the USAGE contract with distinct keys; each bench has its one host."""
     keys = st.tuples(
         st.sampled_from(list(Bench)),
-        st.sampled_from(list(Basis)),
+        st.sampled_from(list(OperatingPoint)),
         st.integers(0, 2**40),
         st.sampled_from(list(Component)),
         st.sampled_from(list(Resource)),

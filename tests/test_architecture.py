@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = ("prefect", "mlflow", "dvc", "torch", "pandas", "numpy", "scipy", "pyarrow", "altair", "fastapi", "sqlalchemy")
 HELP = f"""
 import sys
-from cli.main import main
+from deltastack.cli.main import main
 sys.argv = ["deltastack", *sys.argv[1:]]
 try:
     main()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import main as command
+from deltastack.cli import main as command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

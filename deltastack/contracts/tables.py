@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
-from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
 
 
 def _text(name: str, *among: str, nullable: bool = False) -> Column:
@@ -19,7 +19,7 @@ def _count(name: str, unit: str, low: float = 0, *, nullable: bool = False) -> C
 _BENCH = _text("bench", *Bench)
 _COMPONENT = _text("component", *Component)
 _RESOURCE = _text("resource", *Resource)
-_BASIS = _text("basis", *Basis)
+_BASIS = _text("operating_point", *OperatingPoint)
 _EVIDENCE = _text("evidence", *Evidence)
 _REASON = _text("reason", nullable=True)
 _HOST = _text("host")
@@ -69,7 +69,7 @@ USAGE = Contract(
         _HOST,
         _CANONICAL,
     ),
-    key=("bench", "basis", "replicate", "component", "resource"),
+    key=("bench", "operating_point", "replicate", "component", "resource"),
     relations=(_missing("amount"), _ONE_HOST),
     remedy="dvc repro baseline",
 )
@@ -94,7 +94,7 @@ DELTA = Contract(
         _HOST,
         _CANONICAL,
     ),
-    key=("layer", "technique", "bench", "basis", "replicate", "component", "resource"),
+    key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource"),
     relations=(_missing("base", "optimized"), _ONE_HOST),
     remedy="dvc repro estimate@LAYER or measure@LAYER",
 )
@@ -119,7 +119,7 @@ JOINT = Contract(
         _HOST,
         _CANONICAL,
     ),
-    key=("cell", "bench", "basis", "block", "replicate", "position", "component", "resource"),
+    key=("cell", "bench", "operating_point", "block", "replicate", "position", "component", "resource"),
     relations=(_missing("amount"), _ONE_HOST),
     remedy="dvc repro joint@BENCH",
 )
@@ -192,7 +192,7 @@ TOTAL = Contract(
         _REASON,
         _CANONICAL,
     ),
-    key=("bench", "basis", "resource", "formula"),
+    key=("bench", "operating_point", "resource", "formula"),
     relations=(
         Absence(columns=("delta", "lo", "hi"), exact=False),
         Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", "truth")),

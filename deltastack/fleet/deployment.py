@@ -56,9 +56,9 @@ class KvTier:
 
     medium: str = "none"
     """``none``, ``flash`` (the replica's drive) or ``host`` (its host memory over the bus)."""
-    hit_share: float = 0.0
+    hit_rate: float = 0.0
     """Share of requests whose prefix comes again, where the workload does not tell; where it does, none is assumed beside it."""
-    covered_share: float = 0.0
+    covered_fraction: float = 0.0
     """Share of such a request's prompt that the prefix covers."""
     image_hit_share: float = 0.0
     """Share of requests with images whose embeddings are found."""
@@ -70,7 +70,7 @@ class KvTier:
     """Share of the newly computed keys and values that is written to the tier."""
     capacity_bytes: float = 0.0
     """Of one replica's tier; what was written is kept until so much has been written after it."""
-    reuse_s: float = 0.0
+    mean_reuse_interval_s: float = 0.0
     """Mean time until a prefix that comes again comes again; 0: not told, so nothing is forgotten."""
 
 
@@ -202,7 +202,7 @@ class Autoscaling:
     """Power of each of its accelerators meanwhile, as a share of the board limit."""
     saved_share: float = 0.0
     """Share of each accelerator's idle power that sleep saves, in 0..1."""
-    given_back: bool = False
+    released: bool = False
     """Asleep is gone: its accelerators are charged to nobody until it starts again."""
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack.errors import CapacityError
 
 if TYPE_CHECKING:
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.platform import Platform
     from deltastack.fleet.settings import MemoryUse
 
 

@@ -22,7 +22,7 @@ from deltastack.errors import OutOfValidityError
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from deltastack.fleet.load import Load
+    from deltastack.fleet.accounting.utilization import Load
 
 
 READ_ON_W = 700.0
@@ -60,7 +60,7 @@ class PowerModel(Params):
     def busy_w(self, load: Load, *, board_w: float) -> float:
         """Power [W] of one busy accelerator, at most its board limit.
 
-        >>> from deltastack.fleet.load import Load
+        >>> from deltastack.fleet.accounting.utilization import Load
         >>> shares = dict(busy_base=0.6, busy_decode_attention=0.4, busy_compute=0.8)
         >>> model = PowerModel(**shares, idle_share=0.11, encoder_share=0.8, node_w=250)
         >>> round(model.busy_w(Load(decode_attention=0.25, compute=0.125), board_w=700), 6)

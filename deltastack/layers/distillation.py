@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.base import OnTestbed
+from deltastack.layers.techniques import TestbedOnly
 from deltastack.model import Layer
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import Distillation
@@ -21,11 +21,11 @@ from deltastack.testbed.switches.settings import Distillation
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class Distilled(OnTestbed[Distillation]):
+class Distilled(TestbedOnly[Distillation]):
     """A student in the model's place."""
 
     name: str

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from deltastack.fleet.deployment import Autoscaling
-from deltastack.layers.base import OnFleet, OnTestbed
+from deltastack.layers.techniques import FleetOnly, TestbedOnly
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import NEVER_S, EncoderUnload, Nothing
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 Policy = Literal["always_on", "timeout", "randomised", "oracle"]
 
@@ -55,7 +55,7 @@ class EncoderSleepParams(Params):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSleep(OnFleet[EncoderSleepParams]):
+class EncoderSleep(FleetOnly[EncoderSleepParams]):
     """Encoders sleep between images."""
 
     name: str = "encoder_sleep"
@@ -96,7 +96,7 @@ class ReplicaSleepParams(Params):
     """params/layers/idle.yaml, ``replica_sleep``."""
 
     policy: Literal["fixed", "demand"]
-    given_back: bool = Field(description="what sleeps is given back and charged to nobody, or stays and draws less")
+    released: bool = Field(description="what sleeps is given back and charged to nobody, or stays and draws less")
     pack_tokens: float = Field(ge=0, description="tokens of unfinished requests up to which a replica takes more")
     timeout_s: float = Field(ge=0)
     cold_start_s: float = Field(ge=0)
@@ -105,7 +105,7 @@ class ReplicaSleepParams(Params):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaSleep(OnFleet[ReplicaSleepParams]):
+class ReplicaSleep(FleetOnly[ReplicaSleepParams]):
     """Replicas sleep while the others have room."""
 
     name: str = "replica_sleep"
@@ -122,9 +122,9 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
             cold_start_s=p.cold_start_s,
             cold_start_share=p.cold_start_share,
             saved_share=p.saved_share,
-            given_back=p.given_back,
+            released=p.released,
         )
-        gone = "given back" if p.given_back else f"drawing {p.saved_share:.0%} less than idle"
+        gone = "given back" if p.released else f"drawing {p.saved_share:.0%} less than idle"
         words = f"replicas idle for {p.timeout_s:.0f} s are {gone} and start cold in {p.cold_start_s:.0f} s"
         if deployment.replicas == 1:
             words = "a single replica never sleeps: somebody has to be awake"
@@ -136,7 +136,7 @@ class ReplicaSleep(OnFleet[ReplicaSleepParams]):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSkip(OnTestbed[Nothing]):
+class EncoderSkip(TestbedOnly[Nothing]):
     """Text-only requests never touch the encoder. On the fleet every deployment does so."""
 
     name: str = "encoder_skip"
@@ -152,7 +152,7 @@ class EncoderSkip(OnTestbed[Nothing]):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderUnloading(OnTestbed[EncoderUnload]):
+class EncoderUnloading(TestbedOnly[EncoderUnload]):
     """The encoder's memory is released after a timeout. On the fleet its memory costs next to nothing while it idles."""
 
     name: str = "encoder_unload"

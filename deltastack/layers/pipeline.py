@@ -17,7 +17,7 @@ from deltastack.fleet.deployment import Schedule
 from deltastack.fleet.effects.schedule import DISAGGREGATED, Loop
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.physics.disaggregation import Stations, rate_per_s, simulated_rate_per_s
-from deltastack.layers.base import OnFleet
+from deltastack.layers.techniques import FleetOnly
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 SEED = 20260102
 PASSES = 20_000
@@ -154,7 +154,7 @@ class EncoderPoolParams(Params):
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderPool(OnFleet[EncoderPoolParams]):
+class EncoderPool(FleetOnly[EncoderPoolParams]):
     """The visual encoder on accelerators of its own (encoder, prefill, decode apart)."""
 
     name: str = "encoder_pool"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.base import OnTestbed
+from deltastack.layers.techniques import TestbedOnly
 from deltastack.model import Layer
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import Pruning, Zeroing
@@ -19,11 +19,11 @@ from deltastack.testbed.switches.settings import Pruning, Zeroing
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut(OnTestbed[Pruning]):
+class _Cut(TestbedOnly[Pruning]):
     """The least important units of every decoder layer are gone."""
 
     name: str
@@ -53,7 +53,7 @@ class WeightPruning(_Cut):
 
 
 @dataclass(frozen=True, slots=True)
-class WeightZeroing(OnTestbed[Zeroing]):
+class WeightZeroing(TestbedOnly[Zeroing]):
     """Zeros in place of small weights."""
 
     name: str = "weight_zeroing"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.base import OnTestbed
+from deltastack.layers.techniques import TestbedOnly
 from deltastack.model import Layer
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
@@ -18,11 +18,11 @@ from deltastack.testbed.switches import settings
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyExit(OnTestbed[settings.EarlyExit]):
+class EarlyExit(TestbedOnly[settings.EarlyExit]):
     """Tokens that the model is sure of leave early."""
 
     name: str = "early_exit"
@@ -38,7 +38,7 @@ class EarlyExit(OnTestbed[settings.EarlyExit]):
 
 
 @dataclass(frozen=True, slots=True)
-class PartSkipping(OnTestbed[settings.PartSkipping]):
+class PartSkipping(TestbedOnly[settings.PartSkipping]):
     """Requests of one kind skip layers."""
 
     name: str = "part_skipping"

@@ -1,9 +1,9 @@
 """Tables, figures and the page, from results (pure)."""
 
-from deltastack.report.card import card_markdown, escaped
-from deltastack.report.metrics import metrics, wording
-from deltastack.report.results import HEADLINE, Results, Stack, compute
-from deltastack.report.summary import layer_lines, summary_lines
+from deltastack.analysis.results import HEADLINE, Results, Stack, compute
+from deltastack.report.metrics_json import metrics, wording
+from deltastack.report.text.evidence_card import card_markdown, escaped
+from deltastack.report.text.terminal import layer_lines, summary_lines
 
 __all__ = [
     "HEADLINE",

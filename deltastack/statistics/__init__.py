@@ -6,18 +6,18 @@ averaged. One formula family a file; replicates on the first axis, simulations o
 
 from deltastack.statistics.blocks import block_bootstrap, block_length
 from deltastack.statistics.bootstrap import Resampling, bca, percentile
-from deltastack.statistics.draws import drawn_ends, predictive
 from deltastack.statistics.equivalence import Equivalence, equivalent
 from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
-from deltastack.statistics.families import benjamini_hochberg, holm
-from deltastack.statistics.fieller import fieller
-from deltastack.statistics.fraction import HALVED, half, half_effects, planned
+from deltastack.statistics.fieller_interval import fieller
+from deltastack.statistics.formula_verdict import Verdict, verdict
+from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife import jackknife
+from deltastack.statistics.jackknife_interval import jackknife
+from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
 from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
+from deltastack.statistics.prediction_interval import drawn_ends, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
-from deltastack.statistics.shapley import order_range, shapley
-from deltastack.statistics.verdict import Verdict, verdict
+from deltastack.statistics.shapley_values import order_range, shapley
 
 __all__ = [
     "HALVED",

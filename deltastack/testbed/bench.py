@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed import models, requests
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Meter, Quantity
 from deltastack.testbed.plan import plain
+from deltastack.testbed.vlm import models, requests
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.experiment import CellRunner
-    from deltastack.testbed.host import Batch
     from deltastack.testbed.plan import Slot
-    from deltastack.testbed.session import Outcome
+    from deltastack.testbed.run_plan import CellRunner
     from deltastack.testbed.settings import Testbed
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch
+    from deltastack.testbed.vlm.session import Outcome
 
 Switch = Callable[["Engine"], AbstractContextManager[None] | None]
 """Puts one technique on; None where the technique has no meaning on the testbed. Picklable."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.testbed.host import Batch, Kind
+from deltastack.testbed.vlm.served_model import Batch, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

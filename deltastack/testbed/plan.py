@@ -53,7 +53,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Cells x blocks x process starts. Two cells of an A/A run carry different names (``base``, ``base#2``)."""
+    """Cells x blocks x process starts. Two cells of an A/A run carry different names (``base``, ``base@aa``)."""
 
     cells: tuple[str, ...]
     starts: int
@@ -113,10 +113,10 @@ class Plan:
 
 
 def distinct(cells: list[str]) -> tuple[str, ...]:
-    """Cell names of one plan: the second ``base`` becomes ``base#2``, so that an A/A run is a plan like any other.
+    """Cell names of one plan: the second ``base`` becomes ``base@aa``, so that an A/A run is a plan like any other.
 
     >>> distinct(["base", "base", "idle"])
-    ('base', 'base#2', 'idle')
+    ('base', 'base@aa', 'idle')
     """
     seen: dict[str, int] = {}
     names = []
@@ -129,7 +129,7 @@ def distinct(cells: list[str]) -> tuple[str, ...]:
 def plain(cell: str) -> str:
     """The cell behind a name that ``distinct`` made.
 
-    >>> plain("base#2")
+    >>> plain("base@aa")
     'base'
     """
     return cell.split("#", maxsplit=1)[0]

@@ -2,7 +2,7 @@
 
 Time, processor time and memory are the engine's own, by component; bytes read belong to storage; joules, where the machine
 has a counter, are split by the components' time. Instructions are counted for the whole session and charged to ``other``.
-Controls and warm-ups are no rows. The base's twin is called ``base@again``, so that every table carries its A/A result.
+Controls and warm-ups are no rows. The base's twin is called ``base@aa``, so that every table carries its A/A result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource
+from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource
 from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
@@ -76,7 +76,7 @@ def delta_rows(
     for number, block in enumerate(blocks):
         for name, (base, cell) in (alone | dict(against or {})).items():
             if (*block, base) in found and (*block, cell) in found:
-                head = (layer, _called(name), Bench.TESTBED, Basis.PER_SESSION, number)
+                head = (layer, _called(name), Bench.TESTBED, OperatingPoint.PER_SESSION, number)
                 pairs = _paired(found[*block, base], found[*block, cell])
                 rows += [(*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical) for c, r, pair, reason in pairs]
     return rows
@@ -84,14 +84,14 @@ def delta_rows(
 
 def _called(cell: str) -> str:
     """A cell's name in a table: that of the base's twin is ``AGAIN``."""
-    return AGAIN if cell != _BASE and plain(cell) == _BASE else cell
+    return AA_TWIN if cell != _BASE and plain(cell) == _BASE else cell
 
 
 def beside_rows(
     layer: str, found: Mapping[str, Sequence[tuple[Mapping[Key, float], Mapping[Key, float]]]], *, host: str, canonical: bool
 ) -> list[Row]:
     """Rows of DELTA from pairs that were observed beside the sessions, by ``TECHNIQUE@BASELINE``."""
-    here = (Bench.TESTBED, Basis.PER_SESSION)
+    here = (Bench.TESTBED, OperatingPoint.PER_SESSION)
     return [
         (layer, name, *here, number, *key, base[key], other[key], Evidence.MEASURED, None, host, canonical)
         for name, pairs in found.items()
@@ -122,6 +122,6 @@ def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[
     """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start."""
     rows: list[Row] = []
     for e in (e for e in entries if e.slot.kind is Kind.RUN):
-        head = (_called(e.slot.cell), Bench.TESTBED, Basis.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
+        head = (_called(e.slot.cell), Bench.TESTBED, OperatingPoint.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
         rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
     return rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.main import main
+from deltastack.cli.main import main
 from tests.report.project import finished
 
 if TYPE_CHECKING:

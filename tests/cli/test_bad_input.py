@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from deltastack.cli.main import main
 
 HERE = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from deltastack.cli.main import main
 from deltastack.fleet import settings
 
 ROOT = Path(__file__).parents[2]

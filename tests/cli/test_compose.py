@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from deltastack.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 CASES = str(ROOT / "params" / "published_compositions.yaml")
@@ -33,7 +33,7 @@ def test_the_papers_examples_as_a_process() -> None:
     """The command itself: 10 % and 15 % print 23.5 % and, on shares 0.6 and 0.4, 12 %, with their speed-ups."""
     words = ["--delta", "0.10", "--delta", "0.15", "--weight", "0.6", "--weight", "0.4"]
     ended = subprocess.run(
-        [sys.executable, "-m", "cli", "compose", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "deltastack.cli", "compose", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
     assert ended.returncode == 0, ended.stderr

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
-from deltastack.layers.savings import savings
-from deltastack.model import Basis, Resource
+from deltastack.cli.main import main
+from deltastack.evaluation.delta_summary import savings
+from deltastack.model import OperatingPoint, Resource
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def test_one_technique_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """One JSON value: savings by basis and resource, notes, nothing refused; fp8 saves time at capacity."""
     code = run(monkeypatch, "instruction_set", "--technique", "low_precision", "--draws", "2", "--variant", "text_only", "--json")
     found = json.loads(capsys.readouterr().out)
-    time = {s["basis"]: s for s in found["savings"] if s["resource"] == "time_s"}
+    time = {s["operating_point"]: s for s in found["savings"] if s["resource"] == "time_s"}
 
     assert code == 0
     assert (found["layer"], found["draws"], found["refused"]) == ("instruction_set", 2, [])
@@ -113,7 +113,7 @@ def test_savings_by_hand() -> None:
     assert (found["a"].delta, found["a"].low, found["a"].high) == (0.25, -0.25, 0.25)
     assert found["a"].evidence == "assumed"
     assert (found["c"].delta, found["c"].reason) == (None, "not known")
-    assert (found["b"].basis, found["b"].resource) == (Basis.AT_TRACE, Resource.COST_USD)
+    assert (found["b"].operating_point, found["b"].resource) == (OperatingPoint.AT_TRACE, Resource.COST_USD)
 
 
 def test_what_was_never_spent_has_no_saving() -> None:

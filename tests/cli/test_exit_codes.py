@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import output
-from cli.main import main
+from deltastack.cli import output
+from deltastack.cli.main import main
 from deltastack.contracts import JOINT, QUALITY
 from deltastack.model import Bench, Evidence
 from tests.report.project import finished
@@ -72,7 +72,7 @@ def test_compare_exits_5_where_a_formula_that_held_fails(tmp_path: Path) -> None
     """The pair now saves more than its product: nothing fell, yet the product that held fails. As a process of its own."""
     was = finished(tmp_path / "was")
     now = finished(tmp_path / "now", interactions={("storage", "idle"): -0.1})
-    command = [sys.executable, "-m", "cli", "compare", str(was), str(now)]
+    command = [sys.executable, "-m", "deltastack.cli", "compare", str(was), str(now)]
     done = subprocess.run(command, cwd=now, env=_import_from(HERE), capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (output.COMPOSITION_FAILS, "")
@@ -97,10 +97,10 @@ def test_compare_exits_6_where_nothing_is_on_both_sides(tmp_path: Path, monkeypa
     assert run(monkeypatch, now, "compare", str(was)) == output.CANNOT_BE_TOLD
 
 
-def _of_basis(root: Path, basis: str) -> None:
+def _of_basis(root: Path, operating_point: str) -> None:
     path = root / "data/joint/fleet.parquet"
     frame = JOINT.read(path)
-    JOINT.write(frame[frame["basis"] == basis].reset_index(drop=True), path)
+    JOINT.write(frame[frame["operating_point"] == operating_point].reset_index(drop=True), path)
 
 
 def _import_from(folder: Path) -> dict[str, str]:

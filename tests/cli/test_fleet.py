@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import main, output
+from deltastack.cli import main, output
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -192,7 +192,9 @@ def test_hosts_are_never_pooled() -> None:
 
 def test_duplicate_key() -> None:
     """The second row of one key is refused by its number and its key."""
-    with pytest.raises(ContractError, match=r"1 duplicate keys .*first in row 1: bench=fleet, basis=at_trace, replicate=0"):
+    with pytest.raises(
+        ContractError, match=r"1 duplicate keys .*first in row 1: bench=fleet, operating_point=at_trace, replicate=0"
+    ):
         USAGE.frame([usage(), usage(amount=9.0)])
 
 

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from deltastack import layers
-from deltastack.fleet import bench, platform, settings
-from deltastack.layers.base import chosen, rewritten
+from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.layers.techniques import apply_techniques, chosen
 from deltastack.model import Resource
 from tests.fakes import fake_trace
 
 if TYPE_CHECKING:
-    from deltastack.fleet.bench import Run
+    from deltastack.fleet.evaluate import Run
 
 ROOT = Path(__file__).parents[2]
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "params/fleet.yaml").read_text())
@@ -48,9 +48,9 @@ def ran(names: tuple[str, ...]) -> Run:
     """The cell with these layers on, at the trace's own arrivals."""
     known = settings.load(ROOT)
     on = [t for name in names for t in chosen(ROOT, layers.layer(name)) if t.on and t.on_fleet]
-    deployment = rewritten(known.values.deployment.deployment(), on)
-    ready = bench.prepare(deployment, REQUESTS, platform.load(ROOT, "h100_sxm"), known.values)
-    return bench.observe(ready, REQUESTS, known)
+    deployment = apply_techniques(known.values.deployment.deployment(), on)
+    ready = evaluate.prepare(deployment, REQUESTS, accelerator.load(ROOT, "h100_sxm"), known.values)
+    return evaluate.observe(ready, REQUESTS, known)
 
 
 def busy_w(run: Run, precision: str) -> float:
@@ -79,11 +79,11 @@ def joules(run: Run, precision: str, waking_share: float) -> float:
 
 def dollars(run: Run, *, capital: float, spare_share: float, host_factor: float) -> float:
     """Price of accelerators without host memory and flash, and both of them apart."""
-    there_s = 2 * run.result.span_s - run.result.asleep_s
+    active_s = 2 * run.result.span_s - run.result.asleep_s
     host = 256e9 * number("prices", "host_memory_usd_per_byte_s")
     flash = number("prices", "drive_usd_per_byte_s")
     bare = number("prices", "accelerator_usd_per_s") - host - number("prices", "flash_bytes_in_price") * flash
-    return (there_s + waited_s(run)) * bare * capital + there_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
+    return (active_s + waited_s(run)) * bare * capital + active_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
 
 
 def grams(run: Run, energy_j: float) -> float:
@@ -118,7 +118,7 @@ def test_four_layers_on_again() -> None:
     assert run.account.tier is not None
     assert pool is not None
     assert run.usage.total(Resource.ENERGY_J) == pytest.approx(energy_j / 400, rel=1e-9)
-    spare = 0.07 * central("storage", "zns", "spare_left")
+    spare = 0.07 * central("storage", "zns", "overprovisioning_fraction_remaining")
     capital = 1 + number("prices", "silicon_share") * (package.capital_factor - 1)
     money = dollars(run, capital=capital, spare_share=spare, host_factor=pool.cost_factor)
     assert run.usage.total(Resource.COST_USD) == pytest.approx(money / 400, rel=1e-9)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from deltastack.errors import CapacityError
-from deltastack.fleet import memory, platform, settings
+from deltastack.fleet import accelerator, memory, settings
 from tests.fakes import fake_tables
 
 ROOT = Path(__file__).parents[2]
-H100 = platform.load(ROOT, "h100_sxm")
+H100 = accelerator.load(ROOT, "h100_sxm")
 SETTINGS = settings.load(ROOT)
 DEPLOYMENT = SETTINGS.values.deployment.deployment()
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import bench
+from deltastack.fleet import evaluate
+from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.deployment import Autoscaling, Encoder, KvTier, Packaging, Placement
-from deltastack.fleet.effects import charges, sleep
-from deltastack.model import Basis, Component, Resource
+from deltastack.fleet.effects import sleep
+from deltastack.model import Component, OperatingPoint, Resource
 from tests.fakes import fake_result, fake_trace
 from tests.layers.stand import H100, SERVED, SETTINGS
 
@@ -24,9 +25,9 @@ TRACE = fake_trace(400, 3.0)
 VALUES = SETTINGS.values
 
 
-def observed(deployment: Deployment) -> bench.Run:
+def observed(deployment: Deployment) -> evaluate.Run:
     """One run at the trace's own arrivals."""
-    return bench.observe(bench.prepare(deployment, TRACE, H100, VALUES), TRACE, SETTINGS)
+    return evaluate.observe(evaluate.prepare(deployment, TRACE, H100, VALUES), TRACE, SETTINGS)
 
 
 def amount(usage: Usage, component: Component, resource: Resource) -> float:
@@ -54,7 +55,7 @@ def test_two_accelerators_a_replica_cost_twice_their_price() -> None:
     """Tensor parallelism: the second accelerator brings the host memory and the drive that its price includes, paid once."""
     one = fake_result(span_s=100.0, idle_s=100.0)
     wide = replace(BASE.account, deployment=replace(SERVED, replicas=1, tensor_parallel=2), result=one)
-    usage = charges.usage(wide, 1)
+    usage = component_usage.usage(wide, 1)
 
     assert usage.total(Resource.COST_USD) == pytest.approx(200 * VALUES.prices.accelerator_usd_per_s, rel=1e-4)
     assert amount(usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(200 * 256e9)
@@ -62,9 +63,9 @@ def test_two_accelerators_a_replica_cost_twice_their_price() -> None:
 
 def test_what_is_given_back_takes_its_node_with_it() -> None:
     """Two replicas for 100 s, one of them gone for 60 s: 140 accelerator-seconds are paid, host memory and drives included."""
-    gone = replace(SERVED, autoscaling=Autoscaling(policy="demand", given_back=True, timeout_s=1.0))
+    gone = replace(SERVED, autoscaling=Autoscaling(policy="demand", released=True, timeout_s=1.0))
     ran = fake_result(span_s=100.0, idle_s=200.0, asleep_s=60.0)
-    usage = charges.usage(replace(BASE.account, deployment=gone, result=ran), 1)
+    usage = component_usage.usage(replace(BASE.account, deployment=gone, result=ran), 1)
 
     assert usage.total(Resource.COST_USD) == pytest.approx(140 * VALUES.prices.accelerator_usd_per_s, rel=1e-4)
     assert amount(usage, Component.STORAGE, Resource.MEMORY_BYTE_S) == pytest.approx(140 * 256e9)
@@ -77,7 +78,7 @@ def test_a_cold_start_loads_its_weights() -> None:
     pool = replace(SERVED, encoder=Encoder(placement="pool", pool_size=1, sleep_policy="timeout", reloads=True))
     woken = replace(BASE.account, pool=sleep.Pool(0.0, 0.0, 100.0, 2, np.zeros(1)), result=replace(ran, cold_starts=0))
     read = {
-        name: amount(charges.usage(account, 1), Component.STORAGE, Resource.IO_BYTE)
+        name: amount(component_usage.usage(account, 1), Component.STORAGE, Resource.IO_BYTE)
         for name, account in {
             "never": replace(BASE.account, deployment=scaled, result=replace(ran, cold_starts=0)),
             "cold": replace(BASE.account, deployment=scaled, result=ran),
@@ -113,7 +114,7 @@ def test_drives_and_host_memory_by_hand() -> None:
 
 def test_a_tier_on_flash_wears_it_out() -> None:
     """What is written is amplified, moves as bytes, and is paid by the cycle: 190 dollars a TB over 5,000 cycles."""
-    kept = KvTier(medium="flash", hit_share=0.5, covered_share=0.5, read_bytes_per_s=12e9, write_share=0.3)
+    kept = KvTier(medium="flash", hit_rate=0.5, covered_fraction=0.5, read_bytes_per_s=12e9, write_share=0.3)
     run = observed(replace(SERVED, kv_tier=kept))
     tier = run.account.tier
 
@@ -123,13 +124,13 @@ def test_a_tier_on_flash_wears_it_out() -> None:
     assert moved * 400 == pytest.approx(programmed + tier.restored_bytes.sum(), rel=1e-3)
     wear = programmed * VALUES.prices.drive_usd_per_byte_s * VALUES.prices.drive_life_s / VALUES.prices.flash_cycles
     without = replace(run.account, tier=None)
-    spared = bench.charges.usage(without, 400)
+    spared = evaluate.component_usage.usage(without, 400)
     assert run.usage.total(Resource.COST_USD) - spared.total(Resource.COST_USD) == pytest.approx(wear / 400)  # type: ignore[operator]
 
 
 def test_a_tier_saves_computing() -> None:
     """Half of the prompts restored for half of their tokens: less prefill, so less accelerator time in attention and FFN."""
-    kept = KvTier(medium="host", hit_share=0.5, covered_share=0.5, read_bytes_per_s=50e9)
+    kept = KvTier(medium="host", hit_rate=0.5, covered_fraction=0.5, read_bytes_per_s=50e9)
     run = observed(replace(SERVED, kv_tier=kept))
 
     assert run.result.prefill_tokens < 0.8 * BASE.result.prefill_tokens
@@ -158,10 +159,13 @@ def test_a_pool_changes_money_and_host_memory_only() -> None:
 def test_at_capacity_a_pool_is_that_of_the_trace() -> None:
     """Poisson replicas would look independent: host memory at capacity shrinks by the factor seen at the trace's arrivals."""
     memory = replace(SERVED.memory, pooled_share=0.25, pool_hosts=8, pool_bytes_per_s=55e9)
-    base, pooled = bench.run(SERVED, TRACE, H100, SETTINGS), bench.run(replace(SERVED, memory=memory), TRACE, H100, SETTINGS)
+    base, pooled = (
+        evaluate.run(SERVED, TRACE, H100, SETTINGS),
+        evaluate.run(replace(SERVED, memory=memory), TRACE, H100, SETTINGS),
+    )
     factors = [
         amount(pooled[b], Component.STORAGE, Resource.MEMORY_BYTE_S) / amount(base[b], Component.STORAGE, Resource.MEMORY_BYTE_S)
-        for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)
+        for b in (OperatingPoint.AT_TRACE, OperatingPoint.AT_CAPACITY)
     ]
 
     assert factors[0] == pytest.approx(factors[1])
@@ -175,7 +179,7 @@ def test_a_package_changes_energy_and_price() -> None:
     rates = [amount(r.usage, Component.FFN, Resource.COST_USD) for r in (run, BASE)]
 
     assert rates[0] / rates[1] == pytest.approx(1 - 0.3 * VALUES.prices.silicon_share)
-    moved = bench.charges.packaging.dram_bytes(BASE.result, BASE.account.tables, SERVED)
+    moved = evaluate.component_usage.packaging.dram_bytes(BASE.result, BASE.account.tables, SERVED)
     for component, moved_bytes in moved.items():
         saved = amount(BASE.usage, component, Resource.ENERGY_J) - amount(run.usage, component, Resource.ENERGY_J)
         assert saved * 400 == pytest.approx(8 * moved_bytes * 3.9e-12 * 0.25)
@@ -193,4 +197,4 @@ def test_live_keys_on_a_slow_pool_are_refused() -> None:
     memory = replace(SERVED.memory, live_share=0.1, pool_bytes_per_s=55e9)
 
     with pytest.raises(OutOfValidityError, match="may spill"):
-        bench.prepare(replace(SERVED, memory=memory), TRACE, H100, VALUES)
+        evaluate.prepare(replace(SERVED, memory=memory), TRACE, H100, VALUES)

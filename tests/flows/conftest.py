@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flows import bridge
-from flows.live import LIVE
+from flows import dvc_adapter
+from flows.process_group import LIVE
 from tests.flows.tiny_project import make_project
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_project(tmp_path_factory.mktemp("finished") / "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(root.parent / "site"))
-        found = bridge.survey(root)
+        found = dvc_adapter.survey(root)
         for stage in "abcd":
-            bridge.bring(found, stage, say=lambda _: None)
+            dvc_adapter.bring(found, stage, say=lambda _: None)
     return root
 
 

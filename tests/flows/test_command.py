@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import main as command
-from flows import start
-from tasks.outcome import Done, Outcome
+from deltastack.cli import main as command
+from flows import run_stack
+from tasks.stage_outcome import Done, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ SAID = {
             "lo": 0.05,
             "hi": 0.15,
             "resource": "energy_j",
-            "basis": "at_trace",
+            "operating_point": "at_trace",
             "evidence": "simulated",
         }
         for n in range(9)
@@ -133,10 +133,10 @@ def test_outside_a_checkout_the_remedy_is_named(run: Run, tmp_path: Path, monkey
 def test_an_interrupted_run_exits_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is one word and its exit code, no traceback."""
 
-    def interrupted(*_words: object, **_more: object) -> start.Ended:
+    def interrupted(*_words: object, **_more: object) -> run_stack.Ended:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(start, "run", interrupted)
+    monkeypatch.setattr(run_stack, "run", interrupted)
 
     assert run("run", "--target", "d") == (130, "", "interrupted\n")
 
@@ -145,13 +145,13 @@ def test_stages_are_told_one_line_each_without_a_terminal(run: Run, monkeypatch:
     """A run that ran: a line a stage on stderr, none that says that nothing changed."""
     done = [Done("a", Outcome.RAN, 1.5), Done("b", Outcome.UNCHANGED)]
 
-    def ran(*_words: object, listener: start.Listener, **_more: object) -> start.Ended:
+    def ran(*_words: object, listener: run_stack.Listener, **_more: object) -> run_stack.Ended:
         listener.begin(2)
         for one in done:
             listener.step(one)
-        return start.Ended(done, ran=True)
+        return run_stack.Ended(done, ran=True)
 
-    monkeypatch.setattr(start, "run", ran)
+    monkeypatch.setattr(run_stack, "run", ran)
 
     assert run("run", "--target", "d") == (0, "", "a: ran in 1.5 s\nb: unchanged\n")
 

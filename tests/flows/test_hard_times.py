@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks._kills import kill
-from flows import bridge, mending
-from flows.live import WAITING
+from flows import dvc_adapter, dvc_repair
+from flows.process_group import WAITING
 from tests.flows.tiny_project import expected, make_project
 
 HOME = Path(__file__).parents[2]
@@ -22,22 +22,22 @@ KILLS = int(os.environ.get("DELTASTACK_KILLS", "6"))
 RUN = """
 import sys
 from pathlib import Path
-from flows import start
-ended = start.run(Path.cwd(), "d", remeasure=False, listener=start.Listener(print, lambda _: None, lambda _: None))
+from flows import run_stack
+ended = run_stack.run(Path.cwd(), "d", remeasure=False, listener=run_stack.Listener(print, lambda _: None, lambda _: None))
 print("ran" if ended.ran else "nothing changed")
 """
 BRING = """
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from flows import bridge, live
+from flows import dvc_adapter, process_group
 root = Path.cwd()
-with live.turn(root, print):
-    bridge.mend(root, print)
-    found = bridge.survey(root)
-    bridge.bring(found, "a", say=lambda _: None)
+with process_group.turn(root, print):
+    dvc_adapter.mend(root, print)
+    found = dvc_adapter.survey(root)
+    dvc_adapter.bring(found, "a", say=lambda _: None)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda stage: bridge.bring(found, stage, say=lambda _: None), "bc"))
-    bridge.bring(found, "d", say=lambda _: None)
+        list(pool.map(lambda stage: dvc_adapter.bring(found, stage, say=lambda _: None), "bc"))
+    dvc_adapter.bring(found, "d", say=lambda _: None)
 """
 
 
@@ -64,9 +64,9 @@ def test_five_runs_at_once(tiny: Path) -> None:
     assert [run.returncode for run in runs] == [0] * 5, said
     assert sorted(text.splitlines()[-1] for text in said) == ["nothing changed"] * 4 + ["ran"]
     assert sum(WAITING in text for text in said) >= 3
-    assert set(mending.read_lock(tiny / "dvc.lock") or {}) == set("abcd")
+    assert set(dvc_repair.read_lock(tiny / "dvc.lock") or {}) == set("abcd")
     assert tables(tiny) == expected(1)
-    assert bridge.survey(tiny).stale == frozenset()
+    assert dvc_adapter.survey(tiny).stale == frozenset()
 
 
 @pytest.mark.slow
@@ -89,4 +89,4 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
     assert last.returncode == 0, words
     assert tables(root) == expected(KILLS + 1)
-    assert bridge.survey(root).stale == frozenset()
+    assert dvc_adapter.survey(root).stale == frozenset()

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psutil
 import pytest
 
-from flows import state, tracking
+from flows import service_state, tracking
 from flows.services import HOST, PORTS
-from tasks import entry
+from tasks import stage_runner
 from tests.flows.tiny_project import make_project
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def services(root: Path, word: str) -> list[str]:
 
 def ask(root: Path, path: str, body: dict[str, Any]) -> Any:
     """The answer of the Prefect server to a POST."""
-    url = f"{state.prefect_api(root)}/{path}"
+    url = f"{service_state.prefect_api(root)}/{path}"
     request = urllib.request.Request(  # noqa: S310 - our own loopback server
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
@@ -92,8 +92,8 @@ def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.Monke
     first = services(project, "up")
     assert [line.split("  ")[0] for line in first] == ["Prefect server", "Prefect worker", "MLflow"]
     assert services(project, "up") == first
-    with urllib.request.urlopen(f"{state.load(project)['prefect'].url}/ui-settings", timeout=30) as reply:  # noqa: S310 - as above
-        assert json.load(reply)["api_url"] == state.prefect_api(project)
+    with urllib.request.urlopen(f"{service_state.load(project)['prefect'].url}/ui-settings", timeout=30) as reply:  # noqa: S310 - as above
+        assert json.load(reply)["api_url"] == service_state.prefect_api(project)
 
     completed = awaited(lambda: a_run(project, "COMPLETED"), "a scheduled run that completes")
     assert completed["auto_scheduled"]
@@ -107,21 +107,21 @@ def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.Monke
     (project / "params.yaml").write_text("n: 2\n")
     ask(project, f"flow_runs/{running['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
     awaited(lambda: a_run(project, "CANCELLED"), "the cancelled run")
-    with entry.lock(project / ".run" / "locks" / "a.lock", "the stage lives on", pytest.fail):
+    with stage_runner.lock(project / ".run" / "locks" / "a.lock", "the stage lives on", pytest.fail):
         pass
 
     publish_over_http(project, monkeypatch)
-    pids = [psutil.Process(s.pid) for s in state.load(project).values()]
+    pids = [psutil.Process(s.pid) for s in service_state.load(project).values()]
     assert services(project, "down") == ["worker stopped", "prefect stopped", "mlflow stopped"]
     assert not any(p.is_running() for p in pids)
-    assert not state.path(project).exists()
+    assert not service_state.path(project).exists()
 
 
 def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results go to the running server, once."""
     (project / "reports").mkdir()
     (project / "reports" / "metrics.json").write_text(json.dumps({"delta_total": {"fleet": {"energy_j": {"joint": 0.125}}}}))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(state.load(project)["mlflow"].url))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(service_state.load(project)["mlflow"].url))
     for _ in range(2):
         tracking.publish(project)
         tracking.deliver(project)
@@ -136,10 +136,10 @@ def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_service_of_another_time_is_not_ours(tmp_path: Path) -> None:
     """The id of a living process with another start time counts as gone: ids are used again."""
     me = psutil.Process(os.getpid())
-    ours = state.Service("prefect", me.pid, me.create_time(), "http://127.0.0.1:1")
-    state.save(tmp_path, [ours, ours._replace(name="worker", started=1.0)])
-    found = state.load(tmp_path)
+    ours = service_state.Service("prefect", me.pid, me.create_time(), "http://127.0.0.1:1")
+    service_state.save(tmp_path, [ours, ours._replace(name="worker", started=1.0)])
+    found = service_state.load(tmp_path)
 
-    assert state.alive(found["prefect"])
-    assert not state.alive(found["worker"])
-    assert state.prefect_api(tmp_path) is None
+    assert service_state.alive(found["prefect"])
+    assert not service_state.alive(found["worker"])
+    assert service_state.prefect_api(tmp_path) is None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deltastack.errors import BusyError, StageError
-from flows import bridge
-from tasks import entry
-from tasks.outcome import PROGRESS, Done, Outcome
+from flows import dvc_adapter
+from tasks import stage_runner
+from tasks.stage_outcome import PROGRESS, Done, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_an_interrupt_ends_the_run_and_its_stages(tiny: Path) -> None:
             stack("d")
     finally:
         logger.removeHandler(handler)
-    with entry.lock(tiny / ".run" / "locks" / "a.lock", "the stage lives on", pytest.fail):
+    with stage_runner.lock(tiny / ".run" / "locks" / "a.lock", "the stage lives on", pytest.fail):
         pass
     (tiny / "params.yaml").write_text("n: 1\n")
 
@@ -138,7 +138,7 @@ def test_measured_stages_have_the_machine_to_themselves(monkeypatch: pytest.Monk
         inside.remove(stage)
         return Done(stage, Outcome.RAN)
 
-    monkeypatch.setattr(bridge, "bring", bring)
+    monkeypatch.setattr(dvc_adapter, "bring", bring)
 
     assert [d.stage for d in stack("d")] == ["a", "b", "c", "d"]
     assert {frozenset("b"), frozenset("c")} < set(seen)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deltastack.errors import TrackingError
-from flows import page, shown, sides, tracking
+from flows import mlflow_view, prefect_artifacts, result_sets, tracking
 from tasks import outbox
 from tests.report.project import finished
 
@@ -106,7 +106,7 @@ def test_a_run_carries_everything(project: Path) -> None:
     assert parent.data.tags["canonical"] == "false"
     note = parent.data.tags["mlflow.note.content"]
     assert note.endswith("**the stack saves**\n\n- **Layers on:** idle\n- **Machine:** fleet: simulation; testbed: here")
-    assert note in page.markdown(project)
+    assert note in prefect_artifacts.markdown(project)
     assert parent.info.status == "FINISHED"
     assert {a.path for a in here.list_artifacts(run_id)} == {"data", "params", "reports", "totals.csv", "waterfall-fleet.png"}
     assert parent.data.tags["mlflow.source.name"] == "deltastack run (dvc)"
@@ -123,7 +123,7 @@ def test_the_pages_are_set_up_for_the_reader(project: Path) -> None:
     tracking.publish(project)
     tracking.deliver(project)
     tags = here.get_experiment(made).tags
-    view = json.loads(tags[shown.VIEW])
+    view = json.loads(tags[mlflow_view.VIEW])
 
     assert tags["mlflow.note.content"] == "mine"
     assert tags["mlflow.experimentKind"] == "custom_model_development"
@@ -234,7 +234,7 @@ def test_a_published_run_comes_back(tmp_path: Path, database: Path, monkeypatch:
     (root / ".run/outbox" / f"{outbox.key(root)}/data/workload.parquet").unlink()
     (run_id,) = tracking.deliver(root)
 
-    found = sides.side(root, run_id, tmp_path / "scratch")
-    assert found.results.total.equals(sides.side(root, str(root), tmp_path).results.total)  # type: ignore[union-attr]
+    found = result_sets.side(root, run_id, tmp_path / "scratch")
+    assert found.results.total.equals(result_sets.side(root, str(root), tmp_path).results.total)  # type: ignore[union-attr]
     with pytest.raises(TrackingError, match="gave no run 0000"):
-        sides.side(root, "0" * 32, tmp_path / "scratch")
+        result_sets.side(root, "0" * 32, tmp_path / "scratch")

@@ -14,7 +14,7 @@ import signal
 from pathlib import Path
 
 from deltastack.errors import CapacityError
-from tasks import entry
+from tasks import stage_runner
 
 
 def run(root: Path) -> None:
@@ -27,10 +27,10 @@ def run(root: Path) -> None:
         signal.pause()
     inputs = {"a": "", "b": "a", "c": "a", "d": "bc"}[name]
     text = "".join((root / "data" / f"{i}.txt").read_text() for i in inputs)
-    entry.write(root / "data" / f"{name}.txt", f"{name} of {values}" + text * 20)
+    stage_runner.write(root / "data" / f"{name}.txt", f"{name} of {values}" + text * 20)
 
 
-entry.main(os.environ["DVC_STAGE"], run)
+stage_runner.main(os.environ["DVC_STAGE"], run)
 '''
 GRAPH = """
 stages:

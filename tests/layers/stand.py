@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deltastack.fleet import bench, platform, settings
-from deltastack.layers import base, layer
+from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.layers import layer, techniques
 from tests.fakes import fake_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deltastack.layers.base import Chosen
-    from deltastack.model import Basis, Resource, Usage
+    from deltastack.layers.techniques import ConfiguredTechnique
+    from deltastack.model import OperatingPoint, Resource, Usage
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = settings.load(ROOT)
 SERVED = SETTINGS.values.deployment.deployment()
-H100 = platform.load(ROOT, SERVED.platform)
+H100 = accelerator.load(ROOT, SERVED.platform)
 TRACE = fake_trace(300, 2.0)
 
 
@@ -35,23 +35,23 @@ class Stand:
         self.quick = SETTINGS._replace(values=SETTINGS.values.model_copy(update={"capacity": capacity}))
 
     @cached_property
-    def base(self) -> dict[Basis, Usage]:
+    def base(self) -> dict[OperatingPoint, Usage]:
         """With nothing on."""
         return self.used([])
 
-    def used(self, techniques: Iterable[Chosen]) -> dict[Basis, Usage]:
+    def used(self, switched: Iterable[ConfiguredTechnique]) -> dict[OperatingPoint, Usage]:
         """The bench with techniques on."""
-        return bench.run(base.rewritten(SERVED, techniques), TRACE, H100, self.quick)
+        return evaluate.run(techniques.apply_techniques(SERVED, switched), TRACE, H100, self.quick)
 
-    def technique(self, name: str, **values: object) -> Chosen:
+    def technique(self, name: str, **values: object) -> ConfiguredTechnique:
         """One technique with its central values, some of them replaced."""
-        return next(c for c in base.chosen(ROOT, self.layer, override={name: values}) if c.name == name)
+        return next(c for c in techniques.chosen(ROOT, self.layer, override={name: values}) if c.name == name)
 
     def control_changes_nothing(self, name: str, draw: int) -> None:
         """|Δ| <= 1e-12 in every reading on both bases, with the control of ``name`` at that draw of five."""
-        control = next(c for c in base.chosen(ROOT, self.layer, draw=draw, draws=5) if c.name == name).control()
-        for basis, usage in self.used([control]).items():
-            for was, now in zip(self.base[basis], usage, strict=True):
+        control = next(c for c in techniques.chosen(ROOT, self.layer, draw=draw, draws=5) if c.name == name).control()
+        for operating_point, usage in self.used([control]).items():
+            for was, now in zip(self.base[operating_point], usage, strict=True):
                 assert (was.component, was.resource) == (now.component, now.resource)
                 assert now.amount == pytest.approx(was.amount, rel=1e-12, abs=0.0)
 

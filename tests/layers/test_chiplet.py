@@ -10,8 +10,8 @@ import pytest
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.physics import packaging
 from deltastack.fleet.physics.packaging import Bonding
-from deltastack.layers import base
-from deltastack.model import Basis, Resource
+from deltastack.layers import techniques
+from deltastack.model import OperatingPoint, Resource
 from tests.layers.stand import ROOT, SERVED, Stand, saved
 
 STAND = Stand("chiplet", requests=300)
@@ -21,7 +21,7 @@ NAMES = ["packaging", "layer_placement", "memory_on_logic"]
 
 def test_the_file_meets_the_layer() -> None:
     """params/layers/chiplet.yaml has every technique; on is what is sold today, and layer placement, a loss, is not."""
-    found = base.chosen(ROOT, LAYER)
+    found = techniques.chosen(ROOT, LAYER)
 
     assert [c.name for c in found] == NAMES
     assert [c.name for c in found if c.on] == ["packaging"]
@@ -36,8 +36,8 @@ def test_controls_change_nothing(name: str, draw: int) -> None:
 
 def test_any_order_is_the_same_deployment() -> None:
     """Techniques together in any order, up to rounding of two factors."""
-    every = base.chosen(ROOT, LAYER, draw=1, draws=3)
-    found = [base.rewritten(SERVED, order).packaging for order in permutations(every)]
+    every = techniques.chosen(ROOT, LAYER, draw=1, draws=3)
+    found = [techniques.apply_techniques(SERVED, order).packaging for order in permutations(every)]
 
     assert all(p.capital_factor == pytest.approx(found[0].capital_factor, rel=1e-14) for p in found)
     assert len({replace(p, capital_factor=1.0) for p in found}) == 1
@@ -48,11 +48,11 @@ def test_packaging_by_hand() -> None:
 
     Half of all memory bytes cross dies at 0.25 pJ/bit: energy is a loss of some tenths of a percent.
     """
-    found = used([technique("packaging")])[Basis.AT_TRACE]
+    found = used([technique("packaging")])[OperatingPoint.AT_TRACE]
 
-    assert saved(BASE[Basis.AT_TRACE], found, Resource.COST_USD) == pytest.approx(0.32 * 0.15, rel=0.05)
-    assert -0.01 < saved(BASE[Basis.AT_TRACE], found, Resource.ENERGY_J) < 0
-    assert found.total(Resource.TIME_S) == BASE[Basis.AT_TRACE].total(Resource.TIME_S)
+    assert saved(BASE[OperatingPoint.AT_TRACE], found, Resource.COST_USD) == pytest.approx(0.32 * 0.15, rel=0.05)
+    assert -0.01 < saved(BASE[OperatingPoint.AT_TRACE], found, Resource.ENERGY_J) < 0
+    assert found.total(Resource.TIME_S) == BASE[OperatingPoint.AT_TRACE].total(Resource.TIME_S)
 
 
 @pytest.mark.parametrize(("bonding", "low", "high"), [(Bonding.ORGANIC, 0.26, 0.48), (Bonding.INTERPOSER, 0.08, 0.20)])
@@ -60,7 +60,7 @@ def test_packaging_against_chiplet_actuary(bonding: Bonding, low: float, high: f
     """Feng & Ma, DAC 2022: 2 to 8 dies of 800 mm2 at 5 nm, organic monolith: organic saves 26-48 %, an interposer 8-20 %."""
     for chiplets in (2, 4, 8):
         one = technique("packaging", chiplets=chiplets, bonding=bonding, baseline=Bonding.ORGANIC)
-        found = 1 - base.rewritten(SERVED, [one]).packaging.capital_factor
+        found = 1 - techniques.apply_techniques(SERVED, [one]).packaging.capital_factor
 
         assert low - 0.02 <= found <= high + 0.02
 
@@ -68,15 +68,18 @@ def test_packaging_against_chiplet_actuary(bonding: Bonding, low: float, high: f
 def test_layer_placement_is_a_loss() -> None:
     """Every step takes longer, so energy a request is lost at the trace and capacity falls or no rate meets the goals."""
     found = used([technique("layer_placement")])
-    at_capacity = found[Basis.AT_CAPACITY].total(Resource.TIME_S)
+    at_capacity = found[OperatingPoint.AT_CAPACITY].total(Resource.TIME_S)
 
-    assert saved(BASE[Basis.AT_TRACE], found[Basis.AT_TRACE], Resource.ENERGY_J) < -0.05
-    assert at_capacity is None or at_capacity > BASE[Basis.AT_CAPACITY].total(Resource.TIME_S)  # type: ignore[operator]
+    assert saved(BASE[OperatingPoint.AT_TRACE], found[OperatingPoint.AT_TRACE], Resource.ENERGY_J) < -0.05
+    assert at_capacity is None or at_capacity > BASE[OperatingPoint.AT_CAPACITY].total(Resource.TIME_S)  # type: ignore[operator]
 
 
 def test_more_micro_batches_shrink_the_bubble_of_the_note() -> None:
     """The note says (p - 1) / (m + p - 1): 43 % for four and four, 16 % for sixteen."""
-    words = [base.rewritten(SERVED, [technique("layer_placement", micro_batches=m)]).notes["layer_placement"] for m in (4, 16)]
+    words = [
+        techniques.apply_techniques(SERVED, [technique("layer_placement", micro_batches=m)]).notes["layer_placement"]
+        for m in (4, 16)
+    ]
 
     assert "a bubble of 43%" in words[0]
     assert "a bubble of 16%" in words[1]
@@ -86,10 +89,10 @@ def test_more_micro_batches_shrink_the_bubble_of_the_note() -> None:
 def test_memory_on_logic_saves_the_interface(interface: float, share: float) -> None:
     """0.5, 1 and 1.5 of 3.9 pJ/bit are 13, 26 and 38 % of memory energy, which is 5 to 15 % of a request's here."""
     one = technique("memory_on_logic", interface_j_per_bit=interface)
-    found = used([one])[Basis.AT_TRACE]
+    found = used([one])[OperatingPoint.AT_TRACE]
 
-    assert 1 - base.rewritten(SERVED, [one]).packaging.dram_energy_factor == pytest.approx(share, abs=0.005)
-    assert 0.05 * share < saved(BASE[Basis.AT_TRACE], found, Resource.ENERGY_J) < 0.15 * share
+    assert 1 - techniques.apply_techniques(SERVED, [one]).packaging.dram_energy_factor == pytest.approx(share, abs=0.005)
+    assert 0.05 * share < saved(BASE[OperatingPoint.AT_TRACE], found, Resource.ENERGY_J) < 0.15 * share
 
 
 def test_memory_on_logic_by_hand() -> None:
@@ -99,18 +102,18 @@ def test_memory_on_logic_by_hand() -> None:
     on_top, beside = (packaging.with_memory_usd(814.0, 5, 250.0, process, stacked=s) for s in (True, False))
     alone = packaging.package_usd(814.0, 1, Bonding.INTERPOSER, process)
 
-    assert base.rewritten(SERVED, [one]).packaging.capital_factor == pytest.approx(1 - (beside - on_top) / alone)
+    assert techniques.apply_techniques(SERVED, [one]).packaging.capital_factor == pytest.approx(1 - (beside - on_top) / alone)
     assert on_top < beside
 
 
 def test_refusals() -> None:
     """A platform that is two dies already, one without memory in stacks, an interface larger than its bit."""
     with pytest.raises(OutOfValidityError, match="sold as two"):
-        base.rewritten(replace(SERVED, platform="b200_sxm"), [technique("packaging")])
+        techniques.apply_techniques(replace(SERVED, platform="b200_sxm"), [technique("packaging")])
     with pytest.raises(OutOfValidityError, match="no memory in stacks"):
-        base.rewritten(replace(SERVED, platform="l40s"), [technique("memory_on_logic")])
+        techniques.apply_techniques(replace(SERVED, platform="l40s"), [technique("memory_on_logic")])
     with pytest.raises(OutOfValidityError, match="part of the whole"):
-        base.rewritten(SERVED, [technique("memory_on_logic", interface_j_per_bit=5e-12)])
+        techniques.apply_techniques(SERVED, [technique("memory_on_logic", interface_j_per_bit=5e-12)])
     one = technique("layer_placement")
     with pytest.raises(OutOfValidityError, match="at least one die"):
         one.technique.rewrite(SERVED, one.params.model_copy(update={"dies": 0}))

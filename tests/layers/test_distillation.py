@@ -10,15 +10,16 @@ import pytest
 
 from deltastack import params
 from deltastack.errors import ParamsError
+from deltastack.evaluation import testbed_cells
 from deltastack.fleet import settings as fleet
-from deltastack.layers import base, layer, observation
+from deltastack.layers import layer, techniques
 from deltastack.model import Component, Resource
 from deltastack.report import Stack
 from deltastack.testbed import bench
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
-    from deltastack.layers.base import Chosen
+    from deltastack.layers.techniques import ConfiguredTechnique
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 ROOT = Path(__file__).parents[2]
@@ -31,23 +32,25 @@ def test_it_is_off_by_default_and_has_one_student_on() -> None:
     stack = params.load(ROOT / "params" / "stack.yaml", Stack)
 
     assert LAYER.name not in stack.layers
-    assert {c.name: c.on_testbed for c in base.chosen(ROOT, LAYER)} == {"logit_student": True, "attention_student": False}
+    assert {c.name: c.on_testbed for c in techniques.chosen(ROOT, LAYER)} == {"logit_student": True, "attention_student": False}
 
 
 def test_the_fleet_has_nothing_to_rewrite() -> None:
     """No operator times of a student were published: the techniques are absent there, and the deployment stays as it is."""
-    techniques = base.chosen(ROOT, LAYER)
+    listed = techniques.chosen(ROOT, LAYER)
     served = fleet.load(ROOT).values.deployment.deployment()
 
-    assert not any(c.on_fleet for c in techniques)
-    assert base.rewritten(served, techniques) == served
+    assert not any(c.on_fleet for c in listed)
+    assert techniques.apply_techniques(served, listed) == served
 
 
 def test_half_of_the_layers_take_half_of_the_decoder(tmp_path: Path) -> None:
     """A student of one of two layers: half of the attention's and feed-forward's memory is held, all of the encoder's."""
     engine = tiny.engine("llava", tmp_path)
     session = tiny.session(engine)
-    cells = observation.of_layer(chosen := base.chosen(ROOT, LAYER), observation.with_switch(engine, chosen, entered=True))
+    cells = testbed_cells.of_layer(
+        chosen := techniques.chosen(ROOT, LAYER), testbed_cells.with_switch(engine, chosen, entered=True)
+    )
     held: dict[str, dict[Component, int]] = {}
     for name, switches in cells.items():
         with bench.entered(engine, switches):
@@ -60,20 +63,20 @@ def test_half_of_the_layers_take_half_of_the_decoder(tmp_path: Path) -> None:
         assert share == {Component.ATTENTION: 0.5, Component.FFN: 0.5, Component.ENCODER: 1.0}
 
 
-def both_on(tmp_path: Path) -> tuple[Chosen, ...]:
+def both_on(tmp_path: Path) -> tuple[ConfiguredTechnique, ...]:
     """The layer's techniques in a checkout that has both students on."""
     values: dict[str, Any] = params.read_yaml(ROOT / FILE)
     values["techniques"]["attention_student"]["on_testbed"] = True
     (tmp_path / FILE).parent.mkdir(parents=True)
     (tmp_path / FILE).write_text(json.dumps(values))
-    return base.chosen(tmp_path, LAYER)
+    return techniques.chosen(tmp_path, LAYER)
 
 
 def test_both_students_on_are_refused_with_the_reason(tmp_path: Path) -> None:
     """Two models cannot answer one request: `all` is left out and says why; each alone stays."""
     engine = tiny.engine("llava", tmp_path)
     chosen = both_on(tmp_path)
-    cells = observation.of_layer(chosen, observation.with_switch(engine, chosen, entered=True))
+    cells = testbed_cells.of_layer(chosen, testbed_cells.with_switch(engine, chosen, entered=True))
 
     possible, refused = bench.possible(engine, cells)
 
@@ -84,4 +87,4 @@ def test_both_students_on_are_refused_with_the_reason(tmp_path: Path) -> None:
 def test_a_word_that_is_no_model_is_refused() -> None:
     """`served` is student or teacher."""
     with pytest.raises(ParamsError, match=r"logit_student.*served"):
-        base.chosen(ROOT, LAYER, override={"logit_student": {"served": "nurse"}})
+        techniques.chosen(ROOT, LAYER, override={"logit_student": {"served": "nurse"}})

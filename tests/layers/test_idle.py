@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from deltastack.fleet import bench, platform, settings
+from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.fleet.accounting.utilization import Load
 from deltastack.fleet.effects import sleep
-from deltastack.fleet.load import Load
-from deltastack.layers.base import Chosen, chosen
 from deltastack.layers.idle import IDLE, EncoderSleep, EncoderSleepParams, ReplicaSleep, ReplicaSleepParams
-from deltastack.model import Basis, Evidence, Resource
+from deltastack.layers.techniques import ConfiguredTechnique, chosen
+from deltastack.model import Evidence, OperatingPoint, Resource
 from tests.fakes import fake_trace
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SETTINGS = settings.load(ROOT)
 BASE = SETTINGS.values.deployment.deployment()
-H100 = platform.load(ROOT, BASE.platform)
+H100 = accelerator.load(ROOT, BASE.platform)
 IDLE_W = SETTINGS.values.power.idle_w(board_w=H100.board_w)
 SLEEP = EncoderSleepParams(
     policy="timeout",
@@ -36,7 +36,7 @@ SLEEP = EncoderSleepParams(
     torn_saved_share=50 / IDLE_W,
 )
 DEMAND = ReplicaSleepParams(
-    policy="demand", given_back=True, pack_tokens=20_000, timeout_s=300, cold_start_s=60, cold_start_share=0.3, saved_share=0.6
+    policy="demand", released=True, pack_tokens=20_000, timeout_s=300, cold_start_s=60, cold_start_share=0.3, saved_share=0.6
 )
 
 
@@ -61,7 +61,7 @@ def quiet(count: int, gap_s: float) -> Requests:
 @pytest.mark.parametrize(
     "one",
     [
-        Chosen(technique=t, params=p, on=True, evidence=Evidence.ASSUMED)
+        ConfiguredTechnique(technique=t, params=p, on=True, evidence=Evidence.ASSUMED)
         for t, p in (
             (EncoderSleep(), SLEEP),
             (EncoderSleep(), SLEEP.model_copy(update={"dedicated": 1})),
@@ -69,19 +69,19 @@ def quiet(count: int, gap_s: float) -> Requests:
         )
     ],
 )
-def test_a_control_changes_nothing(one: Chosen) -> None:
+def test_a_control_changes_nothing(one: ConfiguredTechnique) -> None:
     """With its policy off, every amount on both bases is that of the base to the last bit."""
     requests, off = fake_trace(300, 4.0), one.control()
     deployment = off.technique.rewrite(BASE, off.params)
 
-    assert bench.run(deployment, requests, H100, small()) == bench.run(BASE, requests, H100, small())
+    assert evaluate.run(deployment, requests, H100, small()) == evaluate.run(BASE, requests, H100, small())
 
 
 def test_an_inline_encoder_saves_nothing_and_says_so() -> None:
     """Co-located with the language model there is no power of its own to save: exactly nothing changes, and a note says why."""
     deployment = EncoderSleep().rewrite(BASE, SLEEP)
 
-    assert bench.run(deployment, quiet(20, 500.0), H100, small()) == bench.run(BASE, quiet(20, 500.0), H100, small())
+    assert evaluate.run(deployment, quiet(20, 500.0), H100, small()) == evaluate.run(BASE, quiet(20, 500.0), H100, small())
     assert "no power of its own to save" in deployment.notes["encoder_sleep"]
 
 
@@ -89,7 +89,7 @@ def test_a_dedicated_encoder_by_hand() -> None:
     """Gaps of 1000 s: 160 s awake (8000 J / 50 W), 800 s asleep 50 W below idle, 40 s waking at 200 W, and images wait for it."""
     pool = replace(BASE, replicas=1, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
     awake, asleep = (
-        bench.observe(bench.prepare(d, quiet(10, 1000.0), H100, SETTINGS.values), quiet(10, 1000.0), SETTINGS)
+        evaluate.observe(evaluate.prepare(d, quiet(10, 1000.0), H100, SETTINGS.values), quiet(10, 1000.0), SETTINGS)
         for d in (pool, EncoderSleep().rewrite(pool, SLEEP))
     )
     gain_j = 800 * 50 - 40 * (200 - IDLE_W)
@@ -109,28 +109,30 @@ def test_the_break_even_and_the_energy_rest_on_one_figure() -> None:
     power = SETTINGS.values.power
 
     for board_w, timeout_s in ((700.0, 160.0), (72.0, 160.0)):
-        at_stake = sleep.stakes(encoder, power, board_w=board_w)
+        sleep_tradeoff = sleep.stakes(encoder, power, board_w=board_w)
         asleep_w = power.asleep_w(encoder.sleep_saved_share, board_w=board_w)
         idle_w = power.idle_w(board_w=board_w)
-        assert at_stake.timeout_s == pytest.approx(timeout_s)
-        assert asleep_w * at_stake.timeout_s + at_stake.wake_j == pytest.approx(idle_w * at_stake.timeout_s, rel=1e-9)
+        assert sleep_tradeoff.timeout_s == pytest.approx(timeout_s)
+        assert asleep_w * sleep_tradeoff.timeout_s + sleep_tradeoff.wake_j == pytest.approx(
+            idle_w * sleep_tradeoff.timeout_s, rel=1e-9
+        )
 
 
 def test_what_a_sleeping_pool_is_seen_to_do() -> None:
     """Ten images 1000 s apart: asleep most of the time, woken ten times, break-even at 160 s, in words."""
     pool = replace(BASE, replicas=1, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
     requests = quiet(10, 1000.0)
-    ready = bench.prepare(EncoderSleep().rewrite(pool, SLEEP), requests, H100, SETTINGS.values)
+    ready = evaluate.prepare(EncoderSleep().rewrite(pool, SLEEP), requests, H100, SETTINGS.values)
 
-    said = bench.observe(ready, requests, SETTINGS).words()["encoder_sleep"]
+    said = evaluate.observe(ready, requests, SETTINGS).words()["encoder_sleep"]
     assert said.endswith("of the time and woke 10 times; asleep they save 50 W, which pays for waking after 160 s")
 
 
 @pytest.mark.parametrize("draw", range(5))
-@pytest.mark.parametrize("name", platform.platforms(ROOT))
+@pytest.mark.parametrize("name", accelerator.platforms(ROOT))
 def test_nothing_that_sleeps_or_idles_draws_more_than_what_works(name: str, draw: int) -> None:
     """Asleep <= idle <= least busy <= board on every platform, in every draw of both files; asleep is never below nothing."""
-    board_w = platform.load(ROOT, name).board_w
+    board_w = accelerator.load(ROOT, name).board_w
     power = settings.load(ROOT, draw=draw, draws=5).values.power
     encoder, replica = (one.params for one in chosen(ROOT, IDLE, draw=draw, draws=5) if one.on_fleet)
     least_w = power.busy_w(Load(decode_attention=0.0, compute=0.0), board_w=board_w)
@@ -144,7 +146,7 @@ def test_images_at_azure_s_rate_leave_nothing_to_sleep_in() -> None:
     pool = replace(BASE, encoder=replace(BASE.encoder, placement="pool", pool_size=1))
     requests = replace(quiet(400, 60 / 44), arrival_s=np.cumsum(np.random.default_rng(1).exponential(60 / 44, 400)))
     was, now = (
-        bench.observe(bench.prepare(d, requests, H100, SETTINGS.values), requests, SETTINGS).usage.total(Resource.ENERGY_J)
+        evaluate.observe(evaluate.prepare(d, requests, H100, SETTINGS.values), requests, SETTINGS).usage.total(Resource.ENERGY_J)
         for d in (pool, EncoderSleep().rewrite(pool, SLEEP))
     )
 
@@ -154,7 +156,9 @@ def test_images_at_azure_s_rate_leave_nothing_to_sleep_in() -> None:
 def test_replicas_that_are_not_needed_are_given_back() -> None:
     """Two of three replicas are never needed by one request every 30 s: after 300 s they are gone, and their time with them."""
     three, requests = replace(BASE, replicas=3), quiet(100, 30.0)
-    run = bench.observe(bench.prepare(ReplicaSleep().rewrite(three, DEMAND), requests, H100, SETTINGS.values), requests, SETTINGS)
+    run = evaluate.observe(
+        evaluate.prepare(ReplicaSleep().rewrite(three, DEMAND), requests, H100, SETTINGS.values), requests, SETTINGS
+    )
     span_s = run.result.span_s
 
     assert run.result.cold_starts == 0
@@ -167,7 +171,9 @@ def test_packing_saves_although_nobody_sleeps() -> None:
     """Two replicas at 2 requests/s, endless timeout: energy falls as weights are read together, time does not; words say so."""
     requests = fake_trace(400, 2.0)
     endless = ReplicaSleep().rewrite(BASE, DEMAND.model_copy(update={"timeout_s": 1e9}))
-    was, now = (bench.observe(bench.prepare(d, requests, H100, SETTINGS.values), requests, SETTINGS) for d in (BASE, endless))
+    was, now = (
+        evaluate.observe(evaluate.prepare(d, requests, H100, SETTINGS.values), requests, SETTINGS) for d in (BASE, endless)
+    )
 
     assert now.words()["replica_sleep"] == "replicas slept 0.0% of the time and started cold 0 times"
     assert now.result.steps < 0.9 * was.result.steps
@@ -181,7 +187,7 @@ def test_the_idle_share_of_a_quiet_replica() -> None:
     mix = replace(
         fake_trace(2000, 0.2, 5), output_tokens=np.maximum(random.lognormal(np.log(180), 0.8, 2000), 1).astype(np.int64)
     )
-    run = bench.observe(bench.prepare(replace(BASE, replicas=1), mix, H100, SETTINGS.values), mix, SETTINGS)
+    run = evaluate.observe(evaluate.prepare(replace(BASE, replicas=1), mix, H100, SETTINGS.values), mix, SETTINGS)
 
     assert run.result.idle_s / run.result.span_s == pytest.approx(0.69, abs=0.05)
 
@@ -199,7 +205,7 @@ def test_what_the_file_says() -> None:
 def test_at_capacity_nothing_is_given_back() -> None:
     """Poisson arrivals at the largest rate leave no gap of 300 s: nobody sleeps."""
     requests = fake_trace(300, 4.0)
-    ready = bench.prepare(ReplicaSleep().rewrite(BASE, DEMAND), requests, H100, small().values)
+    ready = evaluate.prepare(ReplicaSleep().rewrite(BASE, DEMAND), requests, H100, small().values)
 
-    assert bench.at_capacity(ready, small()).result.asleep_s == 0
-    assert Basis.AT_CAPACITY in bench.run(BASE, requests, H100, small())
+    assert evaluate.at_capacity(ready, small()).result.asleep_s == 0
+    assert OperatingPoint.AT_CAPACITY in evaluate.run(BASE, requests, H100, small())

@@ -9,7 +9,7 @@ import pytest
 
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Arithmetic, Deployment
-from deltastack.layers import base, layer
+from deltastack.layers import layer, techniques
 
 ROOT = Path(__file__).parents[2]
 SERVED = Deployment(model="Qwen/Qwen3-VL-8B-Instruct", platform="h100_sxm")
@@ -18,17 +18,17 @@ LAYER = layer("instruction_set")
 
 def test_the_file_meets_the_layer() -> None:
     """params/layers/instruction_set.yaml has every technique; the one that is on by default is fp8."""
-    found = {c.name: c for c in base.chosen(ROOT, LAYER)}
+    found = {c.name: c for c in techniques.chosen(ROOT, LAYER)}
 
     assert [n for n, c in found.items() if c.on] == ["low_precision"]
-    assert base.rewritten(SERVED, [found["low_precision"]]).precision == "fp8"
+    assert techniques.apply_techniques(SERVED, [found["low_precision"]]).precision == "fp8"
 
 
 def test_every_draw_stays_a_deployment() -> None:
     """Eight draws of every technique, all on together, in any order of precision and sparsity."""
     for number in range(8):
-        found = base.chosen(ROOT, LAYER, draw=number, draws=8)
-        one, other = base.rewritten(SERVED, found), base.rewritten(SERVED, reversed(found))
+        found = techniques.chosen(ROOT, LAYER, draw=number, draws=8)
+        one, other = techniques.apply_techniques(SERVED, found), techniques.apply_techniques(SERVED, reversed(found))
 
         assert replace(one, notes={}) == replace(other, notes={})
         assert one.precision == "fp8"
@@ -38,8 +38,8 @@ def test_every_draw_stays_a_deployment() -> None:
 
 def test_controls_change_no_operator_time() -> None:
     """Served precision, density 1, hidden exponentials: precision stays and the arithmetic is that of the tables."""
-    for one in base.chosen(ROOT, LAYER, draw=3, draws=5):
-        found = base.rewritten(SERVED, [one.control()])
+    for one in techniques.chosen(ROOT, LAYER, draw=3, draws=5):
+        found = techniques.apply_techniques(SERVED, [one.control()])
 
         assert found.precision == SERVED.precision
         assert found.arithmetic.kept == found.arithmetic.group
@@ -73,7 +73,7 @@ def test_an_impossible_pattern_is_refused() -> None:
 
 def test_notes_quote_the_cost_in_quality() -> None:
     """What was done is said in words, with the published accuracy of 2:4 weights."""
-    notes = base.rewritten(SERVED, base.chosen(ROOT, LAYER)).notes
+    notes = techniques.apply_techniques(SERVED, techniques.chosen(ROOT, LAYER)).notes
 
     assert "MMLU from 0.667 to 0.404" in notes["sparse_gemm"]
     assert notes["low_precision"].startswith("bf16 to fp8")

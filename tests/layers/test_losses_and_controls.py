@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from deltastack.fleet import bench, platform, settings
-from deltastack.layers import LAYERS, base, layer
-from deltastack.layers.workbench import Workbench
-from deltastack.model import Basis, Component, Resource, Usage
+from deltastack.evaluation.fleet_runner import FleetRunner
+from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.layers import LAYERS, layer, techniques
+from deltastack.model import Component, OperatingPoint, Resource, Usage
 from tests.fakes import fake_trace
 
 ROOT = Path(__file__).parents[2]
-WORKBENCH = Workbench(root=ROOT, requests=fake_trace(120, 2.0), draws=3, canonical=False)
+WORKBENCH = FleetRunner(root=ROOT, requests=fake_trace(120, 2.0), draws=3, canonical=False)
 PARTS = tuple((one.name, t.name) for one in LAYERS.values() for t in one.techniques)
 
 
 @cache
-def base_usage(draw: int) -> dict[Basis, Usage]:
+def base_usage(draw: int) -> dict[OperatingPoint, Usage]:
     """The base deployment under one draw of the fleet's parameters."""
     return WORKBENCH.usage(draw, ())
 
@@ -31,9 +31,9 @@ def test_every_control_saves_exactly_nothing(layer_name: str, technique: str) ->
     one = next(c for c in WORKBENCH.chosen(layer(layer_name), 1) if c.name == technique)
     found = WORKBENCH.usage(1, [one.control()])
 
-    for basis, before in base_usage(1).items():
+    for operating_point, before in base_usage(1).items():
         was = {(r.component, r.resource): r.amount for r in before}
-        now = {(r.component, r.resource): r.amount for r in found[basis]}
+        now = {(r.component, r.resource): r.amount for r in found[operating_point]}
         assert now.keys() == was.keys()
         assert all(now[k] == pytest.approx(was[k], rel=1e-12, abs=0.0) for k in was)
 
@@ -41,15 +41,15 @@ def test_every_control_saves_exactly_nothing(layer_name: str, technique: str) ->
 def cost(technique: str, replicas: int, prompt_images: bool) -> float:  # noqa: FBT001 - a case of the table
     """Cost per request at capacity with one pipeline technique over the base, on so many accelerators."""
     ready = settings.load(ROOT)
-    h100 = platform.load(ROOT, ready.values.deployment.platform)
+    h100 = accelerator.load(ROOT, ready.values.deployment.platform)
     served = replace(ready.values.deployment.deployment(), replicas=replicas)
     trace = fake_trace(400, 2.0)
     if not prompt_images:
         trace = replace(trace, images=0 * trace.images, image_tokens=0 * trace.images)
-    one = [c for c in base.chosen(ROOT, layer("pipeline")) if c.name == technique]
+    one = [c for c in techniques.chosen(ROOT, layer("pipeline")) if c.name == technique]
     spent = []
-    for deployment in (served, base.rewritten(served, one)):
-        usage = bench.at_capacity(bench.prepare(deployment, trace, h100, ready.values), ready).usage
+    for deployment in (served, techniques.apply_techniques(served, one)):
+        usage = evaluate.at_capacity(evaluate.prepare(deployment, trace, h100, ready.values), ready).usage
         spent.append(usage.total(Resource.COST_USD) or 0.0)
     return spent[1] / spent[0]
 
@@ -76,8 +76,8 @@ def test_disaggregated_accounts_add_up() -> None:
     one = [c for c in WORKBENCH.chosen(layer("pipeline")) if c.name == "attention_ffn"]
     ready = settings.load(ROOT)
     deployment = WORKBENCH.deployment(0, one)
-    h100 = platform.load(ROOT, deployment.platform)
-    run = bench.observe(bench.prepare(deployment, WORKBENCH.requests, h100, ready.values), WORKBENCH.requests, ready)
+    h100 = accelerator.load(ROOT, deployment.platform)
+    run = evaluate.observe(evaluate.prepare(deployment, WORKBENCH.requests, h100, ready.values), WORKBENCH.requests, ready)
     count = WORKBENCH.requests.arrival_s.size
     served_s = sum(r.amount or 0.0 for r in run.usage if r.resource is Resource.TIME_S and r.component is not Component.STORAGE)
     ffn_bytes = next(r.amount for r in run.usage if (r.component, r.resource) == (Component.FFN, Resource.MEMORY_BYTE_S))

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from deltastack.contracts import DELTA, JOINT, USAGE
-from deltastack.model import Basis, Bench, Component, Evidence, Resource
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
 from tests.report.synthetic import BASE, joint
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def finished(
     (root / "data").mkdir()
     (root / "data/workload.json").write_text(json.dumps(facts))
     at_trace = joint(layers, interactions, sd_log=0.05, samples=8)
-    both = pd.concat([at_trace, at_trace.assign(basis=str(Basis.AT_CAPACITY))], ignore_index=True)
+    both = pd.concat([at_trace, at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))], ignore_index=True)
     JOINT.write(both, root / "data/joint/fleet.parquet")
     rows = [
         (Bench.FLEET, b, 0, c, Resource.ENERGY_J, v, Evidence.SIMULATED, None, "host", True)
-        for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)
+        for b in (OperatingPoint.AT_TRACE, OperatingPoint.AT_CAPACITY)
         for c, v in BASE.items()
     ]
     USAGE.write(USAGE.frame(rows), root / "data/baseline.parquet")
@@ -61,6 +61,6 @@ def finished(
 def _delta(layer: str, factors: Mapping[Component, float]) -> pd.DataFrame:
     rows = []
     for c, v in BASE.items():
-        head = (layer, "all", Bench.FLEET, Basis.AT_CAPACITY, 0, c, Resource.ENERGY_J)
+        head = (layer, "all", Bench.FLEET, OperatingPoint.AT_CAPACITY, 0, c, Resource.ENERGY_J)
         rows.append((*head, v, v * factors.get(c, 1.0), Evidence.SIMULATED, None, "host", True))
     return DELTA.frame(rows)

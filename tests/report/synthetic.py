@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deltastack.contracts import JOINT
-from deltastack.model import AGAIN, Basis, Bench, Component, Evidence, Resource, cell_name
+from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,12 +47,12 @@ def joint(  # noqa: PLR0913 - one keyword a planted property
                 amount = base * factor * math.exp(beta) * noise
                 block, replicate = (0, s) if bench is Bench.FLEET else (s // starts, s % starts)
                 evidence = Evidence.SIMULATED if bench is Bench.FLEET else Evidence.MEASURED
-                basis = Basis.AT_TRACE if bench is Bench.FLEET else Basis.PER_SESSION
+                operating_point = OperatingPoint.AT_TRACE if bench is Bench.FLEET else OperatingPoint.PER_SESSION
                 rows.append(
                     (
                         cell_name(cell),
                         bench,
-                        basis,
+                        operating_point,
                         block,
                         0,
                         replicate,
@@ -72,7 +72,7 @@ def with_twin(frame: pd.DataFrame, log_ratios: Sequence[float]) -> pd.DataFrame:
     """A measured table with the base's A/A twin, e^r of the base's amount in each block in turn."""
     base = frame[frame["cell"] == "base"]
     factor = base["block"].map(dict(enumerate(math.exp(r) for r in log_ratios)))
-    twin = base.assign(cell=AGAIN, position=1, amount=base["amount"] * factor)
+    twin = base.assign(cell=AA_TWIN, position=1, amount=base["amount"] * factor)
     return JOINT.check(pd.concat([frame, twin], ignore_index=True))
 
 

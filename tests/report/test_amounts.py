@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from deltastack.analysis.factorial import NO_BASE
 from deltastack.contracts import USAGE
-from deltastack.model import Basis, Bench, Component, Resource
-from deltastack.report import Stack, compute, metrics, rows, summary_lines, wording, words
-from deltastack.report.amounts import extra, losses_first, moved
-from deltastack.report.cells import NO_BASE
-from deltastack.report.page import html
-from deltastack.report.solve import Wish, solve
+from deltastack.decisions.solve import Goal, solve
+from deltastack.model import Bench, Component, OperatingPoint, Resource
+from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report.html import table_rows
+from deltastack.report.html.page import html
+from deltastack.report.text import formatting
+from deltastack.report.text.amounts import extra, losses_first, moved
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ def results(
     """Energy as ever, and a resource of which the base spends ``scale`` x 100 and storage a thousand times that."""
     bytes_ = joint(little, samples=5, resource=resource)
     bytes_["amount"] = bytes_["amount"].astype(float) * scale
-    frame = pd.concat([joint(ENERGY, samples=5), bytes_], ignore_index=True).assign(basis=str(Basis.AT_CAPACITY))
+    frame = pd.concat([joint(ENERGY, samples=5), bytes_], ignore_index=True).assign(
+        operating_point=str(OperatingPoint.AT_CAPACITY)
+    )
     return compute(
         stack=Stack(layers=tuple(little), tolerance=0.02, confidence=0.95, profile="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
@@ -66,11 +70,11 @@ def test_the_page_prints_no_percentage_beyond_ten_times() -> None:
 def test_such_a_row_leads_no_table() -> None:
     """A loss of 20 % stands before one of a thousand times, in every table; rows without a number come last."""
     made = results()
-    losses = [(r["resource"], r["layer"]) for r in rows.shares(made)]
+    losses = [(r["resource"], r["layer"]) for r in table_rows.shares(made)]
 
     assert losses[0] in {("energy", "idle"), ("bytes read and written", "idle")}
     assert losses[-1] == ("bytes read and written", "storage")
-    assert [t["resource"] for t in rows.totals(made)] == ["energy", "bytes read and written"]
+    assert [t["resource"] for t in table_rows.totals(made)] == ["energy", "bytes read and written"]
     assert sorted([None, -20.0, float("nan"), 0.3, -0.2], key=losses_first)[:3] == [-0.2, 0.3, -20.0]
 
 
@@ -90,7 +94,7 @@ def test_the_last_lines_tell_amounts() -> None:
     assert "storage + idle + chiplet costs 100 ms → 96 s of processor time" in said["headline"][0]
     assert lines[0].startswith("  idle")
     assert "loses: 100 ms → 100 s per request of" in lines[-1]
-    assert words.off([("fetch", -999.0)]) == "fetch would spend 1,000 times as much"
+    assert formatting.off([("fetch", -999.0)]) == "fetch would spend 1,000 times as much"
 
 
 def test_a_base_of_nothing_has_no_delta() -> None:
@@ -102,9 +106,9 @@ def test_a_base_of_nothing_has_no_delta() -> None:
     assert gone["delta"].isna().all()
     assert set(gone["reason"]) == {NO_BASE}
     assert [a.reason for a in made.absent] == [NO_BASE]
-    assert {r["resource"] for r in rows.totals(made)} == {"energy"}
+    assert {r["resource"] for r in table_rows.totals(made)} == {"energy"}
     assert NO_BASE in html(made, {})
     assert "nothing to save (bytes read and written)" in html(made, {})
     assert wording(made)["headline"][0].startswith("storage + idle + chiplet costs 8.0 % [8.0, 8.0] of energy")
-    answer = solve(made, Wish(targets={Resource.ENERGY_J: 0.05}, limits={}), Bench.FLEET, Basis.AT_CAPACITY)
+    answer = solve(made, Goal(targets={Resource.ENERGY_J: 0.05}, limits={}), Bench.FLEET, OperatingPoint.AT_CAPACITY)
     assert answer.cell is not None

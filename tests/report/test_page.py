@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deltastack import params
+from deltastack import importers, params
+from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.contracts import DELTA, QUALITY, USAGE
-from deltastack.model import Basis, Bench, Component, Evidence, Resource
-from deltastack.report import Stack, compute, elsewhere, metrics, sections, summary_lines, wording
-from deltastack.report.beside import Beside, Past, Swing
-from deltastack.report.claims import Claims, judge
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report.context import Beside, Past, Swing
 from deltastack.report.figures import figures
-from deltastack.report.page import html, png, svg
+from deltastack.report.html import sections
+from deltastack.report.html.page import html, png, svg
 from tests.report.synthetic import BASE, WHOLE, joint
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ MLFLOW_NAME = re.compile(r"^[\w./ :-]+$")
 def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Results:
     """A fleet factorial at capacity and at trace, with a baseline and a described workload."""
     at_trace = joint(layers, {("storage", "pipeline"): 0.1}, samples=20, sd_log=0.05, **planted)
-    at_capacity = at_trace.assign(basis=str(Basis.AT_CAPACITY))
+    at_capacity = at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))
     rows = [
         ("fleet", b, 0, c, Resource.ENERGY_J, v, Evidence.SIMULATED, None, "simulation", True)
-        for b in (Basis.AT_TRACE, Basis.AT_CAPACITY)
+        for b in (OperatingPoint.AT_TRACE, OperatingPoint.AT_CAPACITY)
         for c, v in BASE.items()
     ]
     return compute(
@@ -169,8 +170,10 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
         assert png(figure).startswith(b"\x89PNG")
         assert len(figure.rows)
 
-    bases = ("at_trace", "at_capacity")
-    assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "interactions", "anatomy") for b in bases} | {"predicted"}
+    operating_points = ("at_trace", "at_capacity")
+    assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "interactions", "anatomy") for b in operating_points} | {
+        "predicted"
+    }
 
 
 def test_the_waterfall_sums() -> None:
@@ -226,13 +229,13 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     cases = read_published(root / "params/published_compositions.yaml")
     claims = params.load(root / "params/claims.yaml", Claims).claims
     made = results()
-    runs = [elsewhere.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
+    runs = [importers.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
     name = "delta_total.fleet.energy_j.joint"
     swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
     more = Beside(
         findings=judge(claims, cases, made, tolerance=0.02),
         cases=cases,
-        imported=tuple(elsewhere.savings(elsewhere.table("fp8", runs[:1], runs[1:]), 0.95)),
+        imported=tuple(importers.savings(importers.table("fp8", runs[:1], runs[1:]), 0.95)),
         history=tuple(Past(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
         swings=(swing,),
     )
@@ -276,9 +279,9 @@ def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Results:
     """A stack whose layer ``pipeline`` changes nothing, beside Δ rows (technique, replicate, base, optimized) of that layer."""
     made = results(layers=LAYERS | {"pipeline": {}})
     tail = (Evidence.SIMULATED, None, "simulation", True)
-    head = ("pipeline", "fleet", Basis.AT_CAPACITY, Component.FFN, Resource.ENERGY_J)
-    layer, bench, basis, component, resource = head
-    table = [(layer, name, bench, basis, n, component, resource, base, opt, *tail) for name, n, base, opt in rows]
+    head = ("pipeline", "fleet", OperatingPoint.AT_CAPACITY, Component.FFN, Resource.ENERGY_J)
+    layer, bench, operating_point, component, resource = head
+    table = [(layer, name, bench, operating_point, n, component, resource, base, opt, *tail) for name, n, base, opt in rows]
     return replace(made, deltas={"pipeline/fleet": DELTA.frame(table)})
 
 
@@ -316,7 +319,7 @@ def test_what_lies_inside_its_noise_is_not_resolved(delta: float, lo: float, hi:
     """An interval that holds 0 is neither a saving nor a loss."""
     said = wording(results())
     row = {"layer": "idle", "bench": "testbed", "resource": "cpu_s", "delta": delta, "lo": lo, "hi": hi}
-    said["table"] = [row | {"basis": "per_session", "evidence": "measured", "off": []}]
+    said["table"] = [row | {"operating_point": "per_session", "evidence": "measured", "off": []}]
 
     assert any(word in line for line in summary_lines(said))
 
@@ -328,7 +331,7 @@ def test_a_small_saving_is_told_without_a_factor(delta: float, told: str) -> Non
     """From 5 % of either sign up the factor stands behind the interval; below it would read 1.00x or nearly so."""
     said = wording(results())
     row = {"layer": "idle", "bench": "testbed", "resource": "time_s", "delta": delta, "lo": delta, "hi": delta, "word": "saves"}
-    said["table"] = [row | {"basis": "per_session", "evidence": "measured", "off": []}]
+    said["table"] = [row | {"operating_point": "per_session", "evidence": "measured", "off": []}]
     (line,) = [x for x in summary_lines(said) if x.startswith("  idle")]
 
     assert told in line

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import page_requests
-from deltastack.report.page import html
+from deltastack.report.html.page import html
 from tests.report.test_page import results
 
 if TYPE_CHECKING:

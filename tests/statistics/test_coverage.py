@@ -13,7 +13,7 @@ import pytest
 from deltastack.composition import independent
 from deltastack.statistics import Resampling, averaged, block_bootstrap, equivalent, jackknife, log_ratio_bounds, mean_bounds
 from deltastack.statistics.bootstrap import bootstrap_bounds
-from deltastack.statistics.fieller import fieller_bounds
+from deltastack.statistics.fieller_interval import fieller_bounds
 
 if TYPE_CHECKING:
     from deltastack.statistics import Bounds

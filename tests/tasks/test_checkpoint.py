@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deltastack import params
-from deltastack.testbed import distilling, shipped, taught
+from deltastack.testbed.learning import bundled_checkpoint, distillation, student_files
 from tasks import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -36,8 +36,8 @@ def test_the_shipped_students_come_along(tmp_path: Path) -> None:
     checkpoint.run(checkout(tmp_path, ["idle"]))
 
     folder = tmp_path / "data" / "checkpoint"
-    assert taught.card(folder) == taught.card(shipped.FOLDER)
-    assert all((folder / taught.file(how)).is_file() for how in distilling.TAUGHT)
+    assert student_files.card(folder) == student_files.card(bundled_checkpoint.FOLDER)
+    assert all((folder / student_files.file(how)).is_file() for how in distillation.TAUGHT)
 
 
 @pytest.mark.parametrize(("layers", "times"), [(["idle"], 0), (["idle", "distillation"], 1)])
@@ -52,6 +52,6 @@ def test_other_students_are_taught_for_a_stack_that_has_them(
     checkpoint.run(checkout(tmp_path, layers, temperature=3.0))
 
     assert asked == [tmp_path] * times
-    assert not taught.card(tmp_path / "data" / "checkpoint")
+    assert not student_files.card(tmp_path / "data" / "checkpoint")
     assert "taught by other parameters than `students` in params/testbed.yaml" in caplog.text
     assert ("`python -m tasks.checkpoint --students` teaches them" in caplog.text) == (times == 0)

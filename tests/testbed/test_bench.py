@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -55,7 +55,7 @@ def test_a_run_reports_meter_and_components(tmp_path: Path) -> None:
     setup = Setup(root=tmp_path, settings=chosen(), text_share=0.5, cells=cells)
 
     with bench.opened(0, setup) as run:
-        base, again, fixed = run(slot("base")), run(slot("base#2")), run(slot("fixed"))
+        base, again, fixed = run(slot("base")), run(slot("base@aa")), run(slot("fixed"))
 
     for entry in (base, again, fixed):
         assert entry.quality["component_share"] == pytest.approx(1, abs=0.02)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from deltastack.testbed import digits
 from deltastack.testbed.digits import QUESTIONS, TOKEN, WORDS
-from deltastack.testbed.host import Kind
-from deltastack.testbed.training import pack
+from deltastack.testbed.learning.vlm_training import pack
+from deltastack.testbed.vlm.served_model import Kind
 
 
 def words(tokens: np.ndarray) -> str:

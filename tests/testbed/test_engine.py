@@ -10,15 +10,15 @@ import torch
 
 from deltastack.errors import EvidenceError, OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed.serving import Rank, Ranked
+from deltastack.testbed.vlm.serving import Rank, Ranked
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deltastack.testbed.host import Host
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.served_model import Host
+    from deltastack.testbed.vlm.serving import Tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -10,9 +10,10 @@ import torch
 
 from deltastack.errors import CapacityError, ParamsError, PreflightError
 from deltastack.model import Component, Resource
-from deltastack.testbed import models, requests, settings
-from deltastack.testbed.device import Cpu
-from deltastack.testbed.host import Kind
+from deltastack.testbed import settings
+from deltastack.testbed.vlm import models, requests
+from deltastack.testbed.vlm.device import Cpu
+from deltastack.testbed.vlm.served_model import Kind
 from tests.testbed import tiny
 
 if TYPE_CHECKING:

@@ -96,8 +96,8 @@ def test_a_plan_that_measures_nothing_is_refused_with_all_reasons() -> None:
 
 
 def test_an_aa_pair_gets_two_names() -> None:
-    """Base twice becomes base and base#2; both are the cell base."""
+    """Base twice becomes base and base@aa; both are the cell base."""
     names = distinct(["base", "base", "base", "idle"])
 
-    assert names == ("base", "base#2", "base#3", "idle")
+    assert names == ("base", "base@aa", "base#3", "idle")
     assert [plain(n) for n in names] == ["base", "base", "base", "idle"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.model import Component, Resource
-from deltastack.testbed.recorder import Recorder
+from deltastack.testbed.vlm.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

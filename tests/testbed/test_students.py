@@ -14,29 +14,19 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import (
-    cards,
-    digits,
-    distilling,
-    models,
-    settings,
-    shapes,
-    shipped,
-    shipped_students,
-    students,
-    switches,
-    taught,
-)
-from deltastack.testbed.assess import answer
-from deltastack.testbed.host import Kind
-from deltastack.testbed.layouts import Mapped
-from deltastack.testbed.serving import Serving
+from deltastack.testbed import digits, settings, switches
+from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation, model_card, student_files
+from deltastack.testbed.quality_eval import answer
+from deltastack.testbed.vlm import models, shapes, students
+from deltastack.testbed.vlm.layouts import Mapped
+from deltastack.testbed.vlm.served_model import Kind
+from deltastack.testbed.vlm.serving import Serving
 from tests.testbed import tiny
 from tests.testbed.switches.cases import ON
 from tests.testbed.switches.test_conformance import same
 
 if TYPE_CHECKING:
-    from deltastack.testbed.distilling import Graduate, How
+    from deltastack.testbed.learning.distillation import Graduate, How
     from deltastack.testbed.settings import Testbed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -57,7 +47,7 @@ def lesson(how: How, steps: int, **changes: Any) -> Graduate:
     """A student of a narrow teacher with random weights, of the default model's depth."""
     p = short(steps, **changes)
     p = p.model_copy(update={"trained": p.trained.model_copy(update={"shape": p.trained.shape.model_copy(update=SMALL)})})
-    return distilling.teach(shapes.build("llava", p.trained.shape, 0), p, how, lambda _: None)
+    return distillation.teach(shapes.build("llava", p.trained.shape, 0), p, how, lambda _: None)
 
 
 @given(layers=st.integers(1, 40), share=st.floats(0.01, 1))
@@ -87,8 +77,8 @@ def test_soft_targets_by_hand() -> None:
     """
     told, said = torch.tensor([[2 * math.log(3), 0.0]]), torch.zeros(1, 2)
 
-    assert distilling.soft(said, told, 2.0).item() == pytest.approx(0.523248, abs=1e-5)
-    assert distilling.soft(told, told, 2.0).item() == pytest.approx(0.0, abs=1e-7)
+    assert distillation.soft(said, told, 2.0).item() == pytest.approx(0.523248, abs=1e-5)
+    assert distillation.soft(told, told, 2.0).item() == pytest.approx(0.0, abs=1e-7)
 
 
 def test_attention_alignment_by_hand() -> None:
@@ -96,7 +86,7 @@ def test_attention_alignment_by_hand() -> None:
     told = torch.tensor([[[[0.75, 0.25], [1.0, 0.0]]]])
     said = torch.tensor([[[[0.5, 0.5], [1.0, 0.0]]]])
 
-    assert distilling.aligned(said, told).item() == pytest.approx(0.065406, abs=1e-5)
+    assert distillation.aligned(said, told).item() == pytest.approx(0.065406, abs=1e-5)
 
 
 @given(st.integers(0, 10_000))
@@ -106,8 +96,8 @@ def test_no_loss_is_negative(seed: int) -> None:
     chance = torch.Generator().manual_seed(seed)
     a, b = (torch.randn(3, 7, generator=chance) for _ in range(2))
 
-    assert distilling.soft(a, b, 3.0).item() >= -1e-6
-    assert distilling.aligned(*(z.softmax(-1)[None, None] for z in (a, b))).item() >= -1e-6
+    assert distillation.soft(a, b, 3.0).item() >= -1e-6
+    assert distillation.aligned(*(z.softmax(-1)[None, None] for z in (a, b))).item() >= -1e-6
 
 
 @pytest.mark.parametrize("how", ["hard_student", "logit_student", "attention_student"])
@@ -117,7 +107,7 @@ def test_teaching_is_deterministic(how: How) -> None:
 
     assert all(torch.equal(w, again[k]) for k, w in first.items())
     assert {k.split(".")[1] for k in first} == {"language_model"}
-    assert {k.split(".")[3] for k in first if k.startswith(distilling.LAYERS)} == {"0", "1"}
+    assert {k.split(".")[3] for k in first if k.startswith(distillation.LAYERS)} == {"0", "1"}
 
 
 def test_teaching_lowers_the_loss() -> None:
@@ -133,7 +123,7 @@ def test_the_three_lessons_differ() -> None:
 
     Without a share of the soft loss, the lesson by logits is that by answers; without weight, alignment is none.
     """
-    first = {how: lesson(how, 1).curve[0].loss for how in shipped_students.ALL}
+    first = {how: lesson(how, 1).curve[0].loss for how in bundled_students.ALL}
 
     assert lesson("logit_student", 1, soft=0.0).curve[0].loss == pytest.approx(first["hard_student"], rel=1e-5)
     assert lesson("attention_student", 1, aligned=0.0).curve[0].loss == pytest.approx(first["logit_student"], rel=1e-5)
@@ -143,30 +133,30 @@ def test_the_three_lessons_differ() -> None:
 
 def test_the_shipped_students_are_those_of_the_shipped_model() -> None:
     """Hashes, recipe and teacher agree with the card; two layers of three; all shipped files together are below 6 MB."""
-    p, card = settings.load(ROOT), taught.card(shipped.FOLDER)
+    p, card = settings.load(ROOT), student_files.card(bundled_checkpoint.FOLDER)
 
-    why = taught.misfit(shipped.FOLDER, p.students, shipped.FOLDER / shipped.FILE)
+    why = student_files.misfit(bundled_checkpoint.FOLDER, p.students, bundled_checkpoint.FOLDER / bundled_checkpoint.FILE)
     assert why is None, f"{why}: python -m tasks.checkpoint --ship-students"
-    for how in distilling.TAUGHT:
-        cards.checked(shipped.FOLDER / taught.file(how), card["students"][how]["sha256"], "teach again")
+    for how in distillation.TAUGHT:
+        model_card.checked(bundled_checkpoint.FOLDER / student_files.file(how), card["students"][how]["sha256"], "teach again")
     assert (card["layers"], card["layers_of_the_teacher"]) == (2, 3)
     assert card["questions"] >= 1024
     assert len({len(one["curve"]) for one in card["students"].values()}) == 1, "as many steps for each"
-    assert sum(f.stat().st_size for f in shipped.FOLDER.iterdir()) < 6e6
+    assert sum(f.stat().st_size for f in bundled_checkpoint.FOLDER.iterdir()) < 6e6
 
 
 def test_a_shipped_student_answers_and_lets_go(tmp_path: Path) -> None:
     """180 held-out questions of each kind: above 85 % right, other logits than the teacher's; off again, the teacher's."""
     p = settings.load(ROOT)
     folder = (tmp_path / models.TRAINED).parent
-    shipped.copy(shipped.FOLDER, folder)
-    shipped_students.copy(shipped.FOLDER, folder)
+    bundled_checkpoint.copy(bundled_checkpoint.FOLDER, folder)
+    bundled_students.copy(bundled_checkpoint.FOLDER, folder)
     engine = models.engine(tmp_path, p, "trained")
     some = digits.examples(180, 99, held_out=True)
     asked = [digits.batch(some, Kind.IMAGE, engine.host.adapter.image_tokens, rows=slice(0, 4))]
     base = engine.run(asked)
 
-    for name in distilling.TAUGHT:
+    for name in distillation.TAUGHT:
         with switches.on(name, engine, ON[name]):
             on = engine.run(asked)
             right = answer(engine, some).right
@@ -181,22 +171,22 @@ def test_students_of_another_model_or_recipe_are_refused(tmp_path: Path) -> None
     """No card, other parameters, another teacher: refused, each with its reason and the remedy; a changed file is an error."""
     p = settings.load(ROOT)
     folder = (tmp_path / models.TRAINED).parent
-    shipped.copy(shipped.FOLDER, folder)
+    bundled_checkpoint.copy(bundled_checkpoint.FOLDER, folder)
     host = tiny.engine("llava", tmp_path).host
 
     def refused(p: Testbed) -> str:
         with pytest.raises(OutOfValidityError) as caught:
-            taught.taught(tmp_path / models.TRAINED, p.students)("logit_student", host)
+            student_files.taught(tmp_path / models.TRAINED, p.students)("logit_student", host)
         return str(caught.value)
 
     assert "no student was taught yet; `python -m tasks.checkpoint --students`" in refused(p)
-    shipped_students.copy(shipped.FOLDER, folder)
+    bundled_students.copy(bundled_checkpoint.FOLDER, folder)
     assert "other parameters than `students` in params/testbed.yaml" in refused(short(3))
-    (folder / shipped.FILE).write_bytes((folder / shipped.FILE).read_bytes() + b"\0")
+    (folder / bundled_checkpoint.FILE).write_bytes((folder / bundled_checkpoint.FILE).read_bytes() + b"\0")
     assert "learned from another model than data/checkpoint/trained.safetensors" in refused(p)
     (folder / "logit_student.safetensors").write_bytes(b"\0")
     with pytest.raises(EvidenceError, match=r"logit_student.safetensors has hash \w{18}, its card says \w{18}"):
-        shipped_students.copy(folder, tmp_path / "target")
+        bundled_students.copy(folder, tmp_path / "target")
 
 
 def test_a_model_of_the_users_own_has_no_student(tmp_path: Path) -> None:
@@ -248,12 +238,12 @@ def test_teaching_writes_a_card_with_the_fair_baseline(tmp_path: Path) -> None:
     p = short(3)
     few = p.model_copy(update={"trained": p.trained.model_copy(update={"held_out": 64})})
     folder = (tmp_path / models.TRAINED).parent
-    shipped.copy(shipped.FOLDER, folder)
+    bundled_checkpoint.copy(bundled_checkpoint.FOLDER, folder)
 
-    shipped_students.teach(tmp_path, few, lambda _: None)
+    bundled_students.teach(tmp_path, few, lambda _: None)
 
-    card = json.loads((folder / taught.CARD).read_text())
-    assert set(card["students"]) == set(shipped_students.ALL)
+    card = json.loads((folder / student_files.CARD).read_text())
+    assert set(card["students"]) == set(bundled_students.ALL)
     assert card["students"]["hard_student"]["against_hard_student"]["change"] == 0
     assert all(-1 <= one["against_the_teacher"]["low"] <= 0.1 for one in card["students"].values())
     assert sorted(f.name for f in folder.glob("*student.safetensors")) == [

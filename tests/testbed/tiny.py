@@ -10,17 +10,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers as t
 
-from deltastack.testbed import lifecycle, students
-from deltastack.testbed.device import Cpu
-from deltastack.testbed.engine import Engine
-from deltastack.testbed.families import wrap
-from deltastack.testbed.host import Batch, Kind
-from deltastack.testbed.layouts import Mapped
+from deltastack.testbed.vlm import lifecycle, students
+from deltastack.testbed.vlm.device import Cpu
+from deltastack.testbed.vlm.engine import Engine
+from deltastack.testbed.vlm.families import wrap
+from deltastack.testbed.vlm.layouts import Mapped
+from deltastack.testbed.vlm.served_model import Batch, Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.testbed.device import Device
+    from deltastack.testbed.vlm.device import Device
 
 torch.set_num_threads(1)
 IMAGE_TOKEN = 63

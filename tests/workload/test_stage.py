@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import main as command
+from deltastack.cli import main as command
 from deltastack.contracts import WORKLOAD
 from deltastack.errors import ParamsError, WorkloadError
 from deltastack.workload import settings

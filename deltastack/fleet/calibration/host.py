@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from deltastack.fleet import bench, closed_loop
-from deltastack.fleet.load import Load, load_of
+from deltastack.fleet import closed_loop, evaluate
+from deltastack.fleet.accounting.utilization import Load, load_of
 from deltastack.fleet.simulator import simulate_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from deltastack.fleet.bench import Prepared
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.calibration.rows import Row
-    from deltastack.fleet.platform import Platform
+    from deltastack.fleet.evaluate import Prepared
     from deltastack.fleet.settings import FleetParams
     from deltastack.fleet.simulator import Result
 
@@ -83,7 +83,7 @@ class House:
         )
         outputs = closed_loop.lengths(row.mean_output_tokens, row.quantiles, closed_loop.count(row.concurrency))
         served = closed_loop.requests(outputs, prompt_tokens=row.prompt_tokens, image_tokens=row.image_tokens)
-        made = bench.prepare(deployment, served, self.platforms[row.platform], self.values)
+        made = evaluate.prepare(deployment, served, self.platforms[row.platform], self.values)
         return replace(made, config=replace(made.config, clients=row.concurrency))
 
 

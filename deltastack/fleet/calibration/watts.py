@@ -21,10 +21,10 @@ from scipy.optimize import nnls
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from deltastack.fleet.accelerator import Platform
+    from deltastack.fleet.accounting.utilization import Load
     from deltastack.fleet.calibration.host import Run
     from deltastack.fleet.calibration.rows import Row
-    from deltastack.fleet.load import Load
-    from deltastack.fleet.platform import Platform
 
 
 class Busy(NamedTuple):

@@ -26,9 +26,9 @@ from deltastack.model import Component
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Arithmetic, Deployment
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.platform import Platform
 
 WEIGHT_BITS = {"bf16": 16, "fp8": 8, "nvfp4": 4}
 SPARSE = (Component.ATTENTION, Component.FFN)

@@ -10,10 +10,11 @@ A prefix is still there if it comes again within retention_s = capacity_bytes / 
 than own_s = room_bytes / bytes computed a second is in accelerator memory yet, where every engine looks first (prefix caching is
 on by default in vLLM and SGLang): the tier is credited with none of it. So of the hits
 
-    kept = exp(-own_s / reuse_s) - exp(-retention_s / reuse_s)        none where the tier forgets sooner than the accelerator
+    kept = exp(-own_s / mean_reuse_interval_s) - exp(-retention_s / mean_reuse_interval_s)
 
-are left (times the share of the writes that a flash drive takes). It restores only if restore_s < compute_s. Images whose
-embeddings hit are weighed against their encoder run in the same way. Hits are spread evenly over the requests in order of
+are left (zero where the tier forgets sooner than the accelerator; times the share of the writes that a flash drive takes).
+It restores only if restore_s < compute_s. Images whose embeddings hit are
+weighed against their encoder run in the same way. Hits are spread evenly over the requests in order of
 arrival (golden-ratio sequence), so that the same requests hit in every cell. Requests meet replicas in turn for the queue of
 the tier.
 
@@ -156,17 +157,21 @@ def _medium(deployment: Deployment, computed_bytes_per_s: float, room_bytes: flo
     """The tier as restores find it."""
     kept, storage = deployment.kv_tier, deployment.storage
     write_bytes_per_s = computed_bytes_per_s * kept.write_share
-    own = _retained(room_bytes, computed_bytes_per_s, kept.reuse_s) if room_bytes and kept.reuse_s else 0.0
+    own = (
+        _retained(room_bytes, computed_bytes_per_s, kept.mean_reuse_interval_s)
+        if room_bytes and kept.mean_reuse_interval_s
+        else 0.0
+    )
     if kept.read_bytes_per_s <= 0:
         raise OutOfValidityError(f"a tier of keys and values needs a bandwidth above 0, found {kept.read_bytes_per_s} B/s")
     if kept.medium == "host":
         rate = _through_pool(kept.read_bytes_per_s, deployment.memory)
         latency_s = kept.latency_s + deployment.memory.pooled_share * deployment.memory.pool_latency_s
-        retained = _retained(kept.capacity_bytes, write_bytes_per_s, kept.reuse_s)
+        retained = _retained(kept.capacity_bytes, write_bytes_per_s, kept.mean_reuse_interval_s)
         return _Medium(latency_s, rate, 1.0, max(retained - own, 0.0), own)
     found = flash.contended(storage, read_bytes_per_s=0.0, write_bytes_per_s=write_bytes_per_s)
     rate = min(kept.read_bytes_per_s, found.bytes_per_s)
-    retained = max(_retained(kept.capacity_bytes, found.write_bytes_per_s, kept.reuse_s) - own, 0.0) * found.written
+    retained = max(_retained(kept.capacity_bytes, found.write_bytes_per_s, kept.mean_reuse_interval_s) - own, 0.0) * found.written
     return _Medium(kept.latency_s + found.first_page_s, rate, found.written, retained, own)
 
 
@@ -178,11 +183,11 @@ def _through_pool(bytes_per_s: float, memory: Memory) -> float:
     return 1 / ((1 - memory.pooled_share) / bytes_per_s + memory.pooled_share / slowest)
 
 
-def _retained(held_bytes: float, write_bytes_per_s: float, reuse_s: float) -> float:
+def _retained(held_bytes: float, write_bytes_per_s: float, mean_reuse_interval_s: float) -> float:
     """Share of what comes again that does so before as much has been written over it."""
-    if reuse_s == 0 or write_bytes_per_s == 0:
+    if mean_reuse_interval_s == 0 or write_bytes_per_s == 0:
         return 1.0
-    return float(-np.expm1(-held_bytes / write_bytes_per_s / reuse_s))
+    return float(-np.expm1(-held_bytes / write_bytes_per_s / mean_reuse_interval_s))
 
 
 def _computed_per_s(requests: Requests, deployment: Deployment, tables: OperatorTables) -> float:
@@ -206,8 +211,8 @@ def _prefixes(
     before = requests.cached_tokens
     if before.any():
         return before, np.zeros_like(before)
-    hit = _hits(before.size, PREFIXES, kept.hit_share * media.kept)
-    reach = np.minimum((kept.covered_share * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
+    hit = _hits(before.size, PREFIXES, kept.hit_rate * media.kept)
+    reach = np.minimum((kept.covered_fraction * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
     more = np.where(hit, np.maximum(reach - before, 0), 0)
     restore_s = media.latency_s + more * kv_bytes(tables) / media.bytes_per_s
     pays = (more > 0) & (restore_s < compute_s(tables, more, before))

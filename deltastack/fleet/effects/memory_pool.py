@@ -25,8 +25,8 @@ from deltastack.fleet.physics import pooling
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
-    from deltastack.fleet.platform import Platform
 
 
 class Pool(NamedTuple):

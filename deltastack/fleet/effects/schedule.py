@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment, Schedule
     from deltastack.fleet.operators import OperatorTables
-    from deltastack.fleet.platform import Platform
 
 COLOCATED, DISAGGREGATED = "colocated", "disaggregated"
 ACTIVATION_BYTES = 2

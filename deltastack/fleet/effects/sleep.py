@@ -43,16 +43,16 @@ class Pool(NamedTuple):
     wakes: int
     free_s: NDArray[np.float64]
 
-    def words(self, at_stake: Stakes) -> str:
+    def words(self, sleep_tradeoff: SleepTradeoff) -> str:
         """What it did, in words."""
-        there_s = self.busy_s + self.idle_s + self.asleep_s
+        active_s = self.busy_s + self.idle_s + self.asleep_s
         return (
-            f"encoders slept {self.asleep_s / there_s:.1%} of the time and woke {self.wakes:,} times; asleep they save "
-            f"{at_stake.saved_w:.0f} W, which pays for waking after {at_stake.timeout_s:.0f} s"
+            f"encoders slept {self.asleep_s / active_s:.1%} of the time and woke {self.wakes:,} times; asleep they save "
+            f"{sleep_tradeoff.saved_w:.0f} W, which pays for waking after {sleep_tradeoff.timeout_s:.0f} s"
         )
 
 
-class Stakes(NamedTuple):
+class SleepTradeoff(NamedTuple):
     """What sleep saves and what waking costs, of one accelerator."""
 
     saved_w: float
@@ -66,14 +66,14 @@ class Stakes(NamedTuple):
         return break_even_s(wake_j=self.wake_j, saved_w=self.saved_w)
 
 
-def stakes(encoder: Encoder, power: PowerModel, *, board_w: float) -> Stakes:
+def stakes(encoder: Encoder, power: PowerModel, *, board_w: float) -> SleepTradeoff:
     """The stakes of ``encoder`` on accelerators of that board limit; energy is charged from the same two figures.
 
     Raises:
         OutOfValidityError: More saved than an idle accelerator draws.
     """
     saved_w = power.idle_w(board_w=board_w) - power.asleep_w(encoder.sleep_saved_share, board_w=board_w)
-    return Stakes(saved_w=saved_w, wake_j=encoder.wake_share * board_w * encoder.wake_s)
+    return SleepTradeoff(saved_w=saved_w, wake_j=encoder.wake_share * board_w * encoder.wake_s)
 
 
 def break_even_s(*, wake_j: float, saved_w: float) -> float:
@@ -97,7 +97,7 @@ def sleeps(encoder: Encoder) -> bool:
 
 
 def served(
-    tables: OperatorTables, requests: Requests, config: Config, *, encoder: Encoder, at_stake: Stakes
+    tables: OperatorTables, requests: Requests, config: Config, *, encoder: Encoder, sleep_tradeoff: SleepTradeoff
 ) -> tuple[Requests, Pool]:
     """The requests as the replicas see them behind a pool that sleeps, and what the pool did.
 
@@ -108,7 +108,7 @@ def served(
         requests: With arrivals.
         config: How many encoders there are.
         encoder: By which policy they sleep, and how long waking takes.
-        at_stake: What sleep saves and waking costs.
+        sleep_tradeoff: What sleep saves and waking costs.
 
     Raises:
         OutOfValidityError: A closed loop: when requests come depends on what is simulated.
@@ -118,7 +118,7 @@ def served(
     count = requests.arrival_s.size
     free_s, ready_s, spent = np.zeros(config.encoder_pool), np.empty(count), np.zeros(4)
     oracle = encoder.sleep_policy == "oracle"
-    timeout_s = at_stake.timeout_s
+    timeout_s = sleep_tradeoff.timeout_s
     encoders.serve(
         prepare(tables, config),
         requests.arrival_s,
@@ -137,10 +137,10 @@ def served(
     return replace(requests, cached_images=requests.images, delay_s=delay_s), pool
 
 
-def until(pool: Pool, span_s: float, *, encoder: Encoder, at_stake: Stakes) -> Pool:
+def until(pool: Pool, span_s: float, *, encoder: Encoder, sleep_tradeoff: SleepTradeoff) -> Pool:
     """The same pool observed until ``span_s``: after its last image an encoder idles, and sleeps once its timeout has passed."""
     rest_s = np.maximum(span_s - pool.free_s, 0.0)
-    awake_s = np.minimum(rest_s, 0.0 if encoder.sleep_policy == "oracle" else at_stake.timeout_s)
+    awake_s = np.minimum(rest_s, 0.0 if encoder.sleep_policy == "oracle" else sleep_tradeoff.timeout_s)
     return pool._replace(idle_s=pool.idle_s + float(awake_s.sum()), asleep_s=pool.asleep_s + float((rest_s - awake_s).sum()))
 
 

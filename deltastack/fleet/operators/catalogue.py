@@ -10,8 +10,8 @@ from deltastack.errors import UnknownNameError
 from deltastack.fleet.operators import roofline, snapshot
 
 if TYPE_CHECKING:
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.operators.tables import OperatorTables
-    from deltastack.fleet.platform import Platform
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NO_ENCODER = {"a100_sxm": "the attention of visual encoders was never measured on it"}

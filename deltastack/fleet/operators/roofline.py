@@ -25,8 +25,8 @@ from deltastack.fleet.operators.tables import OperatorTables, Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.operators.shapes import Shapes, Tensors
-    from deltastack.fleet.platform import Platform
 
 WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
 """Bytes of one weight; nvfp4 has one 8-bit scale for 16 of 4 bits."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import entry
 from deltastack.fleet.simulator.kernels import encoder_s
+from deltastack.fleet.simulator.numba_support import entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

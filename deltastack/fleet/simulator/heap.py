@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled
+from deltastack.fleet.simulator.numba_support import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled, entry
+from deltastack.fleet.simulator.numba_support import compiled, entry
 from deltastack.fleet.simulator.occupancy import settle, skip_encoder_gap, skip_gap
 from deltastack.fleet.simulator.router import arrive, become_eligible, horizon_s, next_arrival_s
 from deltastack.fleet.simulator.steps import advance

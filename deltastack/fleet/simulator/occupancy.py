@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.kernels import encoder_s
+from deltastack.fleet.simulator.numba_support import compiled
 
 if TYPE_CHECKING:
     from deltastack.fleet.simulator.grids import Grids

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.heap import pop, push, remove
+from deltastack.fleet.simulator.numba_support import compiled
 from deltastack.fleet.simulator.state import NOBODY
 
 if TYPE_CHECKING:

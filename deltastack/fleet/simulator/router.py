@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.heap import pop, push
+from deltastack.fleet.simulator.numba_support import compiled
 from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap, wake
-from deltastack.fleet.simulator.race import reseat
 from deltastack.fleet.simulator.replica import enqueue
 from deltastack.fleet.simulator.state import NOBODY
+from deltastack.fleet.simulator.tournament_tree import reseat
 
 if TYPE_CHECKING:
     from deltastack.fleet.simulator.grids import Grids

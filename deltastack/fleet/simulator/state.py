@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from deltastack.fleet.simulator.heap import ENTRY
-from deltastack.fleet.simulator.race import tree
+from deltastack.fleet.simulator.tournament_tree import tree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack.fleet.simulator.compiled import compiled
 from deltastack.fleet.simulator.kernels import prefill_attention_s, run_s, steps_before, walk
+from deltastack.fleet.simulator.numba_support import compiled
 from deltastack.fleet.simulator.occupancy import encode, occupy, skip_encoder_gap, skip_gap
-from deltastack.fleet.simulator.race import reseat
 from deltastack.fleet.simulator.replica import admissible, admit, evict, first_tokens, last_tokens
 from deltastack.fleet.simulator.state import NOBODY
+from deltastack.fleet.simulator.tournament_tree import reseat
 
 if TYPE_CHECKING:
     from deltastack.fleet.simulator.grids import Grids

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 PREFIX_TOKENS = 1024
 """Length of prefix whose break-even bandwidth the note says."""
@@ -27,14 +27,14 @@ class KvTierParams(Params):
     """What comes again, and where it is kept."""
 
     medium: Literal["host", "flash"]
-    hit_share: float = Field(ge=0, le=1, description="of requests, where the workload does not tell its prefixes")
-    covered_share: float = Field(ge=0, le=1, description="of such a request's prompt")
+    hit_rate: float = Field(ge=0, le=1, description="of requests, where the workload does not tell its prefixes")
+    covered_fraction: float = Field(ge=0, le=1, description="of such a request's prompt")
     image_hit_share: float = Field(ge=0, le=1, description="of requests with images")
     host_bytes_per_s: float = Field(gt=0)
     latency_s: float = Field(ge=0)
     write_share: float = Field(ge=0, le=1, description="of newly computed keys and values")
     capacity_share: float = Field(ge=0, le=1, description="of the medium")
-    reuse_s: float = Field(ge=0, description="mean time until a prefix comes again")
+    mean_reuse_interval_s: float = Field(ge=0, description="mean time until a prefix comes again")
 
 
 class KeyValueTier:
@@ -56,14 +56,14 @@ class KeyValueTier:
         bandwidth = deployment.storage.read_bytes_per_s if on_flash else p.host_bytes_per_s
         kept = KvTier(
             medium=p.medium,
-            hit_share=p.hit_share,
-            covered_share=p.covered_share,
+            hit_rate=p.hit_rate,
+            covered_fraction=p.covered_fraction,
             image_hit_share=p.image_hit_share,
             read_bytes_per_s=bandwidth,
             latency_s=p.latency_s,
             write_share=p.write_share,
             capacity_bytes=p.capacity_share * size,
-            reuse_s=p.reuse_s,
+            mean_reuse_interval_s=p.mean_reuse_interval_s,
         )
         return replace(deployment, kv_tier=kept).noted(self.name, _words(deployment, p, bandwidth))
 
@@ -74,13 +74,13 @@ class KeyValueTier:
 
     def control(self, p: KvTierParams) -> KvTierParams:
         """Nothing comes again, so nothing is kept."""
-        return p.model_copy(update={"hit_share": 0.0, "image_hit_share": 0.0, "write_share": 0.0})
+        return p.model_copy(update={"hit_rate": 0.0, "image_hit_share": 0.0, "write_share": 0.0})
 
 
 def _words(deployment: Deployment, p: KvTierParams, bandwidth: float) -> str:
     return (
-        f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; {_break_even(deployment, bandwidth)}; {p.hit_share:.0%} of "
-        f"requests find {p.covered_share:.0%} of their prompt (assumed)"
+        f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; {_break_even(deployment, bandwidth)}; {p.hit_rate:.0%} of "
+        f"requests find {p.covered_fraction:.0%} of their prompt (assumed)"
     )
 
 

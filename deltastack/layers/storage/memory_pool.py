@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 class MemoryPoolParams(Params):

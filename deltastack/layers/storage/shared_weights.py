@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.base import OnTestbed
+from deltastack.layers.techniques import TestbedOnly
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import SharedWeights as SharedWeightsParams
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class SharedWeights(OnTestbed[SharedWeightsParams]):
+class SharedWeights(TestbedOnly[SharedWeightsParams]):
     """The single-machine analogue of a pool of memory. On the fleet, pools are ``memory_pool``."""
 
     name: str = "shared_weights"

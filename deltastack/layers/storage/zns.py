@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.engine import Engine
+    from deltastack.testbed.vlm.engine import Engine
 
 
 class ZnsParams(Params):
     """What is left of cleaning and of spare flash."""
 
-    cleaning_left: float = Field(ge=0, le=1, description="share of the write amplification above 1")
-    spare_left: float = Field(ge=0, le=1, description="share of the spare flash")
+    gc_fraction_remaining: float = Field(ge=0, le=1, description="share of the write amplification above 1")
+    overprovisioning_fraction_remaining: float = Field(ge=0, le=1, description="share of the spare flash")
 
 
 class Zns:
@@ -39,8 +39,10 @@ class Zns:
         drive = deployment.storage
         if not drive.drive_bytes:
             raise OutOfValidityError("zones need a drive: deployment.storage.drive_bytes is 0 in params/fleet.yaml")
-        amplification = 1 + (drive.write_amplification - 1) * p.cleaning_left
-        zoned = replace(drive, write_amplification=amplification, spare_share=drive.spare_share * p.spare_left)
+        amplification = 1 + (drive.write_amplification - 1) * p.gc_fraction_remaining
+        zoned = replace(
+            drive, write_amplification=amplification, spare_share=drive.spare_share * p.overprovisioning_fraction_remaining
+        )
         words = (
             f"write amplification {drive.write_amplification:.2f} to {amplification:.2f}, spare flash {drive.spare_share:.0%} to "
             f"{zoned.spare_share:.0%}; weights are read only: requests change only where a tier writes to the drive"
@@ -54,4 +56,4 @@ class Zns:
 
     def control(self, p: ZnsParams) -> ZnsParams:
         """All of the cleaning and all of the spare flash are left."""
-        return p.model_copy(update={"cleaning_left": 1.0, "spare_left": 1.0})
+        return p.model_copy(update={"gc_fraction_remaining": 1.0, "overprovisioning_fraction_remaining": 1.0})

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltastack.model import Basis
-from deltastack.report import words
-from deltastack.report.figures.anatomy import anatomy
+from deltastack.model import OperatingPoint
 from deltastack.report.figures.base import INK, Figure
+from deltastack.report.figures.base_components import anatomy
 from deltastack.report.figures.pairs import interactions
-from deltastack.report.figures.sides import against_quality, tornado
+from deltastack.report.figures.quality_tradeoff import against_quality, tornado
 from deltastack.report.figures.stack import forest, predicted, waterfall
+from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
-    from deltastack.report.beside import Swing
-    from deltastack.report.results import Results
+    from deltastack.analysis.results import Results
+    from deltastack.report.context import Swing
 
 __all__ = ["INK", "Figure", "figures"]
 
 
 def figures(results: Results, swings: tuple[Swing, ...] = ()) -> list[Figure]:
     """Every figure that these results can carry, in the order of the page."""
-    spoken = words.spoken(results)
+    spoken = formatting.spoken(results)
     found = [waterfall(results, f) for f in spoken]
     found += [forest(results, f) for f in spoken]
     found.append(predicted(results))
     found += [interactions(results, f) for f in spoken]
-    found += [anatomy(results, bench, basis) for bench in results.benches() for basis in Basis]
+    found += [anatomy(results, bench, operating_point) for bench in results.benches() for operating_point in OperatingPoint]
     found += [against_quality(results, f) for f in spoken]
     found += [tornado(swings, f) for f in spoken]
     return [figure for figure in found if not figure.rows.empty]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-    from deltastack.model import Basis
+    from deltastack.model import OperatingPoint
 
 INK = "#767677"
 """Readable on white and on near-black; the page replaces it by its own text colour."""
@@ -33,9 +33,9 @@ class Figure:
     rows: pd.DataFrame
 
 
-def said(basis: Basis) -> str:
+def said(operating_point: OperatingPoint) -> str:
     """The basis in a title."""
-    return str(basis).replace("_", " ")
+    return str(operating_point).replace("_", " ")
 
 
 def scaled(value: float | None) -> float | None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from deltastack.report import words
 from deltastack.report.figures.base import INK, LOSES, SAVES, Figure, said, sized
+from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
-    from deltastack.report.attribution import Pair
-    from deltastack.report.cells import Factorial
-    from deltastack.report.results import Results
+    from deltastack.analysis.attribution import Pair
+    from deltastack.analysis.factorial import Factorial
+    from deltastack.analysis.results import Results
 
 SURE_P = 0.05
 ROUNDING = 5e-4
@@ -38,10 +38,11 @@ def interactions(results: Results, f: Factorial) -> Figure:
         ]
     )
     return Figure(
-        name=f"interactions-{f.bench}-{f.basis}",
-        title=f"Which pair breaks the product: {f.bench} bench, {said(f.basis)}",
+        name=f"interactions-{f.bench}-{f.operating_point}",
+        title=f"Which pair breaks the product: {f.bench} bench, {said(f.operating_point)}",
         caption=(
-            f"Log interaction of {words.RESOURCE[f.resource]}, ln(both) - ln(first) - ln(second) + ln(base). Above 0 (red): a "
+            f"Log interaction of {formatting.RESOURCE[f.resource]}, "
+            "ln(both) - ln(first) - ln(second) + ln(base). Above 0 (red): a "
             "pair saves less together than the product says; below 0 (green): more. A star: the interval does not hold 0 "
             f"(measured: Holm's p below {SURE_P} too)."
         ),

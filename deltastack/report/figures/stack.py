@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from deltastack.report import cellwise, words
+from deltastack.analysis import formula_error
 from deltastack.report.figures.base import INK, JOINT, LOSES, PALETTE, SAVES, WIDTH, Figure, said, scaled, sized, themed
+from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
-    from deltastack.report.cells import Factorial
-    from deltastack.report.results import Results
+    from deltastack.analysis.factorial import Factorial
+    from deltastack.analysis.results import Results
 
 
 def waterfall(results: Results, f: Factorial) -> Figure:
@@ -24,13 +25,14 @@ def waterfall(results: Results, f: Factorial) -> Figure:
     bars = alt.Chart(steps).mark_bar(size=46).encode(x=x, y=y, y2="to:Q", color=color)
     whiskers = alt.Chart(steps.dropna(subset=["low"])).mark_rule(color=INK, strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q")
     labels = alt.Chart(steps).mark_text(dy=-8, color=INK, fontSize=12).encode(x=x, y="top:Q", text="label:N")
-    title = f"Where the {words.RESOURCE[f.resource]} goes: {f.bench} bench, {said(f.basis)}"
+    title = f"Where the {formatting.RESOURCE[f.resource]} goes: {f.bench} bench, {said(f.operating_point)}"
     caption = (
-        f"{words.RESOURCE[f.resource].capitalize()} {words.BASIS[f.basis]}, base = 100 %. Each layer is its change alone "
+        f"{formatting.RESOURCE[f.resource].capitalize()} {formatting.BASIS[f.operating_point]}, base = 100 %. "
+        "Each layer is its change alone "
         "(below 0 it saves); the interaction is what the joint run saves more (green) or less (red) than their sum."
     )
     return Figure(
-        name=f"waterfall-{f.bench}-{f.basis}",
+        name=f"waterfall-{f.bench}-{f.operating_point}",
         title=title,
         caption=caption,
         chart=sized(bars + whiskers + labels, 300),
@@ -49,7 +51,7 @@ def forest(results: Results, f: Factorial) -> Figure:
     frame = pd.DataFrame(rows)
     y = alt.Y("reading:N", title=None, sort=["alone", "last in", "Shapley"])
     color = alt.Color("reading:N", legend=None, scale=alt.Scale(range=PALETTE[:3]))
-    x = alt.X("delta:Q", title=f"saving of {words.RESOURCE[f.resource]} [%]")
+    x = alt.X("delta:Q", title=f"saving of {formatting.RESOURCE[f.resource]} [%]")
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     lines = alt.Chart().mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=color)
     points = alt.Chart().mark_point(filled=True, size=90).encode(x=x, y=y, color=color)
@@ -60,8 +62,8 @@ def forest(results: Results, f: Factorial) -> Figure:
         .facet(row=alt.Row("layer:N", title=None, sort=list(frame["layer"].unique()), header=header))
     )
     return Figure(
-        name=f"forest-{f.bench}-{f.basis}",
-        title=f"Savings of each layer, three readings: {f.bench} bench, {said(f.basis)}",
+        name=f"forest-{f.bench}-{f.operating_point}",
+        title=f"Savings of each layer, three readings: {f.bench} bench, {said(f.operating_point)}",
         caption="Alone: only this layer on. Last in: added to all others. Shapley: averaged over all orders. Bars: intervals.",
         chart=themed(chart),
         rows=frame,
@@ -74,15 +76,15 @@ def predicted(results: Results) -> Figure:
         [
             {
                 "bench": str(f.bench),
-                "basis": said(f.basis),
+                "operating_point": said(f.operating_point),
                 "resource": str(f.resource),
                 "cell": " + ".join(c.layers),
                 "formula": c.formula.replace("_", " "),
                 "predicted": 100 * c.predicted,
                 "joint": 100 * c.joint,
             }
-            for f in words.spoken(results)
-            for c in cellwise.cells(f)
+            for f in formatting.spoken(results)
+            for c in formula_error.cells(f)
         ]
     )
     return Figure(
@@ -105,7 +107,7 @@ def _diagonal(rows: pd.DataFrame) -> Any:
 
 def _points(rows: pd.DataFrame) -> Any:
     scale = alt.Scale(domain=_ends(rows))
-    marked = rows.assign(where=rows["bench"] + ", " + rows["basis"])
+    marked = rows.assign(where=rows["bench"] + ", " + rows["operating_point"])
     return (
         alt.Chart(marked)
         .mark_point(filled=True, size=70, opacity=0.85)
@@ -128,18 +130,18 @@ def _ends(rows: pd.DataFrame) -> list[float]:
 def _steps(results: Results, f: Factorial) -> pd.DataFrame:
     """Bars of the waterfall, in % of the base; whiskers are the interval of the bar's own step, or of the joint amount."""
     shares = results.shares(f)
-    joint = next(r for r in words.rows_of(results, f) if r["formula"] == "joint")
+    joint = next(r for r in formatting.rows_of(results, f) if r["formula"] == "joint")
     at, rows = 100.0, [_bar("base", 0.0, 100.0, "whole")]
     for s in sorted(shares, key=lambda s: s.alone.value):
         step = 100 * s.alone.value
         ends = (at - (scaled(s.alone.high) or step), at - (scaled(s.alone.low) or step)) if s.alone.low is not None else None
         kind = "saves" if step >= 0 else "loses"
-        rows.append(_bar(s.layer, at, at - step, kind, label=words.percent(-s.alone.value), whisker=ends))
+        rows.append(_bar(s.layer, at, at - step, kind, label=formatting.percent(-s.alone.value), whisker=ends))
         at -= step
     end = 100 * (1 - joint["delta"])
     if len(shares) > 1:
         kind = "saves" if end <= at else "loses"
-        rows.append(_bar("interaction", at, end, kind, label=words.percent((end - at) / 100)))
+        rows.append(_bar("interaction", at, end, kind, label=formatting.percent((end - at) / 100)))
     ends = (100 * (1 - joint["hi"]), 100 * (1 - joint["lo"])) if pd.notna(joint["lo"]) else None
     return pd.DataFrame([*rows, _bar("joint", 0.0, end, "whole", whisker=ends)])
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.testbed import pages
+from deltastack.testbed import page_cache
 from deltastack.testbed.switches.aligned import BLOCK_BYTE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def sweep(path: Path, sizes_byte: tuple[int, ...], *, count: int, seed: int) -> 
     for size in sizes_byte:
         places = _places(path.stat().st_size, size, count, seed)
         for way, (prepare, amplification, copies) in WAYS.items():
-            pages.drop(path)
+            page_cache.drop(path)
             seconds = _timed(path, prepare, places, size)
             p50, p99 = np.quantile(seconds, [0.5, 0.99])
             wanted = None if amplification is None else amplification(size) / size

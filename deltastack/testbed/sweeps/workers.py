@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed import pages
+from deltastack.testbed import page_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def hold(path: Path, way: str, workers: int) -> Held:
     Raises:
         EvidenceError: A worker ended before it held the file, or the system does not say.
     """
-    pages.drop(path)
+    page_cache.drop(path)
     with contextlib.ExitStack() as stack:
         ids = [stack.enter_context(_worker(path, way)) for _ in range(workers)]
         return Held(way, workers, sum(map(pss_byte, ids)), sum(map(read_byte, ids)))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from deltastack.model import Params
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.switches.copies import Pair
+    from deltastack.testbed.switches.private_copies import Pair
+    from deltastack.testbed.vlm.engine import Engine
 
 _ROOMS = {
     "encoder_skip": "idle",

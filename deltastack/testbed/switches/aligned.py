@@ -22,15 +22,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed.serving import Loaded
 from deltastack.testbed.switches.tensors import Entry, viewed
+from deltastack.testbed.vlm.serving import Loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.serving import Tensors
 
 BLOCK_BYTE = 4096
 """What O_DIRECT needs on every disk of today."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
     from deltastack.testbed.switches.settings import Distillation
+    from deltastack.testbed.vlm.engine import Engine
 
 
 def logit_student(engine: Engine, p: Distillation) -> AbstractContextManager[None]:

@@ -28,8 +28,8 @@ import numpy as np
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component
-from deltastack.testbed.serving import Rank, Ranked
-from deltastack.testbed.switches import ways
+from deltastack.testbed.switches import layer_bypass
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Batch, Host
-    from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import EarlyExit
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch, Host
+    from deltastack.testbed.vlm.serving import Tensors
 
 NAME = "early_exit"
 SEED = 20261124
@@ -87,7 +87,7 @@ def early_exit(engine: Engine, p: EarlyExit) -> AbstractContextManager[None]:
 def _leaving(engine: Engine, p: EarlyExit) -> Iterator[None]:
     def route(batch: Batch) -> AbstractContextManager[None]:
         drawn = engine.device.place(draws(batch.prompts, batch.new_tokens, p.exits)) if engine.random_weights else None
-        return ways.going(NAME, Way(drawn))
+        return layer_bypass.going(NAME, Way(drawn))
 
     change = Ranked(Rank.HOOKS, NAME, partial(_changed, engine=engine, p=p))
     with engine.adding("routes", NAME, route), engine.adding("changes", NAME, change):
@@ -112,7 +112,7 @@ def _changed(host: Host, spare: Tensors, *, engine: Engine, p: EarlyExit) -> Ite
         norm: Any = host.decoder.norm
         decide = partial(_decided, said=lambda hidden: head.asked(norm(hidden)), confidence=p.confidence)
         for layer in list(host.layers)[first:]:
-            stack.enter_context(ways.passing(layer, partial(_passed, layer=layer, engine=engine, decide=decide)))
+            stack.enter_context(layer_bypass.passing(layer, partial(_passed, layer=layer, engine=engine, decide=decide)))
         handle = host.decoder.register_forward_pre_hook(_anew)
         stack.callback(handle.remove)
         yield
@@ -120,7 +120,7 @@ def _changed(host: Host, spare: Tensors, *, engine: Engine, p: EarlyExit) -> Ite
 
 def _anew(*_: object) -> None:
     """A forward of the decoder begins: nothing is decided."""
-    way = ways.way(NAME)
+    way = layer_bypass.way(NAME)
     if way is not None:
         way.left = way.logits = None
 
@@ -138,7 +138,7 @@ def _decided(hidden: Tensor, way: Way, *, said: Callable[[Tensor], Tensor], conf
 def _passed(
     own: Callable[..., Any], hidden: Tensor, *args: Any, layer: Any, engine: Engine, decide: Callable[..., None], **named: Any
 ) -> Any:
-    way: Way | None = ways.way(NAME)
+    way: Way | None = layer_bypass.way(NAME)
     if way is None or named["past_key_values"].get_seq_length() == hidden.shape[1]:  # a prompt: nothing was before it
         return own(hidden, *args, **named)
     if way.left is None:
@@ -177,11 +177,11 @@ def turned(keys: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 @contextlib.contextmanager
 def _head(model: Any) -> Iterator[Any]:
     """The output head behind one that repeats what was said at the exit."""
-    from deltastack.testbed.switches.spared_head import SparedHead
+    from deltastack.testbed.switches.cached_head import SparedHead
 
     own = model.get_output_embeddings()
     name = next(n for n, m in model.named_children() if m is own)
-    spared = SparedHead(own, lambda: ways.way(NAME))
+    spared = SparedHead(own, lambda: layer_bypass.way(NAME))
     setattr(model, name, spared)
     try:
         yield spared

@@ -13,8 +13,8 @@ from deltastack.testbed.switches.settings import NEVER_S
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
     from deltastack.testbed.switches.settings import EncoderUnload, Nothing
+    from deltastack.testbed.vlm.engine import Engine
 
 
 def encoder_skip(engine: Engine, p: Nothing) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from torch import nn
 from deltastack.testbed.switches.low_precision import CODES, SCALES
 
 if TYPE_CHECKING:
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.serving import Tensors
 
 
 class Int8Linear(nn.Module):

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Batch
-    from deltastack.testbed.session import Served
     from deltastack.testbed.switches.replay import Visit
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch
+    from deltastack.testbed.vlm.session import Served
 
 BY = "lanes"
 Part = Literal["attention", "ffn"]
@@ -42,7 +42,7 @@ class Lanes:
 
     def __call__(self, engine: Engine, batch: Batch) -> Served:
         """Serve ``batch`` in as many micro-batches as the engine is told, each in its thread."""
-        from deltastack.testbed.session import Served
+        from deltastack.testbed.vlm.session import Served
 
         parts = cut(batch, engine.serving.micro_batches)
         if len(parts) == 1:

@@ -11,17 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.serving import Rank, Ranked
-from deltastack.testbed.switches import ways
+from deltastack.testbed.switches import layer_bypass
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Batch, Host
-    from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import PartSkipping
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch, Host
+    from deltastack.testbed.vlm.serving import Tensors
 
 NAME = "part_skipping"
 
@@ -51,7 +51,7 @@ def skipped(layers: int, share: float) -> range:
 @contextlib.contextmanager
 def _skipping(engine: Engine, p: PartSkipping) -> Iterator[None]:
     def route(batch: Batch) -> AbstractContextManager[None]:
-        return ways.going(NAME, batch.kind == p.kind)
+        return layer_bypass.going(NAME, batch.kind == p.kind)
 
     change = Ranked(Rank.HOOKS, NAME, partial(_changed, share=p.skipped))
     with engine.adding("routes", NAME, route), engine.adding("changes", NAME, change):
@@ -63,9 +63,9 @@ def _changed(host: Host, spare: Tensors, *, share: float) -> Iterator[None]:
     del spare
     with contextlib.ExitStack() as stack:
         for i in skipped(len(host.layers), share):
-            stack.enter_context(ways.passing(host.layers[i], _by))
+            stack.enter_context(layer_bypass.passing(host.layers[i], _by))
         yield
 
 
 def _by(own: Callable[..., Any], hidden: Any, *args: Any, **named: Any) -> Any:
-    return hidden if ways.way(NAME) else own(hidden, *args, **named)
+    return hidden if layer_bypass.way(NAME) else own(hidden, *args, **named)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.serving import Placement
     from deltastack.testbed.switches.settings import Lanes as LaneValues
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.serving import Placement
 
 CORES = 2
 """What the other baselines may use: as many as two lanes can keep busy."""

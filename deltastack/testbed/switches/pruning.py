@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deltastack.model import Component
-from deltastack.testbed.serving import Rank, Ranked
-from deltastack.testbed.switches.cutting import HEADS, PARTS, blocks, cut
+from deltastack.testbed.switches.prune_weights import HEADS, PARTS, blocks, cut
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Host
-    from deltastack.testbed.serving import Storing, Tensors
-    from deltastack.testbed.switches.cutting import Part
+    from deltastack.testbed.switches.prune_weights import Part
     from deltastack.testbed.switches.settings import Pruning, Zeroing
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Host
+    from deltastack.testbed.vlm.serving import Storing, Tensors
 
 
 def head_pruning(engine: Engine, p: Pruning) -> AbstractContextManager[None]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from deltastack.testbed.serving import Rank, Ranked
-from deltastack.testbed.switches.support import only_on_processor
+from deltastack.testbed.switches.preconditions import only_on_processor
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Host
-    from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import SoftmaxApprox
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Host
+    from deltastack.testbed.vlm.serving import Tensors
 
 NAME = "softmax_approx"
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component
-from deltastack.testbed.serving import Rank, Ranked
 from deltastack.testbed.switches.low_precision import CODES, SCALES
-from deltastack.testbed.switches.support import only_on_processor
+from deltastack.testbed.switches.preconditions import only_on_processor
+from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Host
-    from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import SparseGemm
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Host
+    from deltastack.testbed.vlm.serving import Tensors
 
 NAME = "sparse_gemm"
 BLOCK = 16

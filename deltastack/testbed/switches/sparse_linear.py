@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.serving import Tensors
 
     Floats = NDArray[np.float32]
     Ints = NDArray[np.int32] | NDArray[np.int64]

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.layouts import Mapped, touch
-from deltastack.testbed.serving import Loaded
 from deltastack.testbed.switches.aligned import Aligned, Buffers
 from deltastack.testbed.switches.tensors import listed, viewed
+from deltastack.testbed.vlm.layouts import Mapped, touch
+from deltastack.testbed.vlm.serving import Loaded
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.serving import Tensors
     from deltastack.testbed.switches.settings import BlockAlignment, SharedWeights
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.serving import Tensors
 
 _BUFFERS: WeakKeyDictionary[Engine, Buffers] = WeakKeyDictionary()
 """Kept memory of each engine: it goes with the engine."""

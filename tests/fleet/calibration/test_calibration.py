@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from deltastack.errors import MeasurementError
-from deltastack.fleet import calibration, platform, settings
+from deltastack.fleet import accelerator, calibration, settings
+from deltastack.fleet.accounting.utilization import Load
 from deltastack.fleet.calibration import Host, House, Row, host, watts
 from deltastack.fleet.calibration.host import Run
-from deltastack.fleet.load import Load
 
 ROOT = Path(__file__).parents[3]
 NONE = Load(decode_attention=0.0, compute=0.0)
@@ -20,8 +20,8 @@ NONE = Load(decode_attention=0.0, compute=0.0)
 @pytest.fixture(scope="module")
 def house() -> House:
     """The checkout's own memory, batching and accelerators."""
-    names = platform.platforms(ROOT)
-    return House(values=settings.load(ROOT).values, platforms={name: platform.load(ROOT, name) for name in names})
+    names = accelerator.platforms(ROOT)
+    return House(values=settings.load(ROOT).values, platforms={name: accelerator.load(ROOT, name) for name in names})
 
 
 def row(line: int = 2, **changes: object) -> Row:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from deltastack.errors import UnknownNameError
 from deltastack.fleet import closed_loop
+from deltastack.fleet.accounting.utilization import ENCODER_COMPUTE, load_of
 from deltastack.fleet.effects.weights import by_component
-from deltastack.fleet.load import ENCODER_COMPUTE, load_of
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.simulator import Config, Requests, simulate
 from deltastack.model import Component

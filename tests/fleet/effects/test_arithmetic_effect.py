@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError, UnknownNameError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.deployment import Arithmetic, Deployment
 from deltastack.fleet.effects import arithmetic, weights
 from deltastack.fleet.operators import OperatorTables, Source, load_tables
@@ -20,7 +20,7 @@ from tests.fakes import fake_tables
 
 ROOT = Path(__file__).parents[3]
 MODEL, WHERE = "Qwen/Qwen3-VL-8B-Instruct", "h100_sxm"
-H100 = platform.load(ROOT, WHERE)
+H100 = accelerator.load(ROOT, WHERE)
 IDEAL = Arithmetic(kept=2, group=4)
 UNHIDDEN = Arithmetic(exponential_saving=1.0, exponential_overlap=0.0)
 
@@ -167,7 +167,7 @@ def test_refusals() -> None:
     served = Deployment(model=MODEL, platform=WHERE, arithmetic=UNHIDDEN)
 
     with pytest.raises(OutOfValidityError, match="nobody wrote down exponentials_per_s of b200_sxm"):
-        arithmetic.tables(base, served, platform.load(ROOT, "b200_sxm"))
+        arithmetic.tables(base, served, accelerator.load(ROOT, "b200_sxm"))
     with pytest.raises(OutOfValidityError, match="no width known for int3; there are: bf16"):
         arithmetic.sparsity(IDEAL, "int3")
     with pytest.raises(UnknownNameError, match="no shapes of model 'fake/8b'"):

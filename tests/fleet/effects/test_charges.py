@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from deltastack import params
 from deltastack.errors import OutOfValidityError, ParamsError
-from deltastack.fleet import memory, platform, settings
+from deltastack.fleet import accelerator, memory, settings
+from deltastack.fleet.accounting import component_usage, power_states
+from deltastack.fleet.accounting.run_account import Account
 from deltastack.fleet.deployment import Autoscaling, Storage
-from deltastack.fleet.effects import charges, sleep, states
-from deltastack.fleet.effects.account import Account
+from deltastack.fleet.effects import sleep
 from deltastack.fleet.power import PowerModel
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import Component, Evidence, Resource, Usage
 from tests.fakes import fake_result, fake_tables, fake_trace
 
 ROOT = Path(__file__).parents[3]
-H100 = platform.load(ROOT, "h100_sxm")
+H100 = accelerator.load(ROOT, "h100_sxm")
 SETTINGS = settings.load(ROOT)
 VALUES = SETTINGS.values
 BASE = replace(VALUES.deployment.deployment(), replicas=1, storage=Storage())
@@ -55,7 +56,7 @@ def amount(usage: Usage, component: Component, resource: Resource) -> float:
 
 def test_by_hand() -> None:
     """100 s of one idle accelerator, two requests: 50 s, and 50 (idle + node) J each; money adds up to the price."""
-    usage = charges.usage(account(result=fake_result(span_s=100.0, idle_s=100.0)), 2)
+    usage = component_usage.usage(account(result=fake_result(span_s=100.0, idle_s=100.0)), 2)
 
     assert amount(usage, Component.IDLE, Resource.TIME_S) == 50
     assert usage.total(Resource.ENERGY_J) == pytest.approx(50 * (IDLE_W + VALUES.power.node_w))
@@ -68,14 +69,18 @@ def test_by_hand() -> None:
 
 def test_a_tensor_parallel_replica_is_charged_for_all_its_accelerators() -> None:
     """Two accelerators that are busy for the same second are two accelerator-seconds."""
-    usage = charges.usage(account(deployment=replace(BASE, tensor_parallel=2), result=fake_result(span_s=1.0, ffn_s=1.0)), 1)
+    usage = component_usage.usage(
+        account(deployment=replace(BASE, tensor_parallel=2), result=fake_result(span_s=1.0, ffn_s=1.0)), 1
+    )
 
     assert amount(usage, Component.FFN, Resource.TIME_S) == 2
 
 
 def test_keys_in_use_are_attention_s_and_the_rest_is_idle() -> None:
     """Of the room for keys and values what is resident counts under attention; provisioned memory stays the same."""
-    empty, half = (charges.usage(account(result=fake_result(span_s=10.0, idle_s=10.0, kv_token_s=t)), 1) for t in (0.0, 1000.0))
+    empty, half = (
+        component_usage.usage(account(result=fake_result(span_s=10.0, idle_s=10.0, kv_token_s=t)), 1) for t in (0.0, 1000.0)
+    )
     moved = 1000 * TABLES.kv_bytes_per_token
 
     assert amount(half, Component.ATTENTION, Resource.MEMORY_BYTE_S) == pytest.approx(
@@ -92,7 +97,7 @@ def test_waking_takes_time_and_its_own_energy() -> None:
     pool = sleep.Pool(0.0, 10.0, 50.0, 1, np.zeros(1))
     run = account(deployment=replace(BASE, encoder=encoder), pool=pool, result=fake_result(span_s=100.0, idle_s=100.0))
     node_w = VALUES.power.node_w
-    usage = charges.usage(run, 1)
+    usage = component_usage.usage(run, 1)
 
     assert usage.total(Resource.TIME_S) == pytest.approx(200)
     assert usage.total(Resource.ENERGY_J) == pytest.approx(110 * IDLE_W + 50 * 0.4 * IDLE_W + 8000 + 200 * node_w)
@@ -103,8 +108,8 @@ def test_replicas_asleep_by_hand() -> None:
     ran = fake_result(span_s=100.0, idle_s=100.0, asleep_s=50.0, waking_s=30.0)
     ours = Autoscaling(policy="demand", timeout_s=1.0, cold_start_s=30.0, cold_start_share=2 / 7, saved_share=0.6)
     kept, gone = (
-        charges.usage(account(deployment=replace(BASE, autoscaling=s), result=ran), 1)
-        for s in (ours, replace(ours, given_back=True))
+        component_usage.usage(account(deployment=replace(BASE, autoscaling=s), result=ran), 1)
+        for s in (ours, replace(ours, released=True))
     )
     node_w = VALUES.power.node_w
 
@@ -114,8 +119,8 @@ def test_replicas_asleep_by_hand() -> None:
 
 def test_an_l4_idles_at_a_share_of_its_own_board() -> None:
     """11 % of 72 W is 7.92 W, far below its least busy draw; carried over from another board, it is assumed."""
-    l4 = platform.load(ROOT, "l4")
-    usage = charges.usage(account(platform=l4, result=fake_result(span_s=100.0, idle_s=100.0)), 1)
+    l4 = accelerator.load(ROOT, "l4")
+    usage = component_usage.usage(account(platform=l4, result=fake_result(span_s=100.0, idle_s=100.0)), 1)
 
     assert usage.total(Resource.ENERGY_J) == pytest.approx(100 * (0.110 * 72 + VALUES.power.node_w))
     assert usage.evidence(Resource.ENERGY_J) is Evidence.ASSUMED
@@ -124,7 +129,9 @@ def test_an_l4_idles_at_a_share_of_its_own_board() -> None:
 
 def test_money_is_missing_where_nobody_wrote_down_the_price() -> None:
     """An H100's price says nothing of an L4's: every amount of money is null with the remedy, and all else is there."""
-    usage = charges.usage(account(platform=platform.load(ROOT, "l4"), result=fake_result(span_s=100.0, idle_s=100.0)), 1)
+    usage = component_usage.usage(
+        account(platform=accelerator.load(ROOT, "l4"), result=fake_result(span_s=100.0, idle_s=100.0)), 1
+    )
     money = [r for r in usage if r.resource is Resource.COST_USD]
 
     assert {(r.amount, r.reason) for r in money} == {
@@ -141,10 +148,10 @@ def test_sleep_saves_no_more_than_there_is() -> None:
     """More than all of the idle power, or less than none of it, is refused, never clipped; all of it leaves nothing."""
     sleeper, ran = Autoscaling(policy="demand", saved_share=1.2), fake_result(span_s=2.0, idle_s=2.0, asleep_s=1.0)
     with pytest.raises(OutOfValidityError, match=r"a share in 0\.\.1 .* found 1\.2: there is no more to save than 77 W"):
-        charges.usage(account(deployment=replace(BASE, autoscaling=sleeper), result=ran), 1)
+        component_usage.usage(account(deployment=replace(BASE, autoscaling=sleeper), result=ran), 1)
     encoder = replace(BASE.encoder, placement="pool", pool_size=1, sleep_policy="timeout", sleep_saved_share=-0.1)
     with pytest.raises(OutOfValidityError, match=r"found -0\.1"):
-        charges.usage(
+        component_usage.usage(
             account(deployment=replace(BASE, encoder=encoder), pool=sleep.Pool(0.0, 1.0, 1.0, 0, np.zeros(1)), result=ran), 1
         )
     assert VALUES.power.asleep_w(1.0, board_w=700) == 0
@@ -166,10 +173,10 @@ def test_nothing_is_lost(replicas: int, encoders: int, rate: float, seed: int) -
     pool = sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0)) if encoders else None
     encoder = replace(BASE.encoder, placement="pool" if encoders else "inline", pool_size=encoders)
     run = account(deployment=replace(BASE, replicas=replicas, encoder=encoder), result=result, pool=pool)
-    usage = charges.usage(run, 60)
+    usage = component_usage.usage(run, 60)
 
     assert 60 * usage.total(Resource.TIME_S) == pytest.approx((replicas + encoders) * result.span_s, rel=1e-9)
-    power = sum((line.accelerator_w + VALUES.power.node_w) * line.time_s for line in states.lines(run))
+    power = sum((line.accelerator_w + VALUES.power.node_w) * line.time_s for line in power_states.lines(run))
     assert 60 * usage.total(Resource.ENERGY_J) == pytest.approx(power, rel=1e-9)
     assert 60 * usage.total(Resource.MEMORY_BYTE_S) == pytest.approx(
         ((replicas + encoders) * (H100.memory_bytes + 256e9)) * result.span_s, rel=1e-9
@@ -179,7 +186,7 @@ def test_nothing_is_lost(replicas: int, encoders: int, rate: float, seed: int) -
 
 def test_evidence_is_the_weakest_behind_an_amount() -> None:
     """Time is simulated; energy rests on a published idle power; host memory's price is assumed."""
-    usage = charges.usage(account(result=fake_result(span_s=1.0, idle_s=1.0)), 1)
+    usage = component_usage.usage(account(result=fake_result(span_s=1.0, idle_s=1.0)), 1)
 
     assert usage.evidence(Resource.TIME_S) is Evidence.SIMULATED
     assert usage.evidence(Resource.ENERGY_J) is Evidence.PUBLISHED

@@ -17,7 +17,7 @@ from deltastack.fleet.simulator import Requests
 from tests.fakes import fake_tables, fake_trace
 
 QWEN = load_tables("Qwen/Qwen3-VL-8B-Instruct", "h100_sxm", "bf16")
-HOST = KvTier(medium="host", hit_share=1.0, covered_share=0.5, read_bytes_per_s=50e9, latency_s=1e-3, write_share=0.5)
+HOST = KvTier(medium="host", hit_rate=1.0, covered_fraction=0.5, read_bytes_per_s=50e9, latency_s=1e-3, write_share=0.5)
 
 
 def deployment(kept: KvTier, *, replicas: int = 1, **more: object) -> Deployment:
@@ -69,7 +69,7 @@ def test_two_replicas_do_not_wait_for_each_other() -> None:
 def test_nothing_is_saved_at_hit_ratio_zero(medium: str) -> None:
     """Hit ratio 0: every request is as it was, exactly (negative control)."""
     requests = fake_trace(50, 5.0)
-    kept = replace(HOST, medium=medium, hit_share=0.0, image_hit_share=0.0, write_share=0.0)
+    kept = replace(HOST, medium=medium, hit_rate=0.0, image_hit_share=0.0, write_share=0.0)
     storage = Storage(drive_bytes=1e12, read_bytes_per_s=12e9)
     found = kv_tier.requests(requests, deployment(kept, storage=storage), QWEN)
 
@@ -90,7 +90,7 @@ def test_the_tier_is_not_credited_with_what_accelerator_memory_still_has() -> No
     What comes again after 300 s in the mean is in accelerator memory in 18.1 % of cases, on the tier in 68.3 % more.
     """
     steady = trace([float(n) for n in range(1001)], [1997] * 1001)
-    kept = replace(HOST, capacity_bytes=600_000 * 147456.0, reuse_s=300.0)
+    kept = replace(HOST, capacity_bytes=600_000 * 147456.0, mean_reuse_interval_s=300.0)
     found = kv_tier.tier(steady, deployment(kept), QWEN, room_bytes=120_000 * 147456.0)
 
     assert found is not None
@@ -105,7 +105,7 @@ def test_the_tier_is_not_credited_with_what_accelerator_memory_still_has() -> No
 def test_a_tier_that_forgets_sooner_than_the_accelerator_restores_nothing() -> None:
     """A tier of less than the accelerator's own room has nothing that is not there already."""
     steady = trace([float(n) for n in range(101)], [2000] * 101)
-    small = replace(HOST, capacity_bytes=10_000 * 147456.0, reuse_s=300.0)
+    small = replace(HOST, capacity_bytes=10_000 * 147456.0, mean_reuse_interval_s=300.0)
     found = kv_tier.tier(steady, deployment(small), QWEN, room_bytes=120_000 * 147456.0)
 
     assert found is not None
@@ -138,7 +138,7 @@ def test_it_restores_only_above_the_break_even(share_of_break_even: float, resto
 
 def test_images_are_restored_with_their_deepstack_levels() -> None:
     """4 images of 256 tokens: 1024 x 4096 x 2 B x (1 + 3 levels) against an encoder run of more than 1 ms: restored."""
-    kept = replace(HOST, hit_share=0.0, image_hit_share=1.0)
+    kept = replace(HOST, hit_rate=0.0, image_hit_share=1.0)
     found = kv_tier.tier(trace([0.0], [2000], images=4, image_tokens=1024), deployment(kept), QWEN)
 
     assert found is not None
@@ -156,10 +156,10 @@ def test_hits_are_spread_evenly() -> None:
 
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(1e9, 1e11), st.integers(1, 4))
-def test_bounds(hit_share: float, covered: float, bandwidth: float, replicas: int) -> None:
+def test_bounds(hit_rate: float, covered: float, bandwidth: float, replicas: int) -> None:
     """At least one token of every prompt is computed, nothing is un-cached, and only restores wait."""
     requests = fake_trace(60, 1.0)
-    kept = replace(HOST, hit_share=hit_share, covered_share=covered, image_hit_share=hit_share, read_bytes_per_s=bandwidth)
+    kept = replace(HOST, hit_rate=hit_rate, covered_fraction=covered, image_hit_share=hit_rate, read_bytes_per_s=bandwidth)
     found = kv_tier.tier(requests, deployment(kept, replicas=replicas), QWEN)
 
     assert found is not None
@@ -173,7 +173,7 @@ def test_a_tier_forgets() -> None:
     """A tier that holds 100 s of writes, prefixes that come again after 100 s: 1 - 1/e of the hits are left, 63.2 %."""
     requests = trace(list(np.linspace(0, 1000, 2001)), [2000] * 2001)
     rate = 2001 * 2001 * 147456 * 0.5 / 1000
-    kept = replace(HOST, capacity_bytes=100 * rate, reuse_s=100.0)
+    kept = replace(HOST, capacity_bytes=100 * rate, mean_reuse_interval_s=100.0)
     found = kv_tier.requests(requests, deployment(kept), QWEN)
 
     assert (found.cached_tokens > 0).mean() == pytest.approx(1 - np.exp(-1), abs=2e-3)
@@ -204,7 +204,7 @@ def test_a_pool_slows_the_share_that_lies_on_it() -> None:
 def test_a_text_only_model_has_no_images_to_restore() -> None:
     """The tier of a model without an encoder leaves images alone."""
     requests = fake_trace(20, 1.0)
-    kept = replace(HOST, hit_share=0.0, image_hit_share=1.0)
+    kept = replace(HOST, hit_rate=0.0, image_hit_share=1.0)
 
     assert (kv_tier.requests(requests, deployment(kept), fake_tables(multimodal=False)).cached_images == 0).all()
 

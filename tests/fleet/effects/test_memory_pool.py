@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.deployment import Deployment, Memory
 from deltastack.fleet.effects import memory_pool
 
-H100 = platform.load(Path(__file__).parents[3], "h100_sxm")
+H100 = accelerator.load(Path(__file__).parents[3], "h100_sxm")
 POOL = Memory(host_bytes_per_replica=256e9, pooled_share=0.25, pool_hosts=16, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.deployment import Deployment, Schedule
 from deltastack.fleet.effects import schedule, weights
 from deltastack.fleet.effects.schedule import Loop
@@ -22,7 +22,7 @@ from deltastack.model import Component
 
 ROOT = Path(__file__).parents[3]
 MODEL, WHERE = "Qwen/Qwen3-VL-8B-Instruct", "h100_sxm"
-H100 = platform.load(ROOT, WHERE)
+H100 = accelerator.load(ROOT, WHERE)
 BASE = load_tables(MODEL, WHERE, "bf16")
 EVEN = Schedule(
     kind="disaggregated", ffn_accelerators_per_replica=1.0, hop_s=20e-6, link_bytes_per_s=3.6e11, efficiency=(1.0, 0.9, 0.93)

@@ -18,8 +18,8 @@ from tests.fakes import fake_tables, fake_trace
 TABLES = fake_tables()
 CONFIG = Config(kv_capacity_tokens=400_000, encoder_pool=1)
 TORN = Encoder(placement="pool", pool_size=1, sleep_policy="timeout", wake_s=40.0)
-AT_STAKE = sleep.Stakes(saved_w=50.0, wake_j=8000.0)
-ENDLESS = sleep.Stakes(saved_w=0.0, wake_j=8000.0)
+AT_STAKE = sleep.SleepTradeoff(saved_w=50.0, wake_j=8000.0)
+ENDLESS = sleep.SleepTradeoff(saved_w=0.0, wake_j=8000.0)
 
 
 def _images(*arrival_s: float) -> Requests:
@@ -39,7 +39,7 @@ def _images(*arrival_s: float) -> Requests:
 def test_by_hand() -> None:
     """Break-even 160 s: a gap of 100 s is idled through, one of 500 s sleeps from 160 s on, and the image there waits 40 s."""
     requests = _images(100.0, 600.0)
-    seen, pool = sleep.served(TABLES, requests, CONFIG, encoder=TORN, at_stake=AT_STAKE)
+    seen, pool = sleep.served(TABLES, requests, CONFIG, encoder=TORN, sleep_tradeoff=AT_STAKE)
     encode_s = pool.busy_s / 2
 
     assert pool.wakes == 1
@@ -51,8 +51,8 @@ def test_by_hand() -> None:
 
 def test_after_the_last_image_it_falls_asleep() -> None:
     """Until 1000 s, 360 s after its last image, an encoder idles its 160 s and sleeps the rest."""
-    _, pool = sleep.served(TABLES, _images(100.0, 600.0), CONFIG, encoder=TORN, at_stake=AT_STAKE)
-    end = sleep.until(pool, 1000.0, encoder=TORN, at_stake=AT_STAKE)
+    _, pool = sleep.served(TABLES, _images(100.0, 600.0), CONFIG, encoder=TORN, sleep_tradeoff=AT_STAKE)
+    end = sleep.until(pool, 1000.0, encoder=TORN, sleep_tradeoff=AT_STAKE)
 
     assert end.idle_s - pool.idle_s == pytest.approx(160)
     assert end.asleep_s - pool.asleep_s == pytest.approx(1000 - pool.free_s[0] - 160)
@@ -62,12 +62,14 @@ def test_one_that_never_sleeps_is_the_simulator_s_own_pool() -> None:
     """With an endless timeout every request is served as behind the pool that the simulator knows."""
     requests = fake_trace(300, 4.0)
     own = simulate(TABLES, requests, CONFIG)
-    seen, pool = sleep.served(TABLES, requests, CONFIG, encoder=TORN, at_stake=ENDLESS)
+    seen, pool = sleep.served(TABLES, requests, CONFIG, encoder=TORN, sleep_tradeoff=ENDLESS)
     ours = simulate(TABLES, seen, replace(CONFIG, encoder_pool=0))
 
     assert ours.finish_s == pytest.approx(own.finish_s, rel=1e-9)
     assert pool.busy_s == pytest.approx(own.encoder_s, rel=1e-12)
-    assert sleep.until(pool, ours.span_s, encoder=TORN, at_stake=ENDLESS).idle_s == pytest.approx(own.encoder_idle_s, rel=1e-9)
+    assert sleep.until(pool, ours.span_s, encoder=TORN, sleep_tradeoff=ENDLESS).idle_s == pytest.approx(
+        own.encoder_idle_s, rel=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -81,7 +83,7 @@ def test_the_timeout_spends_at_most_twice_what_foresight_does(gaps_s: list[float
     spent = {}
     for policy in ("timeout", "oracle"):
         encoder = replace(TORN, sleep_policy=policy, wake_s=0.0)
-        _, pool = sleep.served(TABLES, requests, CONFIG, encoder=encoder, at_stake=AT_STAKE)
+        _, pool = sleep.served(TABLES, requests, CONFIG, encoder=encoder, sleep_tradeoff=AT_STAKE)
         spent[policy] = AT_STAKE.saved_w * pool.idle_s + AT_STAKE.wake_j * pool.wakes
 
     assert spent["oracle"] <= spent["timeout"] * (1 + 1e-9)
@@ -101,4 +103,4 @@ def test_what_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"encoder\.sleep_policy = 'nap', must be one of always_on, timeout"):
         sleep.sleeps(replace(TORN, sleep_policy="nap"))
     with pytest.raises(OutOfValidityError, match="need a trace with arrivals"):
-        sleep.served(TABLES, _images(1.0), replace(CONFIG, clients=2), encoder=TORN, at_stake=AT_STAKE)
+        sleep.served(TABLES, _images(1.0), replace(CONFIG, clients=2), encoder=TORN, sleep_tradeoff=AT_STAKE)

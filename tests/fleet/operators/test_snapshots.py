@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deltastack.errors import EvidenceError, UnknownNameError
-from deltastack.fleet import platform
+from deltastack.fleet import accelerator
 from deltastack.fleet.operators import Known, Source, known, load_tables, snapshot
 
 ROOT = Path(__file__).parents[3]
@@ -133,11 +133,11 @@ def test_what_is_no_snapshot_is_refused(tmp_path: Path) -> None:
 
 def test_every_platform_file_holds() -> None:
     """All described platforms load; an unknown one and an unknown arithmetic say what there is."""
-    for name in platform.platforms(ROOT):
-        found = platform.load(ROOT, name)
+    for name in accelerator.platforms(ROOT):
+        found = accelerator.load(ROOT, name)
         assert found.name == name
         assert found.peak("bf16") > 1e14
     with pytest.raises(UnknownNameError, match="there are: a100_sxm"):
-        platform.load(ROOT, "tpu")
+        accelerator.load(ROOT, "tpu")
     with pytest.raises(UnknownNameError, match="it has: bf16"):
-        platform.load(ROOT, "a100_sxm").peak("fp8")
+        accelerator.load(ROOT, "a100_sxm").peak("fp8")

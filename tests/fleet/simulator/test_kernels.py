@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltastack.fleet.simulator import compiled
+from deltastack.fleet.simulator import numba_support
 from deltastack.fleet.simulator.grids import read
 from deltastack.fleet.simulator.heap import ENTRY, pop, push, remove
 from deltastack.fleet.simulator.kernels import run_s, steps_before, walk
@@ -78,7 +78,7 @@ def test_walk_finds_the_segment(points: list[int], x: float, start: int) -> None
 
 
 def test_the_cache_depends_on_every_module() -> None:
-    """If you are here because this failed: numba caches by one file only; ``compiled.entry`` must stamp what it caches."""
+    """If you are here because this failed: numba caches by one file only; ``numba_support.entry`` must stamp what it caches."""
     from deltastack.fleet.simulator.loop import run
 
-    assert run._cache._cache_file._source_stamp == compiled._stamp()
+    assert run._cache._cache_file._source_stamp == numba_support._stamp()

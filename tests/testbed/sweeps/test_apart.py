@@ -9,10 +9,10 @@ import torch
 
 from deltastack.errors import EvidenceError
 from deltastack.testbed import switches
-from deltastack.testbed.serving import Rank, Ranked
-from deltastack.testbed.sweeps.apart import Halves
 from deltastack.testbed.sweeps.mailbox import Mailbox
+from deltastack.testbed.sweeps.two_process_pipeline import Halves
 from deltastack.testbed.switches.settings import Lanes
+from deltastack.testbed.vlm.serving import Rank, Ranked
 from tests.testbed import tiny
 
 if TYPE_CHECKING:

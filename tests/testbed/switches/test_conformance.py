@@ -11,7 +11,7 @@ import torch
 
 from deltastack.errors import OutOfValidityError, UnknownNameError
 from deltastack.testbed import switches
-from deltastack.testbed.switches.declared import DECLARED, Exactness, declared
+from deltastack.testbed.switches.metadata import DECLARED, Exactness, declared
 from tests.testbed import tiny
 from tests.testbed.switches.cases import CONTROL, ON
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from deltastack.testbed.session import Outcome, Served
+    from deltastack.testbed.vlm.session import Outcome, Served
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 
-from deltastack.layers import LAYERS, base, observation
+from deltastack.evaluation import testbed_cells
+from deltastack.layers import LAYERS, techniques
 from deltastack.model import LAYER_NAMES
 from deltastack.testbed import bench
 from tests.testbed import tiny
@@ -19,8 +20,8 @@ from tests.testbed.switches.test_conformance import same
 
 if TYPE_CHECKING:
     from deltastack.testbed.bench import Cells
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.session import Outcome
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.session import Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 ROOT = Path(__file__).parents[3]
@@ -51,10 +52,10 @@ def held() -> Held:
 
 def cells_of(engine: Engine) -> Cells:
     """Every set of the five layers, and every technique of the further ones: alone, and with all five on."""
-    chosen = {name: base.chosen(ROOT, layer) for name, layer in LAYERS.items()}
-    able = {name: observation.with_switch(engine, some, entered=True) for name, some in chosen.items()}
-    five = observation.of_stack({name: chosen[name] for name in LAYER_NAMES}, able)
-    alone = {f"{n}/{one.name}": (observation.switch(one),) for n in LAYERS if n not in LAYER_NAMES for one in chosen[n]}
+    chosen = {name: techniques.chosen(ROOT, layer) for name, layer in LAYERS.items()}
+    able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
+    five = testbed_cells.of_stack({name: chosen[name] for name in LAYER_NAMES}, able)
+    alone = {f"{n}/{one.name}": (testbed_cells.switch(one),) for n in LAYERS if n not in LAYER_NAMES for one in chosen[n]}
     every = five["+".join(sorted(LAYER_NAMES))]
     return {**five, **alone, **{f"five+{name}": (*every, *switches) for name, switches in alone.items()}}
 

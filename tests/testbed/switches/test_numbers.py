@@ -11,11 +11,11 @@ from transformers import AttentionInterface, AttentionMaskInterface
 
 from deltastack.errors import OutOfValidityError
 from deltastack.testbed import switches
-from deltastack.testbed.device import Cuda
 from deltastack.testbed.switches import attention, low_precision, sparse_gemm
 from deltastack.testbed.switches.exponential import coefficients, softmax
 from deltastack.testbed.switches.int8_linear import Int8Linear
 from deltastack.testbed.switches.sparse_linear import MANY_ROWS, SparseLinear
+from deltastack.testbed.vlm.device import Cuda
 from tests.testbed import tiny
 from tests.testbed.switches.cases import ON
 

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed import switches, work
-from deltastack.testbed.switches import cutting, pruning
-from deltastack.testbed.switches.cutting import CHANNELS, HEADS, Block
+from deltastack.testbed import operation_count, switches
+from deltastack.testbed.switches import prune_weights, pruning
+from deltastack.testbed.switches.prune_weights import CHANNELS, HEADS, Block
 from deltastack.testbed.switches.settings import LowPrecision, Pruning, SparseGemm, Zeroing
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.serving import Tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -29,7 +29,7 @@ def test_heads_by_hand() -> None:
     """Two heads of width 1 in a hidden width of 2: head 0 writes (3, 4) times (1, 0), norm 5; head 1 (1, 0) times (0, 2), 2."""
     weights = {"v_proj": torch.tensor([[1.0, 0.0], [0.0, 2.0]]), "o_proj": torch.tensor([[3.0, 1.0], [4.0, 0.0]])}
 
-    assert cutting.head_importance(weights, 2).tolist() == pytest.approx([5.0, 2.0])
+    assert prune_weights.head_importance(weights, 2).tolist() == pytest.approx([5.0, 2.0])
 
 
 def test_channels_by_hand_and_what_is_cut() -> None:
@@ -42,9 +42,9 @@ def test_channels_by_hand_and_what_is_cut() -> None:
     }
 
     short = {k.split(".")[1]: v for k, v in tensors.items() if "." in k}
-    left = cutting.cut(tensors, CHANNELS, (Block("m", 2), Block("gone", 2)), 0.5)
+    left = prune_weights.cut(tensors, CHANNELS, (Block("m", 2), Block("gone", 2)), 0.5)
 
-    assert cutting.channel_importance(short, 2).tolist() == pytest.approx([1.0, 10.0])
+    assert prune_weights.channel_importance(short, 2).tolist() == pytest.approx([1.0, 10.0])
     assert left["m.gate_proj.weight"].tolist() == [[3.0, 4.0]]
     assert left["m.up_proj.weight"].tolist() == [[0.0, 2.0]]
     assert left["m.down_proj.weight"].tolist() == [[0.0], [1.0]]
@@ -67,7 +67,7 @@ def test_head_importance_equals_its_slow_twin(seed: int, heads: int, queries: in
             squares += float((o[:, q * width : (q + 1) * width] @ v[g * width : (g + 1) * width]).norm() ** 2)
         slow.append(squares**0.5)
 
-    assert cutting.head_importance({"v_proj": v, "o_proj": o}, heads).tolist() == pytest.approx(slow, rel=1e-5)
+    assert prune_weights.head_importance({"v_proj": v, "o_proj": o}, heads).tolist() == pytest.approx(slow, rel=1e-5)
 
 
 @given(st.integers(1, 2000), st.floats(0.01, 1))
@@ -101,8 +101,8 @@ def test_a_cut_model_says_what_a_silenced_one_says(tmp_path: Path) -> None:
         whole = engine.run(batches)
         with switches.on("head_pruning", engine, Pruning(kept=0.5)), switches.on("weight_pruning", engine, Pruning(kept=0.5)):
             less = engine.run(batches)
-            done = work.audit(engine, batches)
-        full = work.audit(engine, batches)
+            done = operation_count.audit(engine, batches)
+        full = operation_count.audit(engine, batches)
 
     for a, b in zip(whole.served, less.served, strict=True):
         torch.testing.assert_close(a.logits, b.logits, atol=1e-5, rtol=1e-5)

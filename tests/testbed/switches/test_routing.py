@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
-from deltastack.layers import base, layer
+from deltastack.layers import layer, techniques
 from deltastack.model import Component
-from deltastack.testbed import assess, digits, models, settings, shipped, switches, work
-from deltastack.testbed.host import Kind
-from deltastack.testbed.session import Served
-from deltastack.testbed.switches import early_exit, ways
+from deltastack.testbed import digits, operation_count, quality_eval, settings, switches
+from deltastack.testbed.learning import bundled_checkpoint
+from deltastack.testbed.switches import early_exit, layer_bypass
 from deltastack.testbed.switches.part_skipping import skipped
 from deltastack.testbed.switches.settings import EarlyExit, Lanes, PartSkipping
+from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm.served_model import Kind
+from deltastack.testbed.vlm.session import Served
 from tests.testbed import tiny
 from tests.testbed.switches.test_conformance import tokens
 
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from deltastack.testbed.engine import Engine
-    from deltastack.testbed.host import Batch
-    from deltastack.testbed.session import Outcome
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch
+    from deltastack.testbed.vlm.session import Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 ROOT = Path(__file__).parents[3]
@@ -77,7 +79,7 @@ class Slow:
 
         with contextlib.ExitStack() as stack:
             for i in range(self.first, len(host.layers)):
-                stack.enter_context(ways.passing(host.layers[i], lambda *a, i=i, **k: forward(*a, place=i, **k)))
+                stack.enter_context(layer_bypass.passing(host.layers[i], lambda *a, i=i, **k: forward(*a, place=i, **k)))
             yield
 
 
@@ -136,7 +138,7 @@ def test_keys_and_values_that_are_put_back_are_the_layer_s_own(family: str, tmp_
         return out
 
     def runner(engine: Engine, batch: Batch) -> Served:
-        with ways.passing(engine.host.layers[1], forward):
+        with layer_bypass.passing(engine.host.layers[1], forward):
             return engine.serve(batch)
 
     with engine.holding("runner", runner, by="test"):
@@ -187,11 +189,11 @@ def test_work_of_exits_by_hand(tmp_path: Path) -> None:
     """Two layers, one step for two rows: a row that leaves does half of its feed-forward work, and one head."""
     engine = tiny.engine("llava", tmp_path, loud=True)
     text = tiny.session(engine, new_tokens=2)[1:2]
-    full = work.audit(engine, text)
+    full = operation_count.audit(engine, text)
     with switches.on("early_exit", engine, exits(0.0)):
-        left = work.audit(engine, text)
+        left = operation_count.audit(engine, text)
     with switches.on("early_exit", engine, exits(1.0)):
-        stayed = work.audit(engine, text)
+        stayed = operation_count.audit(engine, text)
 
     a_row = 2 * 3 * 32 * 64
     keys = 2 * 2 * 32 * 32
@@ -212,7 +214,7 @@ def test_who_is_skipped_past_is_the_model_without_that_layer(tmp_path: Path) -> 
     full = engine.run(batches)
 
     def truncated(engine: Engine, batch: Batch) -> Served:
-        with ways.passing(engine.host.layers[1], lambda _, hidden, *__, **___: hidden):
+        with layer_bypass.passing(engine.host.layers[1], lambda _, hidden, *__, **___: hidden):
             return engine.serve(batch)
 
     with engine.holding("runner", truncated, by="test"):
@@ -274,25 +276,25 @@ def test_other_names_are_refused(tmp_path: Path) -> None:
 def test_the_share_of_exits_in_params_is_the_trained_model_s(tmp_path: Path) -> None:
     """On 128 held-out questions a kind the trained model leaves as often as params say (to 4 points), and answers as well."""
     p = settings.load(ROOT)
-    shipped.copy(shipped.FOLDER, (tmp_path / models.TRAINED).parent)
+    bundled_checkpoint.copy(bundled_checkpoint.FOLDER, (tmp_path / models.TRAINED).parent)
     engine = models.engine(tmp_path, p, "trained")
     some = digits.examples(128, 5, held_out=True)
-    one = next(c for c in base.chosen(ROOT, layer("routing")) if c.name == "early_exit")
+    one = next(c for c in techniques.chosen(ROOT, layer("routing")) if c.name == "early_exit")
     asked, left = [0], [0]
 
     @contextlib.contextmanager
     def spy(batch: Batch) -> Iterator[None]:
         del batch
         yield
-        way = ways.way("early_exit")
+        way = layer_bypass.way("early_exit")
         asked[0] += way.asked
         left[0] += way.exits
 
-    full = assess.answer(engine, some).right
+    full = quality_eval.answer(engine, some).right
     on = one.technique.switch(engine, one.params)
     assert on is not None
     with on, engine.adding("routes", "spy", spy):
-        early = assess.answer(engine, some).right
+        early = quality_eval.answer(engine, some).right
 
     assert left[0] / asked[0] == pytest.approx(one.params.model_dump()["exits"], abs=0.04)
     assert all(early[kind].mean() > full[kind].mean() - 0.03 for kind in Kind)

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError
 from deltastack.model import Component, Resource
-from deltastack.testbed import pages, switches
-from deltastack.testbed.layouts import Mapped
+from deltastack.testbed import page_cache, switches
 from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
 from deltastack.testbed.switches.settings import SharedWeights
 from deltastack.testbed.switches.storage import Buffered, Plain
+from deltastack.testbed.vlm.layouts import Mapped
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.testbed.serving import Tensors
+    from deltastack.testbed.vlm.serving import Tensors
 
 
 def entries(path: Path) -> list[tuple[str, int, int]]:
@@ -92,12 +92,12 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     tensors = {"m.eye.w": torch.rand(1024), "m.mouth.w": torch.rand(4096)}
     path = tmp_path / "w"
     layout.write(tensors, path)
-    pages.drop(path)
+    page_cache.drop(path)
     some = layout.load_some(path, ("m.eye.",))
 
     assert set(some.tensors) == {"m.eye.w"}
     assert some.asked_byte == BLOCK_BYTE + 4096
-    assert pages.cached_byte(path) == 0
+    assert page_cache.cached_byte(path) == 0
 
 
 def test_a_cut_file_is_named(tmp_path: Path) -> None:

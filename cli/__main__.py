@@ -1,5 +1,0 @@
-"""``python -m cli`` is ``deltastack``."""
-
-from cli.main import main
-
-main()

@@ -1,0 +1,1 @@
+"""Tables in, one analysis out: factorials, totals, intervals, quality, SLOs."""

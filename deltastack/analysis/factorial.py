@@ -1,0 +1,232 @@
+"""The factorial as arrays: one block of amounts for each bench, basis and resource of a joint table.
+
+Axes: cells (2^k, bit i set where layer i is on), components C, samples S. On the fleet a sample is a draw of the model's
+parameters (sample 0 the central values); on the testbed it is a block of runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deltastack import statistics
+from deltastack.errors import EvidenceError
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+NO_BASE = "nothing of it is spent with nothing on, so there is nothing to save a share of"
+
+
+LEAST_PAIRS = 4
+"""Of fewer pairs nobody can tell whether they differ, and an interval over two is 4 times as wide as one over their blocks; that
+one covers 88 % of nominal 95 % if the halves of a pair correlate by 0.5 (tests)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Factorial:
+    """Amounts (2^k, C, S) of one resource in every cell; those of a cell that a planned half leaves out are NaN."""
+
+    bench: Bench
+    operating_point: OperatingPoint
+    resource: Resource
+    layers: tuple[str, ...]
+    components: tuple[Component, ...]
+    amounts: NDArray[np.float64]
+    evidence: Evidence
+    canonical: bool
+    starts: tuple[int, ...] | None = None
+    """The process start of each sample (S,); None where samples have none."""
+    blocks: tuple[int, ...] | None = None
+    """The number of each sample's block in its process start (S,); None where samples have none."""
+
+    @property
+    def nests(self) -> dict[str, NDArray[np.intp]]:
+        """``nests`` of the blocks; nothing where nobody wrote their starts down."""
+        return {} if self.starts is None else nests(self.starts, self.blocks)
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """Amounts over all components, (2^k, S)."""
+        summed: NDArray[np.float64] = self.amounts.sum(axis=1)
+        return summed
+
+    @property
+    def singles(self) -> tuple[int, ...]:
+        """Places of the cells with exactly one layer on, in the order of ``layers``."""
+        return tuple(1 << i for i in range(len(self.layers)))
+
+    @property
+    def full(self) -> int:
+        """Place of the cell with every layer on."""
+        return (1 << len(self.layers)) - 1
+
+    @property
+    def ran(self) -> tuple[int, ...]:
+        """Places of the cells that were run, ascending."""
+        there = ~np.isnan(self.amounts).any(axis=(1, 2))
+        return tuple(int(m) for m in np.flatnonzero(there))
+
+    def cell(self, m: int) -> tuple[str, ...]:
+        """The layers that are on in the cell at place ``m``."""
+        return tuple(layer for i, layer in enumerate(self.layers) if m >> i & 1)
+
+    def place_of(self, cell: Iterable[str]) -> int:
+        """The place of the cell with just these layers on."""
+        return place(frozenset(cell), self.layers)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every cell was run."""
+        return len(self.ran) == len(self.amounts)
+
+    def within(self, m: int) -> Factorial:
+        """The factorial of the layers that are on in the cell at place ``m`` alone, the others off."""
+        bits = [i for i in range(len(self.layers)) if m >> i & 1]
+        places = [sum(1 << b for j, b in enumerate(bits) if n >> j & 1) for n in range(1 << len(bits))]
+        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places])
+
+    @property
+    def one_start(self) -> bool:
+        """Whether all blocks are of one process start, so that no interval holds what a new start changes."""
+        return not self.drawn and self.starts is not None and len(set(self.starts)) == 1
+
+    @property
+    def drawn(self) -> bool:
+        """Whether samples are draws of a model (and not blocks of measurements)."""
+        return self.bench is Bench.FLEET
+
+
+def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDArray[np.intp]]:
+    """What blocks lie in, (S,) numbers from 0 each, the widest first: process starts, then ``LEAST_PAIRS`` pairs or more."""
+    start = np.array(starts)
+    found = {"process starts": np.unique(start, return_inverse=True)[1]}
+    if blocks is not None:
+        pair = np.unique(start * (max(blocks) // 2 + 1) + np.array(blocks) // 2, return_inverse=True)[1]
+        found |= {"pairs of blocks": pair} if pair.max() + 1 >= LEAST_PAIRS else {}
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A resource of which a total cannot be formed, and why."""
+
+    bench: Bench
+    operating_point: OperatingPoint
+    resource: Resource
+    evidence: Evidence
+    canonical: bool
+    reason: str
+
+
+def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
+    """The place of a cell: bit i set where layer i is on.
+
+    >>> place(frozenset({"idle"}), ("storage", "idle"))
+    2
+    """
+    return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
+
+
+def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Absent]]:
+    """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
+
+    A resource with a missing amount is absent with that amount's reason, and one of which the base spends nothing with
+    ``NO_BASE``: a saving is a share of something. A block that the end of the budget cut short is left out whole: what it
+    has is no paired sample. A table of the base alone (nothing of the stack has a meaning on that bench) has no factorial.
+
+    Raises:
+        EvidenceError: No block, or not every draw, has every planned cell, so there is no factorial.
+        ParamsError: As ``statistics.planned``.
+    """
+    found: list[Factorial] = []
+    absent: list[Absent] = []
+    for (bench, operating_point, resource), rows in joint.groupby(["bench", "operating_point", "resource"], sort=False):
+        layers = _layers(rows, order)
+        if not layers:
+            continue
+        evidence = weakest(Evidence(e) for e in rows["evidence"].unique())
+        head: dict[str, Any] = {
+            "bench": Bench(str(bench)),
+            "operating_point": OperatingPoint(str(operating_point)),
+            "resource": Resource(str(resource)),
+        }
+        canonical = bool(rows["canonical"].all())
+        if rows["amount"].isna().any():
+            reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
+            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
+            continue
+        components, amounts, (starts, blocks) = _amounts(rows, layers, statistics.planned(layers, cells))
+        if not (amounts[0].sum(axis=0) > 0).all():
+            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
+            continue
+        shape: dict[str, Any] = {
+            "layers": layers,
+            "components": components,
+            "amounts": amounts,
+            "starts": starts,
+            "blocks": blocks,
+        }
+        found.append(Factorial(**head, **shape, evidence=evidence, canonical=canonical))
+    return found, absent
+
+
+def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
+    on = frozenset().union(*(cell_of(c) for c in rows["cell"].unique()))
+    unknown = on - set(order)
+    if unknown:
+        raise EvidenceError(
+            f"the joint table has layers that params do not: {', '.join(sorted(unknown))}; run the joint stage again"
+        )
+    return tuple(layer for layer in order if layer in on)
+
+
+def _amounts(
+    rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
+) -> tuple[tuple[Component, ...], NDArray[np.float64], tuple[tuple[int, ...] | None, tuple[int, ...] | None]]:
+    """Components, their amounts (2^k, C, S), the samples' starts and blocks; a component that a cell does not have is 0 there."""
+    measured = rows["bench"].iloc[0] != str(Bench.FLEET)
+    many = int(rows["replicate"].max()) + 1
+    keys = rows["block"].astype("int64") * many + rows["replicate"].astype("int64")
+    samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
+    components = tuple(c for c in Component if c in set(rows["component"]))
+    where = {cell_name(layer for i, layer in enumerate(layers) if m >> i & 1): m for m in range(1 << len(layers))}
+    shape = (len(where), len(components), samples.size)
+    cell = rows["cell"].map(where).to_numpy(dtype=np.int64)
+    component = rows["component"].map({c: i for i, c in enumerate(components)}).to_numpy(dtype=np.int64)
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, (cell, component, sample), rows["amount"].to_numpy(dtype=np.float64))
+    np.add.at(count, (cell, component, sample), 1)
+    run = count.max(axis=1) > 0
+    there = run[list(wanted)]
+    whole = there.all(axis=0)
+    if not (measured and whole.any()):
+        _complete(there, [list(where)[m] for m in wanted])
+    amounts = total / np.maximum(count, 1)
+    amounts[~run[:, whole].all(axis=1)] = np.nan
+    if not measured:
+        return components, amounts[..., whole], (None, None)
+    block, start = np.divmod(samples[whole], many)
+    return components, amounts[..., whole], (tuple(start.tolist()), tuple(block.tolist()))
+
+
+def _complete(run: NDArray[np.bool_], names: list[str]) -> None:
+    """Every cell (2^k, S) was run in every sample.
+
+    Raises:
+        EvidenceError: Some was not.
+    """
+    short = np.flatnonzero(~run.all(axis=1))
+    if short.size:
+        first = int(short[0])
+        raise EvidenceError(
+            f"no full factorial: {short.size} of {len(names)} cells lack runs, first '{names[first]}' "
+            f"({int(run[first].sum())} of {run.shape[1]}); run the joint stage again, it goes on where it stopped"
+        )

@@ -1,0 +1,96 @@
+"""The source paper's promises, answered by the joint truth: reached, not reached, or cannot be told.
+
+"At least 50 % efficiency" has two readings: half as much work again from the same resource, which is a saving of
+1 - 1/1.5 = 33.3 %, and half of the resource saved. "At least 20 % cost" is a saving of 20 % of the money.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from deltastack.analysis.attribution import saving_of
+from deltastack.analysis.formula_totals import Estimate, estimate
+from deltastack.model import Bench, Resource
+
+if TYPE_CHECKING:
+    from deltastack.analysis.factorial import Factorial
+
+REACHED, MISSED, UNKNOWN = "reached", "not reached", "cannot be told"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A promised saving of some resources."""
+
+    name: str
+    words: str
+    delta: float
+    resources: tuple[Resource, ...]
+
+
+TARGETS = (
+    Target(
+        name="efficiency_work",
+        words="50 % more work per resource (Δ >= 33.3 %)",
+        delta=1 - 1 / 1.5,
+        resources=(Resource.TIME_S, Resource.ENERGY_J),
+    ),
+    Target(
+        name="efficiency_half",
+        words="half of the resource saved (Δ >= 50 %)",
+        delta=0.5,
+        resources=(Resource.TIME_S, Resource.ENERGY_J),
+    ),
+    Target(name="cost", words="20 % of the cost saved (Δ >= 20 %)", delta=0.2, resources=(Resource.COST_USD,)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A target held against the best cell: the one with the fewest layers among those that reach it, else the best."""
+
+    target: Target
+    bench: Bench
+    resource: Resource
+    verdict: str
+    joint: Estimate
+    """The cell with every layer on."""
+    margin: float
+    """Best saving of any cell minus the target."""
+    layers: tuple[str, ...]
+    """The fewest layers that reach it; the best cell's where none does."""
+    modules: int | None
+    """How many modules of 1 % each the joint saving is worth (None for a loss)."""
+
+
+def answers(f: Factorial, confidence: float) -> list[Answer]:
+    """Every target that names this factorial's resource."""
+    return [_answer(f, t, confidence) for t in TARGETS if f.resource in t.resources]
+
+
+def _answer(f: Factorial, target: Target, confidence: float) -> Answer:
+    found = {f.cell(m): estimate(f, partial(saving_of, m=m), confidence) for m in f.ran}
+    cells = list(found)
+    sure = [c for c in cells if _surely(found[c], target.delta)]
+    best = max(cells, key=lambda c: found[c].value)
+    chosen = min(sure, key=lambda c: (len(c), -found[c].value)) if sure else best
+    joint = found[cells[-1]]
+    possible = any((e.high if e.high is not None else e.value) >= target.delta for e in found.values())
+    verdict = REACHED if sure else UNKNOWN if possible else MISSED
+    return Answer(
+        target=target,
+        bench=f.bench,
+        resource=f.resource,
+        verdict=verdict,
+        joint=joint,
+        margin=found[best].value - target.delta,
+        layers=chosen,
+        modules=math.floor(math.log(1 - joint.value) / math.log(0.99)) if 0 < joint.value < 1 else None,
+    )
+
+
+def _surely(e: Estimate, delta: float) -> bool:
+    return (e.low if e.low is not None else e.value) >= delta

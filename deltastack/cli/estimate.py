@@ -1,0 +1,190 @@
+"""``deltastack estimate``: one layer on the fleet bench, at once and without the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deltastack.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deltastack.evaluation.delta_summary import Estimate, Saving
+    from deltastack.evaluation.fleet_runner import FleetRunner
+    from deltastack.model import Layer
+
+SERVED = "deployment"
+
+
+def estimate(
+    layer: Annotated[str, typer.Argument(help="storage, chiplet, pipeline, instruction_set or idle.")],
+    technique: Annotated[str | None, typer.Option(help="Only this one; otherwise each alone, and all that are on.")] = None,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the technique, TECHNIQUE.KEY=VALUE, or deployment.KEY=VALUE. Repeat."),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="A mix of params/workload.yaml, such as image_heavy (default: what the file chooses).")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="Sets of parameters (default: params/stack.yaml).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
+) -> None:
+    """Simulate a layer's techniques on the workload and say what each saves, losses first."""
+    from deltastack import layers
+    from tasks.stage_runner import root_from
+
+    which = layers.layer(layer)
+    if technique is not None:
+        which.technique(technique)
+    served, override = _changes(which, technique, changed or [])
+    at = _workbench(root_from(Path.cwd()), variant, draws, served)
+    found = _estimated(at, which, technique, override)
+    if as_json:
+        output.emit_json(_plain(found))
+    else:
+        _show(found)
+
+
+def _changes(layer: Layer, technique: str | None, changed: list[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Values for the deployment, and by technique.
+
+    Raises:
+        ParamsError: Not KEY=VALUE, or a key that nobody here has; the message lists what there is.
+    """
+    from deltastack.errors import ParamsError
+
+    served: dict[str, Any] = {}
+    override: dict[str, dict[str, Any]] = {}
+    for words in changed:
+        name, equals, value = words.partition("=")
+        if not equals:
+            raise ParamsError(f"--set {words}: wanted KEY=VALUE")
+        group, _, key = name.rpartition(".")
+        if group == SERVED:
+            served[key] = value
+        else:
+            override.setdefault(_owner(layer, group or technique, key), {})[key] = value
+    return served, override
+
+
+def _owner(layer: Layer, group: str | None, key: str) -> str:
+    """The technique that has ``key``: the one named, or the only one.
+
+    Raises:
+        ParamsError: None, or more than one.
+        UnknownNameError: No such technique.
+    """
+    from deltastack.errors import ParamsError
+
+    among = [layer.technique(group)] if group else list(layer.techniques)
+    have = [t.name for t in among if key in t.params.model_fields]
+    if len(have) == 1:
+        return str(have[0])
+    there = "; ".join(f"{t.name}: {', '.join(t.params.model_fields)}" for t in among)
+    what = f"key '{key}' is in {' and '.join(have)}, say TECHNIQUE.{key}" if have else f"no key '{key}' in {layer.name}"
+    raise ParamsError(f"{what}; there are: {there}; or {SERVED}.KEY of params/fleet.yaml")
+
+
+def _workbench(root: Path, variant: str | None, draws: int | None, served: Mapping[str, Any]) -> FleetRunner:
+    """The workload of params/workload.yaml, or one of its mixes, with so many draws.
+
+    Raises:
+        ParamsError: No such mix.
+        WorkloadError: The trace is gone or bad.
+    """
+    from deltastack.errors import ParamsError
+    from deltastack.evaluation.fleet_runner import FleetRunner
+    from deltastack.fleet.trace_arrays import requests
+    from deltastack.workload import settings
+    from tasks import fleet
+
+    stack, chosen = fleet.stack(root), settings.load(root)
+    if variant is not None:
+        if variant not in chosen.variants:
+            raise ParamsError(f"no variant '{variant}' in {settings.FILE}; there are: {', '.join(chosen.variants)}")
+        mixed = chosen.generator.model_copy(update={"variant": variant})
+        chosen = chosen.model_copy(update={"trace": None, "generator": mixed})
+    frame = settings.workload(root, chosen).frame
+    count = draws or stack.draws
+    return FleetRunner(root=root, requests=requests(frame), draws=count, canonical=stack.canonical, served=served)
+
+
+def _estimated(at: FleetRunner, layer: Layer, technique: str | None, override: Mapping[str, Mapping[str, Any]]) -> Estimate:
+    """The savings.
+
+    Raises:
+        OutOfValidityError: The one technique that was asked for does not hold here, or has no meaning on the fleet.
+    """
+    from deltastack.errors import OutOfValidityError
+    from deltastack.evaluation import fleet_estimates
+    from deltastack.evaluation.delta_summary import Estimate, savings
+
+    here = {t.name for t in at.chosen(layer, 0, override) if t.on_fleet}
+    if not here or (technique is not None and technique not in here):
+        what, cell = (technique, f"{layer.name}/{technique}") if technique else (layer.name, layer.name)
+        raise OutOfValidityError(f"{what} is nothing that the fleet can simulate: deltastack measure --cells base,{cell}")
+    rows, refused, missed = fleet_estimates.delta_rows(at, layer, [technique] if technique else None, override)
+    if technique is not None and refused:
+        raise OutOfValidityError(f"{technique}: {refused[0].reason}")
+    bad = {one.technique for one in refused}
+    held = [t for t in at.chosen(layer, 0, override) if t.name in here - bad and technique in {None, t.name}]
+    notes = {t.name: at.deployment(0, (t,)).notes.get(t.name, "") for t in held}
+    return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws, tuple(missed))
+
+
+def _plain(found: Estimate) -> dict[str, Any]:
+    """What ``--json`` prints: fractions, and words."""
+    return {
+        "layer": found.layer,
+        "bench": "fleet",
+        "draws": found.draws,
+        "savings": [s._asdict() for s in found.savings],
+        "notes": found.notes,
+        "refused": [r._asdict() for r in found.refused],
+        "goals": [m._asdict() for m in found.missed],
+    }
+
+
+def _show(found: Estimate) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("technique", "operating_point", "resource"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("saves", justify="right", no_wrap=True)
+    table.add_column("range", justify="right", no_wrap=True)
+    table.add_column("evidence")
+    for s in found.savings:
+        table.add_row(s.technique, s.operating_point, s.resource, *_percent(s, found.draws), s.evidence)
+    console.print(table)
+    for name, words in found.notes.items():
+        console.print(f"{name}: {words}", soft_wrap=True)
+    for one in found.refused:
+        console.print(f"{one.technique} does not hold here and has no row: {one.reason}", soft_wrap=True)
+    for late in found.missed:
+        console.print(
+            f"{late.cell} misses the latency goals {late.operating_point} in {late.draws} of {late.of} draws: {late.words}",
+            soft_wrap=True,
+        )
+    ranged = (
+        f"range over {found.draws} sets of parameters, the first central"
+        if found.draws > 1
+        else "one set of parameters: no range"
+    )
+    console.print(f"Per request; negative is a loss; {ranged}", soft_wrap=True)
+
+
+def _percent(s: Saving, draws: int) -> tuple[str, str]:
+    """The saving and its range; one draw has none."""
+    from deltastack.evaluation.delta_summary import far
+
+    if s.delta is None or s.low is None or s.high is None:
+        return "not known", s.reason or ""
+    if far(s.delta):
+        return f"{1 - s.delta:,.0f} times as much", "-" if draws == 1 else f"{1 - s.high:,.0f} .. {1 - s.low:,.0f} times"
+    return f"{100 * s.delta:+.1f} %", "-" if draws == 1 else f"{100 * s.low:+.1f} .. {100 * s.high:+.1f}"

@@ -1,0 +1,41 @@
+"""``deltastack import``: bring your own measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltastack.cli import output
+
+
+def import_(
+    layer: Annotated[str, typer.Option(help="What to call the layer, such as fp8_weights.")],
+    before: Annotated[list[Path], typer.Option(help="A result without the change. Repeat for every repeat.")],
+    after: Annotated[list[Path], typer.Option(help="A result with the change. Repeat for every repeat.")],
+    paired: Annotated[bool, typer.Option("--paired", help="The n-th before and the n-th after ran side by side.")] = False,
+    point: Annotated[int | None, typer.Option(help="Which load point of a GuideLLM sweep, from 0.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
+) -> None:
+    """Read results of vLLM bench, GuideLLM or AIPerf as a layer that was measured elsewhere; the report shows it beside ours."""
+    from deltastack import importers, params
+    from deltastack.report import Stack
+    from tasks import imported
+    from tasks.stage_runner import root_from
+
+    root = root_from(Path.cwd())
+    confidence = params.load(root / "params/stack.yaml", Stack).confidence
+    path = imported.write(root, layer, before, after, paired=paired, point=point)
+    found = [s for s in imported.savings(root, confidence) if s.layer == layer]
+    if as_json:
+        rows = [s._asdict() | {"delta": s.delta.value, "lo": s.delta.low, "hi": s.delta.high, "warning": s.loud} for s in found]
+        output.emit_json({"path": str(path.relative_to(root)), "savings": rows})
+        return
+    for s in found:
+        typer.echo(importers.row_words(s))
+    absent = [q for q in importers.QUANTITIES if q not in {s.quantity for s in found}]
+    if absent:
+        typer.echo(f"no reading on both sides, so not compared: {', '.join(absent)}")
+    typer.echo(f"conditions: {found[0].conditions}")
+    typer.echo(f"kept in {path.relative_to(root)}; `deltastack report` shows it now, and every later `deltastack run`")

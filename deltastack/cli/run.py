@@ -1,0 +1,103 @@
+"""``deltastack run`` and ``deltastack sync``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deltastack.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flows.run_stack import Ended
+    from tasks.stage_outcome import Done
+
+
+def run(
+    trace: Annotated[str | None, typer.Option(help="A trace to read, or `default` for the built-in workload.")] = None,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Drop bad rows of the trace and count them.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; marked as not canonical.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Measure with the long budget (about an hour).")] = False,
+    force_measure: Annotated[bool, typer.Option("--force-measure", help="Measure again, even if nothing changed.")] = False,
+    target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
+) -> None:
+    """Bring the whole graph up to date, publish the results, print the headline."""
+    if quick and long:
+        raise typer.BadParameter("--quick and --long exclude each other")
+    from flows import process_group, run_stack
+    from tasks import params_editor, stage_runner
+
+    root = stage_runner.root_from(Path.cwd())
+    with process_group.turn(root, output.say):
+        if trace is not None:
+            from tasks import workload
+
+            workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
+        params_editor.set_profile(root, "quick" if quick else "long" if long else "default")
+        with _progress() as (begin, step):
+            listener = run_stack.Listener(output.say, begin, step)
+            ended = run_stack.run(root, target, remeasure=force_measure, listener=listener)
+    _show(root, ended, as_json=as_json)
+
+
+def sync(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
+) -> None:
+    """Publish to MLflow what a server that was away has not taken yet."""
+    from flows import run_stack
+    from tasks import stage_runner
+
+    runs = run_stack.sync(stage_runner.root_from(Path.cwd()), output.say)
+    if as_json:
+        output.emit_json({"runs": runs})
+    else:
+        typer.echo(f"{len(runs)} set{'s' * (len(runs) != 1)} of results published" if runs else "nothing waits to be published")
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[int], object], Callable[[Done], object]]]:
+    """A bar where a terminal is there, else one line a stage."""
+    from datetime import UTC, datetime
+
+    from tasks.stage_outcome import told
+
+    if not sys.stderr.isatty():
+        yield (lambda _: None), lambda done: output.say(f"{done.stage}: {told(done, datetime.now(UTC))}")
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("reading the graph", total=None)
+
+        def begin(count: int) -> None:
+            bar.update(line, total=count, description="starting the engine")
+
+        def step(done: Done) -> None:
+            bar.update(line, advance=1, description=f"{done.stage}: {told(done, datetime.now(UTC))}")
+
+        yield begin, step
+
+
+def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
+    from flows import summary
+    from tasks import outbox
+
+    metrics: dict[str, Any] = outbox.read(root / outbox.METRICS)
+    if as_json:
+        stages = [{"stage": d.stage, "outcome": d.outcome.value, "seconds": d.seconds} for d in ended.stages]
+        output.emit_json({"stages": stages, "metrics": metrics})
+        return
+    if not ended.ran:
+        typer.echo(f"nothing changed: {len(ended.stages)} stages up to date")
+    for text in summary.lines(root):
+        typer.echo(text)
+    for words, place in (("report", "reports/report.html"), ("numbers", "reports/metrics.json")):
+        if (root / place).is_file():
+            typer.echo(f"{words:8} {place}")

@@ -1,0 +1,155 @@
+"""What techniques do to the answers on the fleet: exact, as others published it, or not known.
+
+    change = value - base        ends = change -+ z sqrt(base (1 - base) / n + value (1 - value) / n)
+
+with n questions: the pairing of the answers is not published, so base and value count as two independent samples, and the
+interval is wider than that of the same questions asked twice. A cell with one technique that is not exact has its change;
+with several nobody measured them together, and the change is not known.
+
+Source: params/quality.yaml. A simulation answers no question.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field
+
+from deltastack import machine_fingerprint, params
+from deltastack.model import Bench, Evidence, Params, cell_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from deltastack.layers.techniques import ConfiguredTechnique
+
+FILE = "params/quality.yaml"
+EXACT: Literal["exact"] = "exact"
+Z = 1.96
+"""Of a two-sided interval of 95 %."""
+NOT_PUBLISHED = "nobody published what it does to the answers, or nobody read it for this project"
+UNCHANGED = "no arithmetic is changed"
+
+
+class Quoted(Params):
+    """One benchmark of one model, with and without a technique."""
+
+    metric: str = Field(pattern="^accuracy_[a-z0-9_]+$")
+    base: float = Field(ge=0, le=1)
+    value: float = Field(ge=0, le=1)
+    questions: int | None = Field(ge=1)
+    of: dict[str, str | int] = Field(default_factory=dict, description="values of the technique that the figure is of")
+    model: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    date: str = Field(min_length=4)
+
+
+class _File(Params):
+    """params/quality.yaml."""
+
+    layers: dict[str, dict[str, Literal["exact"] | list[Quoted]]]
+    """By layer and technique."""
+
+
+class Answer(NamedTuple):
+    """What one technique or cell does to one metric."""
+
+    metric: str
+    questions: int | None
+    base: float | None
+    value: float | None
+    change: float | None
+    low: float | None
+    high: float | None
+    evidence: Evidence
+    reason: str | None
+
+
+def load(root: Path) -> Mapping[str, Mapping[str, Literal["exact"] | list[Quoted]]]:
+    """params/quality.yaml.
+
+    Raises:
+        ParamsError: It does not hold.
+    """
+    return params.parse({"layers": params.read_yaml(root / FILE)}, _File, FILE).layers
+
+
+def of_technique(known: Literal["exact"] | Sequence[Quoted] | None, one: ConfiguredTechnique) -> list[Answer]:
+    """What a technique with its values does to the answers, one entry a metric.
+
+    Args:
+        known: What params/quality.yaml says of it; None where it says nothing.
+        one: The technique.
+    """
+    if known == EXACT:
+        return [Answer("accuracy", None, None, None, 0.0, 0.0, 0.0, Evidence.SIMULATED, UNCHANGED)]
+    values = one.params.model_dump()
+    fits = [q for q in known or () if all(values.get(k) == v for k, v in q.of.items())]
+    return [_answer(q) for q in fits] or [_unknown(NOT_PUBLISHED)]
+
+
+def of_cell(parts: Sequence[tuple[str, list[Answer]]]) -> list[Answer]:
+    """What techniques do together, from the name and the answers of each: that of the only one that is not exact.
+
+    >>> of_cell([])[0].change
+    0.0
+    """
+    changing = [(name, found) for name, found in parts if any(a.change != 0 or a.reason != UNCHANGED for a in found)]
+    if not changing:
+        return [Answer("accuracy", None, None, None, 0.0, 0.0, 0.0, Evidence.SIMULATED, UNCHANGED)]
+    if len(changing) > 1:
+        return [_unknown(f"{' and '.join(name for name, _ in changing)} change the answers, and nobody published both together")]
+    return changing[0][1]
+
+
+def technique_rows(root: Path, layer: str, held: Iterable[ConfiguredTechnique], *, canonical: bool) -> list[tuple[object, ...]]:
+    """Rows of QUALITY of a layer's techniques, each alone.
+
+    Raises:
+        ParamsError: params/quality.yaml does not hold.
+    """
+    known = load(root).get(layer, {})
+    return [row for t in held for row in _rows(f"{layer}/{t.name}", of_technique(known.get(t.name), t), canonical)]
+
+
+def cell_rows(
+    root: Path, on: Mapping[str, Sequence[ConfiguredTechnique]], cells: Iterable[str], *, canonical: bool
+) -> list[tuple[object, ...]]:
+    """Rows of QUALITY of sets of layers, the base apart.
+
+    Args:
+        root: The checkout.
+        on: By layer, the techniques that a cell with it switches on.
+        cells: Their names (``model.cell_name``).
+        canonical: Whether the run is.
+
+    Raises:
+        ParamsError: params/quality.yaml does not hold.
+    """
+    known = load(root)
+    found = []
+    for cell in cells:
+        names = [name for name in on if name in cell_of(cell)]
+        parts = [(t.name, of_technique(known.get(name, {}).get(t.name), t)) for name in names for t in on[name]]
+        found += _rows(cell, of_cell(parts), canonical) if names else []
+    return found
+
+
+def _rows(subject: str, found: Iterable[Answer], canonical: bool) -> list[tuple[object, ...]]:  # noqa: FBT001 - a column
+    return [(Bench.FLEET, subject, *a, machine_fingerprint.SIMULATED, canonical) for a in found]
+
+
+def _answer(q: Quoted) -> Answer:
+    change = q.value - q.base
+    said = f"{q.model}: {q.source}, {q.date}"
+    if q.questions is None:
+        reason = f"{said}; without its number of questions there is no interval"
+        return Answer(q.metric, None, q.base, q.value, change, None, None, Evidence.PUBLISHED, reason)
+    half = Z * math.sqrt((q.base * (1 - q.base) + q.value * (1 - q.value)) / q.questions)
+    return Answer(q.metric, q.questions, q.base, q.value, change, change - half, change + half, Evidence.PUBLISHED, said)
+
+
+def _unknown(reason: str) -> Answer:
+    return Answer("accuracy", None, None, None, None, None, None, Evidence.ASSUMED, reason)

@@ -1,0 +1,1 @@
+"""What a simulated run costs: usage by component, power states, storage."""

@@ -1,6 +1,0 @@
-"""Measurements made elsewhere, by other people's load generators, read as a layer of this report."""
-
-from deltastack.report.elsewhere.layer import Saved, row_words, savings, table
-from deltastack.report.elsewhere.run import QUANTITIES, Run, read
-
-__all__ = ["QUANTITIES", "Run", "Saved", "read", "row_words", "savings", "table"]

@@ -1,0 +1,1 @@
+"""Text of the report: numbers, headlines, the terminal's last lines."""

@@ -1,0 +1,1 @@
+"""How the testbed's models are trained, written and shipped."""

@@ -1,0 +1,180 @@
+"""Run a plan: a fresh process a start, every run written down before the next, stopped early when that is honest.
+
+The process of a start is spawned, not forked, so that nothing of the parent (threads, caches, a loaded model) leaks
+into it. It ends by itself if its parent is gone. Running again with the same ledger continues where it was cut.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from deltastack.errors import EvidenceError, StageError
+from deltastack.statistics.nested_interval import Nested, interval
+from deltastack.testbed.ledger import Entry, Ledger
+from deltastack.testbed.meter import Quantity
+from deltastack.testbed.plan import Kind, Plan, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+class CellRunner(Protocol):
+    """Runs one slot and reports what it spent; raises if the run failed, and then nothing is written."""
+
+    def __call__(self, slot: Slot) -> Entry:
+        """Run the slot."""
+        ...
+
+
+class Stopped(StrEnum):
+    """Why the experiment ended."""
+
+    COMPLETE = "every planned run is done"
+    PRECISE = "every interval is narrow enough"
+    BUDGET = "the time budget is spent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """Stop early when all cells' intervals of ``quantity`` against the first cell are narrow, or time is up."""
+
+    half_width: float
+    budget_s: float
+    quantity: Quantity = Quantity.CPU_S
+    minimum_pairs: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A plan with where its runs are written, who runs them, and when to stop.
+
+    ``key`` is a hash of plan, parameters, code and host; ``factory`` is picklable and opened once in each process start.
+    """
+
+    plan: Plan
+    ledger_path: Path
+    key: str
+    factory: Callable[[int], AbstractContextManager[CellRunner]]
+    stop: StopRule
+
+    def ledger(self) -> Ledger:
+        """The ledger as it is on disk now."""
+        return Ledger(self.ledger_path, self.key)
+
+    def missing(self, start: int) -> list[Slot]:
+        """The runs of a start that the ledger does not hold."""
+        ledger = self.ledger()
+        return [s for s in self.plan.start_slots(start) if s.kind is not Kind.WARM_UP and not ledger.has(s)]
+
+
+def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
+    """Run what the ledger does not hold yet, and tell progress through ``say``, one line a start.
+
+    However small the budget is, one pair of blocks is run: a measurement without any run says nothing.
+
+    Raises:
+        StageError: A process start ended with an error; what it wrote before stays.
+    """
+    plan, stop = experiment.plan, experiment.stop
+    began_s = time.perf_counter()
+    for start in range(plan.starts):
+        if _precise(experiment.ledger().entries(), plan, stop):
+            return Stopped.PRECISE
+        share_s = (stop.budget_s - (time.perf_counter() - began_s)) / (plan.starts - start)
+        if not experiment.missing(start):
+            continue
+        if share_s <= 0 and experiment.ledger().entries():
+            return Stopped.BUDGET
+        say(f"start {start + 1} of {plan.starts}: {len(plan.cells)} cells, {len(plan.block)} runs a block, {share_s:.0f} s")
+        _run_start(experiment, start, share_s)
+    if _precise(experiment.ledger().entries(), plan, stop):
+        return Stopped.PRECISE
+    return Stopped.BUDGET if any(experiment.missing(s) for s in range(plan.starts)) else Stopped.COMPLETE
+
+
+def pair_log_ratios(entries: tuple[Entry, ...], cell: str, base: str, quantity: Quantity) -> list[list[float]]:
+    """ln(cell / base) of each block pair, grouped by start; a pair with a missing run or reading is left out.
+
+    Repeats in a block and both halves of a pair are averaged in log, which cancels a drift that is linear in time.
+    """
+    read: dict[tuple[int, int, str], list[float]] = {}
+    for e in entries:
+        value = e.readings[quantity].value
+        if e.slot.kind is Kind.RUN:
+            logs = read.setdefault((e.slot.start, e.slot.block, e.slot.cell), [])
+            logs.append(math.log(value) if value is not None and value > 0 else math.nan)
+    means = {key: math.fsum(logs) / len(logs) for key, logs in read.items()}
+    amounts = {key: mean for key, mean in means.items() if not math.isnan(mean)}
+    starts = sorted({s for s, _, _ in amounts})
+    grouped = [_pairs_of_start(amounts, s, cell, base) for s in starts]
+    return [g for g in grouped if g]
+
+
+def compare(entries: tuple[Entry, ...], cell: str, base: str, quantity: Quantity, *, confidence: float = 0.95) -> Nested:
+    """Δ of ``cell`` against ``base`` with its interval.
+
+    Raises:
+        EvidenceError: Not two complete pairs, or no such reading.
+    """
+    return interval(pair_log_ratios(entries, cell, base, quantity), confidence=confidence)
+
+
+def _pairs_of_start(amounts: dict[tuple[int, int, str], float], start: int, cell: str, base: str) -> list[float]:
+    blocks = sorted({b for s, b, _ in amounts if s == start})
+    pairs = []
+    for first in range(0, (max(blocks, default=-1) + 1), 2):
+        halves = [amounts.get((start, b, c)) for b in (first, first + 1) for c in (cell, base)]
+        present = [h for h in halves if h is not None]
+        if len(present) == len(halves):
+            pairs.append((present[0] - present[1] + present[2] - present[3]) / 2)
+    return pairs
+
+
+def _precise(entries: tuple[Entry, ...], plan: Plan, stop: StopRule) -> bool:
+    base, *others = plan.cells
+    try:
+        found = [compare(entries, c, base, stop.quantity) for c in others]
+    except EvidenceError:
+        return False
+    return bool(found) and all(f.half_width <= stop.half_width and f.pairs >= stop.minimum_pairs for f in found)
+
+
+def _run_start(experiment: Experiment, start: int, share_s: float) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_child, args=(experiment, start, share_s), name=f"start-{start}")
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        kept = experiment.ledger_path.name
+        raise StageError(f"process start {start} ended with exit code {process.exitcode}; what it had finished is in {kept}")
+
+
+def _child(experiment: Experiment, start: int, share_s: float) -> None:
+    began_s, ledger = time.perf_counter(), experiment.ledger()
+    by_kind = {k: [s for s in experiment.plan.start_slots(start) if s.kind is k] for k in Kind}
+    with experiment.factory(start) as runner:
+        for slot in by_kind[Kind.WARM_UP]:
+            runner(slot)
+        for slot in by_kind[Kind.RUN]:
+            _run_once(runner, slot, ledger)
+            pair_done = slot.block % 2 == 1 and slot.position == len(experiment.plan.block) - 1
+            late = time.perf_counter() - began_s >= share_s
+            if pair_done and (late or _precise(ledger.entries(), experiment.plan, experiment.stop)):
+                break
+        for slot in by_kind[Kind.CONTROL]:
+            _run_once(runner, slot, ledger)
+
+
+def _run_once(runner: CellRunner, slot: Slot, ledger: Ledger) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise StageError("the process that asked for this measurement is gone")
+    if not ledger.has(slot):
+        ledger.add(runner(slot))

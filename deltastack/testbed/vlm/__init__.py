@@ -1,0 +1,1 @@
+"""The served vision-language model: its engine, lifecycle and sessions."""

@@ -1,0 +1,71 @@
+"""What the command line may choose: values in params/, changed in place so that DVC sees them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from deltastack.errors import ParamsError
+from tasks import stage_runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROFILES = ("default", "quick", "long")
+
+
+def set_profile(root: Path, profile: str) -> None:
+    """Write ``profile`` to params/stack.yaml, comments kept; the file is untouched if it says so already.
+
+    Raises:
+        ParamsError: There is no such profile.
+    """
+    if profile not in PROFILES:
+        raise ParamsError(f"no profile '{profile}'; there are: {', '.join(PROFILES)}")
+    edit(root / "params" / "stack.yaml", {"profile": profile})
+
+
+def edit(path: Path, values: dict[str, Any]) -> None:
+    """Set top-level ``values`` in a YAML file, whole or not at all, comments kept.
+
+    Raises:
+        ParamsError: The file is absent.
+    """
+    yaml, content = _opened(path)
+    if all(content.get(k) == v for k, v in values.items()):
+        return
+    content.update(values)
+    _written(path, yaml, content)
+
+
+def edit_ranges(path: Path, group: str, ranges: dict[str, dict[str, Any]]) -> None:
+    """Set the parts of ranges (``value``, ``low``, ...) below a top-level group, whole or not at all, comments kept.
+
+    Raises:
+        ParamsError: The file, the group or one of its ranges is absent.
+    """
+    yaml, content = _opened(path)
+    missing = [name for name in ranges if not isinstance((content.get(group) or {}).get(name), dict)]
+    if missing:
+        raise ParamsError(f"{path.name}: no range {', '.join(f'{group}.{name}' for name in missing)} to set")
+    for name, parts in ranges.items():
+        content[group][name].update(parts)
+    _written(path, yaml, content)
+
+
+def _opened(path: Path) -> tuple[Any, Any]:
+    """The YAML reader that keeps comments, and the content."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # one range a line, as in the files
+    if not path.is_file():
+        raise ParamsError(f"no such parameter file: {path}")
+    return yaml, yaml.load(path.read_text())
+
+
+def _written(path: Path, yaml: Any, content: Any) -> None:
+    text = io.StringIO()
+    yaml.dump(content, text)
+    stage_runner.write(path, text.getvalue())

@@ -1,0 +1,90 @@
+"""Write the report's files: page, figures as PNG, SVG and CSV, and plain data for ``dvc plots``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from deltastack import params
+from deltastack.composition import read_published
+from deltastack.contracts import atomic
+from deltastack.errors import EvidenceError
+from deltastack.report.context import Beside, Swing, View, swings
+from deltastack.report.figures import figures
+from deltastack.report.html.page import html, png, svg
+from tasks import claims, history, imported
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltastack.report import Results
+
+PAGE = "reports/report.html"
+FIGURES = "reports/figures"
+SENSITIVITY = "data/sensitivity"
+VIEW = "params/report.yaml"
+PROVENANCE = {
+    "Code": "the commit is on the MLflow run (tag git.commit); the parameters and hashes of every stage are in dvc.lock",
+    "Numbers": "reports/metrics.json by dotted name, such as delta_total.fleet.energy_j.joint; a figure's in its CSV",
+    "Data": "data/total.parquet from data/joint/ (every set of layers), data/delta/ (each technique), data/baseline.parquet, "
+    "data/workload.parquet; columns and units in deltastack/contracts/tables.py",
+    "Formulas": "deltastack/composition/formulas.py and deltastack/statistics/; what was decided and why in docs/decisions/",
+    "Parameters": "params/layers/ (layers), params/fleet.yaml (power, prices, carbon), params/platforms/ (hardware): "
+    "each value with its range, source, date and evidence",
+    "To make it again": "make run (or dvc repro); deltastack report writes this page from the tables that are there",
+}
+
+
+def write(root: Path, results: Results) -> Path:
+    """Write everything and return the path of the page."""
+    folder = root / FIGURES
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    more = beside(root, results)
+    drawn = {}
+    for figure in figures(results, more.swings):
+        drawn[figure.name] = svg(figure)
+        (folder / f"{figure.name}.svg").write_text(drawn[figure.name], encoding="utf-8")
+        (folder / f"{figure.name}.png").write_bytes(png(figure))
+        figure.rows.to_csv(folder / f"{figure.name}.csv", index=False)
+    with atomic(root / PAGE) as part:
+        part.write_text(html(results, PROVENANCE, drawn, more), encoding="utf-8")
+    return root / PAGE
+
+
+def beside(root: Path, results: Results) -> Beside:
+    """What the page shows beside the results, from what is there in this checkout.
+
+    Raises:
+        ParamsError: A registry of claims, a list of cases or params/report.yaml that does not hold.
+        ContractError: An imported table that breaks its contract.
+        EvidenceError: A table of sensitivities that is none.
+    """
+    return Beside(
+        findings=claims.held(root, results),
+        cases=read_published(root / claims.CASES),
+        imported=tuple(imported.savings(root, results.stack.confidence)),
+        history=history.read(root),
+        swings=_swings(root),
+        view=view(root),
+    )
+
+
+def view(root: Path) -> View:
+    """What the page is asked to show.
+
+    Raises:
+        ParamsError: params/report.yaml does not hold.
+    """
+    return params.load(root / VIEW, View)
+
+
+def _swings(root: Path) -> tuple[Swing, ...]:
+    found: list[Swing] = []
+    for path in sorted((root / SENSITIVITY).glob("*.json")):
+        try:
+            found += swings(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EvidenceError(f"{path} is no table of sensitivities ({error!r}): dvc repro the stage that writes it") from error
+    return tuple(found)

@@ -1,0 +1,129 @@
+"""How many minutes would tell a verdict: by hand, against the interval of that many blocks, in the sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from deltastack import params, statistics
+from deltastack.analysis import sample_size
+from deltastack.analysis.factorial import factorials
+from deltastack.analysis.formula_totals import Estimate, estimate, values
+from deltastack.contracts import USAGE
+from deltastack.model import Bench, Component, Resource
+from deltastack.report import Stack, compute, wording
+from tasks import aggregate
+from tests.report.synthetic import joint
+
+if TYPE_CHECKING:
+    from deltastack.report import Results
+
+TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component, 0.5)}
+NAMES = tuple(TWO)
+
+
+def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Results:
+    """Time of a stack of two layers, 100 s a run of the base; a long budget of 40 minutes."""
+    frame = joint(TWO, bench=bench, resource=Resource.TIME_S, **planted)
+    return compute(
+        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, profile="default"),
+        workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
+        baseline=USAGE.empty(),
+        deltas={},
+        joint={bench: frame},
+        joint_s={"default": 75.0, "long": 2400.0},
+    )
+
+
+def test_minutes_by_hand() -> None:
+    """Spread 0.02, 4 blocks; ±2 points take 7: t(6) x 0.02 / √7 = 0.0185; of 100 + 80 + 50 + 40 = 270 s: 31.5 minutes."""
+    made = results(samples=4)
+    gap = Estimate(0.03, 0.03 - 0.031824, 0.03 + 0.031824)
+    found = sample_size.need(made, made.found[0], gap, 0.02)
+
+    assert found is not None
+    assert found.blocks == 7
+    assert found.minutes == pytest.approx(7 * 270 / 60)
+    assert sample_size.words(made, made.found[0], gap) == "about 32 minutes of runs would tell at ±2.0 points; BUDGET=long has 40"
+    far = Estimate(0.3, 0.3 - 0.4, 0.3 + 0.4)
+    said = sample_size.words(made, made.found[0], far)
+    assert said is not None
+    assert ", about 27 minutes of runs that it fails if the gap is what it seems; BUDGET=long has 40" in said
+
+
+@pytest.mark.parametrize(("half_width", "blocks", "wanted"), [(0.03, 4, 0.02), (0.5, 4, 0.01), (0.1, 12, 0.09), (0.02, 30, 0.3)])
+def test_so_many_blocks_do_and_one_less_does_not(half_width: float, blocks: int, wanted: float) -> None:
+    """The half-width of the t interval over that many values with the same spread is small enough, and only just."""
+    found = sample_size.blocks_needed(half_width, blocks, wanted, 0.95)
+    assert found is not None
+
+    def half(n: int) -> float:
+        some = np.random.default_rng(0).normal(size=n)
+        unit = (some - some.mean()) / some.std(ddof=1)
+        was = np.random.default_rng(1).normal(size=blocks)
+        was = (was - was.mean()) / was.std(ddof=1)
+        return float(half_width * statistics.mean_bounds(unit).high / statistics.mean_bounds(was).high)
+
+    assert half(found) <= wanted * (1 + 1e-9)
+    assert found == 2 or half(found - 1) > wanted
+
+
+def test_a_longer_run_does_tell() -> None:
+    """Four noisy blocks cannot tell; with the blocks it asks for, drawn from the same noise, the half-width is the tolerance."""
+    few = factorials(joint(TWO, bench=Bench.TESTBED, samples=4, sd_log=0.05, seed=2), NAMES)[0][0]
+    gap = estimate(few, lambda g: values(g)["independent"] - values(g)["joint"], 0.95)
+    assert gap.low is not None
+    assert gap.high is not None
+    wanted = sample_size.blocks_needed((gap.high - gap.low) / 2, 4, 0.02, 0.95)
+    assert wanted is not None
+    assert wanted > 4
+    many = factorials(joint(TWO, bench=Bench.TESTBED, samples=wanted, sd_log=0.05, seed=3), NAMES)[0][0]
+    later = estimate(many, lambda g: values(g)["independent"] - values(g)["joint"], 0.95)
+    assert later.low is not None
+    assert later.high is not None
+    assert (later.high - later.low) / 2 == pytest.approx(0.02, rel=0.75)
+
+
+def test_the_sentence_says_how_long() -> None:
+    """A verdict that cannot be told says what would tell it; draws of a model say that no longer run does; others say nothing."""
+    loud = wording(results(samples=4, sd_log=0.1, seed=4))["headline"][0]
+    quiet = wording(results(samples=4, sd_log=1e-5))["headline"][0]
+    f = results(Bench.FLEET, samples=4).found[0]
+
+    assert "cannot be told (about 536 minutes of runs would tell at ±2.0 points, about 94 minutes of runs that it fails" in loud
+    assert loud.endswith("if the gap is what it seems; BUDGET=long has 40).")
+    assert quiet.endswith("it holds.")
+    assert sample_size.words(results(Bench.FLEET), f, Estimate(0.03, 0.0, 0.05)) == "a longer run would not narrow it"
+    assert sample_size.words(results(samples=4), f, Estimate(0.03, None, None)) is None
+    assert sample_size.blocks_needed(1.0, 2, 1e-9, 0.95) is None
+
+
+def test_the_budgets_are_those_of_params(tmp_path: Path) -> None:
+    """What stands in params/testbed.yaml; results that came without it have none."""
+    here = Path(__file__).parents[2]
+    budgets = params.read_yaml(here / "params/testbed.yaml")["measuring"]["budgets"]
+
+    assert aggregate._joint_s(here)["long"] == budgets["long"]["joint_s"]
+    assert aggregate._joint_s(tmp_path) == {}
+
+
+def test_starts_that_differ_take_whole_starts() -> None:
+    """Three starts of two blocks whose gap is common to a start's blocks: 10 starts of t(9) = 2.262, so 20 blocks and no 8.
+
+    The half-width of three starts is 2 points of t(2) = 4.303, so s = 2 √3 / 4.303 = 0.805 points; ±0.6 needs n with
+    t(n - 1) 0.805 / √n <= 0.6: of 10 starts 0.576, of 9 starts 0.619.
+    """
+    made = results(samples=6, starts=3)
+    f = made.found[0]
+    loud = np.ones(f.amounts.shape)
+    loud[f.full] = np.array([0.8, 1.0, 1.2])[list(f.starts)]
+    gap = Estimate(0.03, 0.01, 0.05)
+
+    found = sample_size.need(made, replace(f, amounts=f.amounts * loud), gap, 0.006)
+    assert found is not None
+    assert found.blocks == 20
+    assert found.minutes == pytest.approx(20 * 270 / 60)

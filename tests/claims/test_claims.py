@@ -1,0 +1,240 @@
+"""The registry of claims: the shipped verdicts, savings and targets on planted tables, refusals."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltastack import params
+from deltastack.analysis.slo import Late
+from deltastack.claims import Claim, Claims, Verdict, judge
+from deltastack.claims.recomputed import COMPUTATIONS
+from deltastack.claims.recomputed import compute as computed
+from deltastack.composition import read_published
+from deltastack.contracts import DELTA, USAGE
+from deltastack.errors import ParamsError
+from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.report import Stack, compute
+from tests.report.synthetic import joint
+
+if TYPE_CHECKING:
+    from deltastack.report import Results
+
+ROOT = Path(__file__).parents[2]
+SAVING = {"by": "saving", "layer": "storage", "technique": "memory_pool", "resource": "memory_byte_s"}
+
+
+def table(pairs: list[tuple[float, float | None]], bench: Bench = Bench.FLEET) -> pd.DataFrame:
+    """A Δ table of storage/memory_pool: one sample a pair of base and optimized, half of each in two components."""
+    rows = []
+    for n, (was, now) in enumerate(pairs):
+        for component in (Component.STORAGE, Component.HOST):
+            amounts = (was / 2, None if now is None else now / 2)
+            head = ("storage", "memory_pool", bench, OperatingPoint.AT_CAPACITY, n, component, Resource.MEMORY_BYTE_S)
+            reason = "no counter" if now is None else None
+            rows.append((*head, *amounts, Evidence.SIMULATED, reason, "host", True))
+    return DELTA.frame(rows)
+
+
+def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int = 20) -> Results:
+    """Tables with one layer that leaves ``factor`` of everything, at capacity."""
+    frame = joint({"storage": dict.fromkeys(Component, factor)}, samples=samples).assign(
+        operating_point=str(OperatingPoint.AT_CAPACITY)
+    )
+    stack = Stack(layers=("storage",), tolerance=0.02, confidence=0.95, profile="default")
+    return compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas=deltas, joint={Bench.FLEET: frame})
+
+
+def verdict(check: dict[str, Any], found: Results | None) -> Any:
+    """The finding of one claim with one check."""
+    claim = Claim.model_validate({"id": "x", "kind": "layer", "section": "1", "claim": "words", "checks": [check]})
+    return judge([claim], [], found, tolerance=0.02)[0]
+
+
+def test_the_shipped_registry_by_hand() -> None:
+    """The figures that can be recomputed get the verdicts that a pencil gives."""
+    registry = params.load(ROOT / "params/claims.yaml", Claims)
+    cases = read_published(ROOT / "params/published_compositions.yaml")
+    found = {f.id: f for f in judge(registry.claims, cases, None, tolerance=0.02)}
+
+    right = {i for i, f in found.items() if f.verdict is Verdict.CONFIRMED}
+    assert right == {
+        "table-cube",
+        "table-multi-core",
+        "example-joint",
+        "example-weighted",
+        "gpt3-552t",
+        "modelopt-nemotron3-nano-memory",
+    }
+    assert {found[i].verdict for i in ("table-minus", "table-single-core", "one-percent-compounds")} == {Verdict.REFUTED}
+    assert found["table-single-core"].found == pytest.approx(1.01**9 - 1)
+    assert found["modelopt-nemotron3-nano-throughput"].found == pytest.approx(1 - 598 / 1576)
+    assert "promises -77.3 %, observed -62.1 %" in found["modelopt-nemotron3-nano-throughput"].reason
+    assert "promises -62.4 %, observed -61.3 %" in found["modelopt-nemotron3-nano-memory"].reason
+    assert found["efficiency-50"].verdict is Verdict.UNTESTABLE
+    assert "deltastack run" in found["efficiency-50"].reason
+    json.dumps([f._asdict() for f in found.values()], allow_nan=False)
+
+
+def test_every_reference_claim_is_in_the_registry() -> None:
+    """All thirty-one claims of the paper that were collected are there, each with a reason whatever its verdict."""
+    registry = params.load(ROOT / "params/claims.yaml", Claims)
+
+    assert len(registry.claims) == 31
+    assert all(f.reason and f.command for f in judge(registry.claims, [], None, tolerance=0.02))
+
+
+def test_computations_by_hand() -> None:
+    """280 GB a node over 2 x 96 x 12288 x 2 B x 1000 tokens hold 59.3 users: 13,482 accelerators; L = 12 x 1024 x 0.83 / 0.17."""
+    a100 = {c.id: c for c in params.load(ROOT / "params/claims.yaml", Claims).claims}["a100-1200"].checks[0]
+    answer = computed("accelerators_for_users", a100.figures)  # type: ignore[union-attr]
+
+    assert answer.found == pytest.approx(8 * 100_000 / (280e9 / (2 * 96 * 12288 * 2 * 1000)))
+    assert answer.verdict == "out of domain"
+    context = computed("attention_context", {"saving": 0.83, "d_model": 1024, "longest_context_tokens": 35413})
+    assert context.found == pytest.approx(12 * 1024 * 0.83 / 0.17)
+    assert computed("disjoint_modules", {"modules": 12, "saving": 0.01}).found == pytest.approx(0.01)
+    assert computed("geometric_mean", {"first": 0.1, "second": 0.15}).found == pytest.approx(1 - math.sqrt(0.765))
+    assert computed("tokens_of_flop", {"parameters": 180e9, "flop": 1.2e15}).found == pytest.approx(3333.3, abs=0.1)
+
+
+def test_a_longer_context_brings_a_claim_into_the_domain() -> None:
+    """The verdict turns with the figure: contexts beyond the needed length are no reason to call it out of domain."""
+    figures = {"saving": 0.83, "d_model": 1024.0}
+
+    assert computed("attention_context", figures | {"longest_context_tokens": 59_000}).verdict == "out of domain"
+    assert computed("attention_context", figures | {"longest_context_tokens": 61_000}).verdict == "untestable here"
+
+
+def test_weights_that_nobody_writes_gain_nothing_from_zones() -> None:
+    """Without writes the two drives are one drive: exactly 0."""
+    answer = computed(
+        "zoned_reads",
+        {"read_bytes_per_s": 2e9, "write_bytes_per_s": 0, "other_write_bytes_per_s": 5e8, "write_amplification": 2.5},
+    )
+
+    assert answer.found == 0
+    assert "42%" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("now", "delta", "word"),
+    [
+        ([60.0, 58.0, 61.0], 0.35, Verdict.CONFIRMED),
+        ([60.0, 58.0, 61.0], 0.45, Verdict.REFUTED),
+        ([60.0, 50.0, 75.0], 0.40, Verdict.UNTESTABLE),
+        ([99.0, 98.0, 97.0], None, Verdict.CONFIRMED),
+        ([100.0, 100.0, 100.0], None, Verdict.REFUTED),
+        ([101.0, 102.0, 103.0], None, Verdict.REFUTED),
+        ([99.0, 98.0, 103.0], None, Verdict.UNTESTABLE),
+    ],
+)
+def test_a_saving_is_held_with_its_interval(now: list[float], delta: float | None, word: Verdict) -> None:
+    """The whole interval above the figure confirms, below refutes, across it cannot be told; without a figure, above 0."""
+    here = results({"storage/fleet": table([(100.0, n) for n in now])})
+
+    finding = verdict(SAVING | ({"delta": delta} if delta is not None else {}), here)
+    assert finding.verdict is word
+    assert finding.found == pytest.approx(1 - now[0] / 100)
+    assert "memory_byte_s at_capacity on the fleet bench" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("twin", "word"), [([100.5, 99.5, 100.0], Verdict.CONFIRMED), ([115.0, 85.0, 100.0], Verdict.UNTESTABLE)]
+)
+def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Verdict) -> None:
+    """3 % are measured with a narrow interval: confirmed beside a quiet A/A twin, not beside one that differs by more."""
+    saved = table([(100.0, n) for n in (97.0, 96.9, 97.1)], Bench.TESTBED)
+    again = table([(100.0, n) for n in twin], Bench.TESTBED).assign(technique="base@aa")
+    here = results({"storage/testbed": pd.concat([saved, again], ignore_index=True)})
+
+    finding = verdict(SAVING, here)
+    assert finding.verdict is word
+    assert finding.found == pytest.approx(0.03)
+    assert "on the testbed bench (A/A floor ±" in finding.reason
+
+
+def test_a_saving_that_is_served_late_confirms_nothing() -> None:
+    """40 % are saved, and the claim of 35 % is refuted all the same: the technique serves late, and the reason says so."""
+    here = results({"storage/fleet": table([(100.0, 60.0)])})
+    late = replace(
+        here, late=(Late(Bench.FLEET, OperatingPoint.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),)
+    )
+
+    assert verdict(SAVING | {"delta": 0.35}, here).verdict is Verdict.CONFIRMED
+    finding = verdict(SAVING | {"delta": 0.35}, late)
+    assert finding.verdict is Verdict.REFUTED
+    assert "but misses the latency goals (TTFT p99 250 s > 3 s)" in finding.reason
+
+
+def test_the_tolerance_gives_way_to_the_claim() -> None:
+    """39 % found where 41 % was claimed is near enough at 5 points, not at none."""
+    here = results({"storage/fleet": table([(100.0, 61.0)])})
+
+    assert verdict(SAVING | {"delta": 0.41, "tolerance": 0.05}, here).verdict is Verdict.CONFIRMED
+    assert verdict(SAVING | {"delta": 0.41}, here).verdict is Verdict.REFUTED
+
+
+def test_a_sample_without_a_reading_is_left_out_whole() -> None:
+    """Null is not zero: the sample goes, the others speak; with none left the claim is untestable."""
+    here = results({"storage/fleet": table([(100.0, 60.0), (100.0, None)])})
+    assert verdict(SAVING, here).found == pytest.approx(0.4)
+
+    nothing = results({"storage/fleet": table([(100.0, None)])})
+    assert verdict(SAVING, nothing).verdict is Verdict.UNTESTABLE
+    assert "no Δ table has memory_byte_s of storage/memory_pool" in verdict(SAVING, nothing).reason
+
+
+@pytest.mark.parametrize(("factor", "word"), [(0.4, Verdict.CONFIRMED), (0.7, Verdict.REFUTED)])
+def test_a_target_is_held_against_the_joint_cell(factor: float, word: Verdict) -> None:
+    """All layers on save 60 %: a third is reached; 30 %: it is not. The stricter reading stands beside it."""
+    check = {"by": "target", "resources": ["energy_j"], "delta": 1 / 3, "stricter": 0.5}
+
+    finding = verdict(check, results({}, factor))
+    assert finding.verdict is word
+    assert finding.found == pytest.approx(1 - factor)
+    assert f"the stricter reading, 50%: {word}" in finding.reason
+
+
+def test_one_refutation_refutes() -> None:
+    """A wrong attribution refutes a claim although our analogue saves."""
+    quote = {"by": "quote", "verdict": "refuted", "source": "a manual", "words": "no such instruction"}
+    claim = {"id": "x", "kind": "layer", "section": "1", "claim": "words", "checks": [SAVING, quote]}
+    here = results({"storage/fleet": table([(100.0, 60.0)])})
+
+    finding = judge([Claim.model_validate(claim)], [], here, tolerance=0.02)[0]
+    assert finding.verdict is Verdict.REFUTED
+    assert "+40.00 %" in finding.reason
+    assert "no such instruction (a manual)" in finding.reason
+
+
+def test_bad_registries_are_refused_in_one_line() -> None:
+    """An unknown computation, figures that do not fit, an id twice: named with what there is."""
+    base = {"id": "x", "kind": "demand", "section": "1", "claim": "words"}
+    unknown = {"claims": [base | {"checks": [{"by": "computation", "name": "magic", "figures": {}}]}]}
+    with pytest.raises(ParamsError, match=r"no computation 'magic'; there are: accelerators_for_users"):
+        params.parse(unknown, Claims, "claims.yaml")
+    twice = {"claims": [base | {"checks": [{"by": "paper"}]}] * 2}
+    with pytest.raises(ParamsError, match="id given twice: x"):
+        params.parse(twice, Claims, "claims.yaml")
+    with pytest.raises(ParamsError, match=r"'tokens_of_flop' takes flop, parameters; found flop$"):
+        computed("tokens_of_flop", {"flop": 1.0})
+
+
+@given(st.floats(0.01, 0.9), st.integers(1, 40))
+def test_disjoint_modules_save_what_one_does(saving: float, modules: int) -> None:
+    """However many disjoint equal parts save x each, the whole saves x."""
+    assert computed("disjoint_modules", {"modules": modules, "saving": saving}).found == pytest.approx(saving)
+
+
+def test_every_computation_says_what_it_is() -> None:
+    """A computation without its formula in the docstring is a number from nowhere."""
+    assert all((f.__doc__ or "").strip() for f in COMPUTATIONS.values())

@@ -1,0 +1,87 @@
+"""What a factorial will cost: by hand, and what is not known is null with a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deltastack import statistics
+from deltastack.cli.main import main
+from deltastack.decisions import plan
+from deltastack.testbed.settings import Repeats
+from tests.report.project import ROOT, finished
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+ONCE = Repeats(base=1, alone=1, together=1)
+
+
+def test_by_hand() -> None:
+    """32 cells x 5 draws at 0.3 s are 0.8 minutes; 660 s over 32 cells and the twin of 2 s are 10 blocks, so 10 pairs."""
+    fleet = plan.fleet(cells=32, draws=5, pace=plan.Pace(run_s=0.3, source="x"))
+    assert fleet.minutes == pytest.approx(0.8)
+    assert fleet.alone is None
+
+    found = plan.testbed(layers="abcde", repeats=ONCE, budget_s=660, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    assert found.samples == 10
+    assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1, 10))
+    assert found.averaged == pytest.approx(statistics.minimum_detectable_delta(0.1 / 4, 10))
+    assert found.interaction == pytest.approx(statistics.minimum_detectable_delta(0.1 / 2, 10))
+
+
+def test_repeats_cost_runs_and_show_less() -> None:
+    """42 runs a block of 2 s, the twin too: 840 s are 10 blocks; 4 bases and 2 singles have 3/8 of the variance of two runs."""
+    found = plan.testbed(
+        layers="abcde",
+        repeats=Repeats(base=4, alone=2, together=2),
+        budget_s=840,
+        pace=plan.Pace(run_s=2.0, source="x"),
+        sd_log=0.1,
+    )
+    assert found.samples == 10
+    assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1 * math.sqrt(3 / 8), 10))
+
+
+def test_what_is_not_known_is_null_with_its_reason() -> None:
+    """No pace, no noise, too little time: each says so; nothing is guessed."""
+    found = plan.testbed(layers="abcde", repeats=ONCE, budget_s=660, pace=None, sd_log=None)
+    assert (found.samples, found.alone) == (None, None)
+    assert found.reasons == (f"blocks: {plan.UNKNOWN_PACE}", f"least Δ: {plan.UNKNOWN_NOISE}")
+
+    short = plan.testbed(layers="abcde", repeats=ONCE, budget_s=66, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    assert (short.samples, short.alone) == (1, None)
+    assert plan.TOO_FEW in short.reasons
+
+
+def test_more_blocks_see_less() -> None:
+    """Twice the budget sees a smaller Δ; the averaged effect is always seen before the one alone."""
+    pace = plan.Pace(run_s=1.0, source="x")
+    least = [plan.testbed(layers="abc", repeats=ONCE, budget_s=b, pace=pace, sd_log=0.05) for b in (45, 90, 180)]
+
+    assert least[0].alone > least[1].alone > least[2].alone  # type: ignore[operator]
+    assert all(f.averaged < f.alone for f in least)  # type: ignore[operator]
+    assert least[0].averaged == pytest.approx(statistics.minimum_detectable_delta(0.05 / math.sqrt(4), 5))
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a checkout with a simulated factorial and no measurement: cells of both benches, one JSON value."""
+    root = finished(tmp_path / "here")
+    shutil.copy(ROOT / "params/testbed.yaml", root / "params/testbed.yaml")
+    (root / ".run/receipts").mkdir(parents=True)
+    (root / ".run/receipts/joint@fleet.json").write_text('{"seconds": 6.4}')
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["deltastack", "plan", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+
+    assert not stop.value.code
+    fleet, testbed = json.loads(capsys.readouterr().out)
+    assert (fleet["cells"], fleet["samples"], fleet["minutes"]) == (4, 8, pytest.approx(6.4 / 60))
+    assert (testbed["cells"], testbed["alone"]) == (4, None)
