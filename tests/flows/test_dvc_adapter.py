@@ -117,7 +117,7 @@ def test_cancelling_ends_the_whole_group(tiny: Path) -> None:
 def test_killing_the_flow_kills_the_stage(tiny: Path) -> None:
     """Kill -9 of the process that called the bridge: the stage's lock is free at once, and a next call succeeds."""
     (tiny / "params.yaml").write_text("n: 1\nhang: a\n")
-    code = "import sys; from pathlib import Path; from flows import dvc_adapter; dvc_adapter.bring(dvc_adapter.survey(Path.cwd()), 'a')"
+    code = "from pathlib import Path; from flows import dvc_adapter; dvc_adapter.bring(dvc_adapter.survey(Path.cwd()), 'a')"
     environment = {**os.environ, "PYTHONPATH": str(dvc_adapter._HOME)}
     flow = subprocess.Popen([sys.executable, "-c", code], cwd=tiny, env=environment, stdout=subprocess.PIPE, text=True)
     assert flow.stdout is not None

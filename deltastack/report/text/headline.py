@@ -50,7 +50,7 @@ def _sentence(results: Results, f: Factorial) -> str:
         return f"{truth}. One layer alone: there is nothing to compose."
     product = by_formula["independent"]
     ends = "" if pd.isna(product["gap_lo"]) else f" {formatting.ends((product['gap_lo'], product['gap_hi']))}"
-    says = f"the product of the single savings says {formatting.change(product['delta'])}, a gap of {formatting.points(product['gap'])}{ends}"
+    says = f"their product says {formatting.change(product['delta'])}, a gap of {formatting.points(product['gap'])}{ends}"
     return f"{truth}; {says}: {_does(product['verdict'])}{_would_tell(results, f, product)}."
 
 
