@@ -11,14 +11,15 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deltastack.contracts import atomic
-from deltastack.engine.llamacpp import smollm, vlm, weights
+from deltastack.engine.llamacpp import smollm, vlm, weights, work
 from deltastack.engine.llamacpp.weights import Precision
+from deltastack.engine.llamacpp.work import DecoderSize
 from deltastack.errors import DeltastackError, ParamsError
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ TOWER = "image-mmproj.gguf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """One file: its name in the folder, its bytes, and their hash."""
+    """One file: its name in the folder, its bytes, their hash, and the size of its decoder (None of a vision tower)."""
 
     name: str
     size_byte: int
     sha256: str
+    decoder: DecoderSize | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +87,7 @@ def prepare(folder: Path, precisions: Iterable[Precision] = PRECISIONS, *, train
     known = _known(folder, recipe)
     wanted = _writers(source, tuple(precisions))
     written = tuple(name for name in wanted if not _holds(folder, known.get(name)))
-    for name in written:
-        wanted[name](folder / name)
-    made = {name: _described(folder / name) for name in written}
+    made = {name: _described(folder / name, wanted[name](folder / name)) for name in written}
     files = {name: f for name, f in {**known, **made}.items() if (folder / name).is_file()}
     if written:
         with atomic(folder / CARD) as part:
@@ -95,14 +95,23 @@ def prepare(folder: Path, precisions: Iterable[Precision] = PRECISIONS, *, train
     return Models(folder=folder, files=tuple(files[name] for name in wanted), written=written)
 
 
-def _writers(source: Path, precisions: Sequence[Precision]) -> dict[str, Callable[[Path], None]]:
+def _writers(source: Path, precisions: Sequence[Precision]) -> dict[str, Callable[[Path], DecoderSize | None]]:
     """How each file is written; the sources are read once, and only where a file is missing."""
     trained = cache(lambda: vlm.read(source))
     content = cache(lambda: smollm.read(smollm.shipped()))
-    writers: dict[str, Callable[[Path], None]] = {TOWER: lambda path: vlm.vision(trained(), path)}
+
+    def image(precision: Precision, path: Path) -> DecoderSize:
+        vlm.text(trained(), precision, path)
+        return work.size(vlm.decoder(trained()), precision)
+
+    def text(precision: Precision, path: Path) -> DecoderSize:
+        smollm.write(content(), precision, path)
+        return work.size(content().tensors, precision)
+
+    writers: dict[str, Callable[[Path], DecoderSize | None]] = {TOWER: lambda path: vlm.vision(trained(), path)}
     for precision in precisions:
-        writers[image_name(precision)] = lambda path, p=precision: vlm.text(trained(), p, path)  # type: ignore[misc]
-        writers[text_name(precision)] = lambda path, p=precision: smollm.write(content(), p, path)  # type: ignore[misc]
+        writers[image_name(precision)] = partial(image, precision)
+        writers[text_name(precision)] = partial(text, precision)
     return writers
 
 
@@ -112,7 +121,9 @@ def _recipe(source: Path) -> dict[str, str]:
         "text": _sha256(smollm.shipped()),
         "image": _sha256(source / vlm.WEIGHTS) if (source / vlm.WEIGHTS).is_file() else "missing",
         "gguf": metadata.version("gguf"),
-        "exporter": hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (smollm, vlm, weights))).hexdigest(),
+        "exporter": hashlib.sha256(
+            b"".join(Path(str(m.__file__)).read_bytes() for m in (smollm, vlm, weights, work))
+        ).hexdigest(),
     }
 
 
@@ -122,17 +133,22 @@ def _known(folder: Path, recipe: Mapping[str, str]) -> dict[str, ModelFile]:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if card["recipe"] != recipe:
             return {}
-        return {f["name"]: ModelFile(**f) for f in card["files"]}
+        return {f["name"]: _read(f) for f in card["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
+def _read(file: dict[str, Any]) -> ModelFile:
+    decoder = file.pop("decoder")
+    return ModelFile(**file, decoder=DecoderSize(**decoder) if decoder else None)
+
+
 def _holds(folder: Path, known: ModelFile | None) -> bool:
-    return known is not None and (folder / known.name).is_file() and _described(folder / known.name) == known
+    return known is not None and (folder / known.name).is_file() and _described(folder / known.name, known.decoder) == known
 
 
-def _described(path: Path) -> ModelFile:
-    return ModelFile(name=path.name, size_byte=path.stat().st_size, sha256=_sha256(path))
+def _described(path: Path, decoder: DecoderSize | None) -> ModelFile:
+    return ModelFile(name=path.name, size_byte=path.stat().st_size, sha256=_sha256(path), decoder=decoder)
 
 
 def _sha256(path: Path) -> str:

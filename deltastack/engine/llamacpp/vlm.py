@@ -12,6 +12,7 @@ The weights are the testbed's trained LLaVA (``trained.safetensors`` and the car
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,17 +71,23 @@ def read(folder: Path) -> Trained:
     return Trained(tensors, Shape(**{k: int(shape[k]) for k in Shape._fields}))
 
 
+def decoder(trained: Trained) -> tuple[Tensor, ...]:
+    """The decoder's tensors by the engine's names."""
+    tensors = {k.replace("language_model.", "model."): w for k, w in trained.tensors.items() if k.startswith("language_model.")}
+    layers = _count(tensors, "model.layers.")
+    return _named(tensors, weights.library().get_tensor_name_map(weights.library().MODEL_ARCH.QWEN3, layers))
+
+
 def text(trained: Trained, precision: Precision, path: Path) -> None:
     """Write the decoder, its matrices in ``precision``."""
-    tensors = {k: w for k, w in trained.tensors.items() if k.startswith("language_model.")}
-    rows, width = tensors["language_model.embed_tokens.weight"].shape
-    layers = _count(tensors, "language_model.layers.")
+    tensors = {t.name: t.values for t in decoder(trained)}
+    rows, width = tensors["token_embd.weight"].shape
     writer = weights.library().GGUFWriter(path, "qwen3")
     writer.add_name("digits in a grid")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(tensors["language_model.layers.0.mlp.up_proj.weight"].shape[0])
+    writer.add_block_count(_count(tensors, "blk."))
+    writer.add_feed_forward_length(tensors["blk.0.ffn_up.weight"].shape[0])
     writer.add_head_count(trained.shape.heads)
     writer.add_head_count_kv(trained.shape.heads)
     writer.add_key_length(width // trained.shape.heads)
@@ -89,9 +96,7 @@ def text(trained: Trained, precision: Precision, path: Path) -> None:
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_vocab_size(rows)
     _vocabulary(writer, rows)
-    names = weights.library().get_tensor_name_map(weights.library().MODEL_ARCH.QWEN3, layers)
-    renamed = {k.replace("language_model.", "model.", 1): w for k, w in tensors.items()}
-    weights.add(writer, _named(renamed, names), precision)
+    weights.add(writer, itertools.starmap(Tensor, tensors.items()), precision)
     weights.write(writer, path)
 
 

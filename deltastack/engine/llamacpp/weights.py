@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deltastack.contracts import atomic
-from deltastack.errors import EvidenceError, PreflightError
+from deltastack.errors import EvidenceError, ParamsError, PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,19 +74,38 @@ def safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 def add(writer: gguf.GGUFWriter, tensors: Iterable[Tensor], precision: Precision) -> None:
     """Add ``tensors`` to ``writer``, matrices in ``precision``."""
-    kinds = library()
     for name, values in tensors:
         plain = np.ascontiguousarray(values, dtype=np.float32)
-        kind = kinds.GGMLQuantizationType[precision.name if quantized(plain, precision) else "F32"]
-        writer.add_tensor(name, kinds.quants.quantize(plain, kind), raw_dtype=kind)
+        kind = library().GGMLQuantizationType[stored_as(plain, precision).name]
+        writer.add_tensor(name, library().quants.quantize(plain, kind), raw_dtype=kind)
 
 
-def quantized(values: NDArray[np.float32], precision: Precision) -> bool:
-    """Whether a tensor takes ``precision``: a matrix whose rows are whole blocks; everything else stays float32."""
-    if precision is Precision.F32 or values.ndim != 2:  # noqa: PLR2004 - a matrix
-        return False
-    block, _ = library().GGML_QUANT_SIZES[library().GGMLQuantizationType[precision.name]]
-    return int(values.shape[1]) % int(block) == 0
+def stored_as(values: NDArray[np.float32], precision: Precision) -> Precision:
+    """How a tensor is stored: a matrix whose rows are whole blocks takes ``precision``, everything else float32."""
+    matrix = values.ndim == 2  # noqa: PLR2004 - rows and columns
+    return precision if matrix and values.shape[1] % block_byte(precision)[0] == 0 else Precision.F32
+
+
+def stored_byte(values: NDArray[np.float32], precision: Precision) -> int:
+    """Bytes of a tensor in a file of ``precision``."""
+    block, byte = block_byte(stored_as(values, precision))
+    return values.size // block * byte
+
+
+def block_byte(kind: str) -> tuple[int, int]:
+    """Numbers in a block of type ``kind``, and its bytes.
+
+    Raises:
+        ParamsError: No such type.
+
+    >>> block_byte("q8_0"), block_byte("f16")
+    ((32, 34), (1, 2))
+    """
+    kinds = library().GGMLQuantizationType
+    if kind.upper() not in kinds.__members__:
+        raise ParamsError(f"no number type '{kind}'; there are: {', '.join(k.lower() for k in kinds.__members__)}")
+    block, byte = library().GGML_QUANT_SIZES[kinds[kind.upper()]]
+    return int(block), int(byte)
 
 
 def write(writer: gguf.GGUFWriter, path: Path) -> None:
