@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltastack.contracts import atomic
-from deltastack.engine.llamacpp import smollm, vlm, weights, work
+from deltastack.engine.llamacpp import questions, smollm, vlm, weights, work
 from deltastack.engine.llamacpp.weights import Precision
 from deltastack.engine.llamacpp.work import DecoderSize
 from deltastack.errors import DeltastackError, ParamsError
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 CARD = "models.json"
 PRECISIONS = (Precision.F32, Precision.Q8_0, Precision.Q4_0)
 """What the preset's techniques name; the others of ``Precision`` are written on request."""
-TOWER = "image-mmproj.gguf"
+TOWER, QUESTIONS = "image-mmproj.gguf", "image-questions.jsonl"
+_QUESTIONS, _SEED = 256, 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """One file: its name in the folder, its bytes, their hash, and the size of its decoder (None of a vision tower)."""
+    """One file: its name in the folder, its bytes, their hash, and the size of its decoder (None where it has none)."""
 
     name: str
     size_byte: int
@@ -108,7 +109,10 @@ def _writers(source: Path, precisions: Sequence[Precision]) -> dict[str, Callabl
         smollm.write(content(), precision, path)
         return work.size(content().tensors, precision)
 
-    writers: dict[str, Callable[[Path], DecoderSize | None]] = {TOWER: lambda path: vlm.vision(trained(), path)}
+    writers: dict[str, Callable[[Path], DecoderSize | None]] = {
+        TOWER: lambda path: vlm.vision(trained(), path),
+        QUESTIONS: lambda path: questions.write(path, _QUESTIONS, _SEED),
+    }
     for precision in precisions:
         writers[image_name(precision)] = partial(image, precision)
         writers[text_name(precision)] = partial(text, precision)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from deltastack.contracts import atomic
 from deltastack.engine.llamacpp.vlm import spelled
 from deltastack.testbed import digits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -61,6 +65,13 @@ def held_out(count: int, seed: int) -> tuple[Question, ...]:
         )
         for n in range(count)
     )
+
+
+def write(path: Path, count: int, seed: int) -> None:
+    """Write ``count`` questions with their pictures as a file of requests: JSON lines of path, body and answer."""
+    lines = (json.dumps({"path": "/v1/chat/completions", "body": q.shown(), "answer": q.answer}) for q in held_out(count, seed))
+    with atomic(path) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

@@ -2,7 +2,8 @@
 
 It answers ``/health``, ``/props``, ``/slots``, ``/metrics``, ``/completion`` and ``/v1/chat/completions``. Each ``--set`` names
 an attribute of the engine's parameters; an unknown one is refused by name before anything loads. The engine's log goes to
-stderr and says what it resolved. One line on stdout says where it listens.
+stderr and says what it resolved. Stdout has each setting as the engine's parameters hold it,
+and then one line that says where it listens.
 
 SIGTERM and SIGINT end it with status 0. The process leaves by ``os._exit``: the engine's own threads have no other end.
 """
@@ -34,18 +35,21 @@ def main(words: Sequence[str] | None = None) -> int:
     parent = os.getppid()
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # before the engine's threads, which inherit it
     try:
-        server = start(args.model, args.mmproj, args.host, args.port, settings.split(args.set))
+        chosen = settings.split(args.set)
+        server, params = start(args.model, args.mmproj, args.host, args.port, chosen)
     except DeltastackError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - this is a program
         return error.exit_code
+    for key in sorted(chosen):
+        print(f"set {key}={settings.words(params, key)}")  # noqa: T201 - as above
     print(f"listening {server.listening_address}", flush=True)  # noqa: T201 - as above
     _wait(parent if args.with_parent else None)
     sys.stderr.flush()
     os._exit(0)
 
 
-def start(model: Path, mmproj: Path | None, host: str, port: int, chosen: dict[str, str]) -> Any:
-    """The engine's server, listening.
+def start(model: Path, mmproj: Path | None, host: str, port: int, chosen: dict[str, str]) -> tuple[Any, Any]:
+    """The engine's server, listening, and its parameters as it has them.
 
     Raises:
         PreflightError: The engine is not installed, the port is taken, or the engine refused to start.
@@ -71,7 +75,7 @@ def start(model: Path, mmproj: Path | None, host: str, port: int, chosen: dict[s
         settings.put(params, key, value)
     _refuse_taken(host, port)
     try:
-        return xllamacpp.Server(params)
+        return xllamacpp.Server(params), params
     except RuntimeError as error:
         raise PreflightError(f"llama.cpp did not start ({error}): the lines marked E above say why") from error
 

@@ -23,14 +23,14 @@ def split(words: Iterable[str]) -> dict[str, str]:
     """``key=value`` words as a mapping.
 
     Raises:
-        ParamsError: A word without ``=``, or a key given twice.
+        ParamsError: A word without ``=``, or a key with two values.
     """
     found: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise ParamsError(f"--set {word}: wanted key=value")
-        if key in found:
+        if found.get(key, value) != value:
             raise ParamsError(f"--set {key}: given twice ({found[key]} and {value}); keep one")
         found[key] = value
     return found

@@ -16,8 +16,7 @@ The head is read by passes that have an output only, one a token generated. The 
 ``read`` counts each token once a pass: what the attention needs, not what a cache line or a padded tile moves. Source: how
 llama.cpp splits batches (``n_batch``, ``n_ubatch``); checked against its own counters in the tests.
 
-Many requests at once share passes, and answers do not say how. Where a batch is never more than a micro-batch and the cache is
-one for all slots (``kv_unified``), each decode call is one pass, and the engine's own count is exact.
+Many requests at once share passes, and answers do not say how; ``of_run`` takes the engine's own count of calls.
 """
 
 from __future__ import annotations
@@ -123,20 +122,21 @@ def of_request(decoder: DecoderSize, counts: RequestCounts, batching: Batching) 
 def of_run(decoder: DecoderSize, counts: EngineCounts, batching: Batching, *, requests: int) -> Work:
     """Work of ``requests`` text requests from the engine's own counters, whether they shared passes or not.
 
-    Exact where ``kv_unified`` is on and ``batching.batch <= batching.micro_batch``; the head is counted once a pass, which is
-    exact where no pass is without an output.
+    A call that checks a draft is one of the counted calls, and computes the draft's tokens beside its own. With Q prompt tokens
+    computed, G generated, D drafted and A accepted in R requests, the tokens computed are Q + (G - R - A) + D. Passes of a draft
+    model are not among them. Exact where each call is one pass: one slot, or slots with one cache for all (``kv_unified``);
+    with several caches, requests of unlike length take more passes than calls. The head is counted once a pass, exact where no
+    pass is without an output.
 
     Raises:
-        EvidenceError: Drafts were made.
         ParamsError: A batch of more than a micro-batch; or as ``kv_token_byte``.
     """
-    if counts.spec_decode_num_drafts_total:
-        raise EvidenceError("the engine's count of decode calls leaves speculative ones out: passes of this run are not known")
     if batching.batch > batching.micro_batch:
         raise ParamsError(
             f"n_batch {batching.batch} is more than n_ubatch {batching.micro_batch}: a call may be several passes; set both equal"
         )
-    tokens = counts.prompt_tokens_total + counts.tokens_predicted_total - requests
+    answers = counts.tokens_predicted_total - requests - counts.spec_decode_num_accepted_tokens_total
+    tokens = counts.prompt_tokens_total + answers + counts.spec_decode_num_draft_tokens_total
     return Work(
         tokens_computed=tokens,
         passes=counts.n_decode_total,
