@@ -22,7 +22,7 @@ T2 = 4.302652729911275
 amounts = st.lists(st.tuples(st.floats(0.5, 20), st.floats(0.5, 20)), min_size=3, max_size=8)
 
 
-@pytest.mark.parametrize("name", ["interval", "ratio", "families", "power", "shapley"])
+@pytest.mark.parametrize("name", ["interval", "ratio", "multiple_testing", "power", "shapley_values"])
 def test_examples_in_docstrings(name: str) -> None:
     """The hand-worked case in each docstring prints what it says."""
     found = doctest.testmod(importlib.import_module(f"{statistics.__name__}.{name}"))
