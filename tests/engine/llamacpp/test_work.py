@@ -63,7 +63,7 @@ def test_a_loop_over_passes_agrees(computed: int, cached: int, generated: int, b
 
 
 def test_a_run_from_the_engines_counts_by_hand() -> None:
-    """Two requests: 20 prompt tokens, 10 generated in 7 calls, 4 drafted of which 3 were accepted: 20 + (10 - 2 - 3) + 4 tokens."""
+    """Two requests, 20 prompt tokens, 10 generated in 7 calls, 4 drafted and 3 accepted: 20 + (10 - 2 - 3) + 4 tokens."""
     seen = EngineCounts(
         prompt_tokens_total=20,
         prompt_tokens_cached_total=5,
@@ -99,7 +99,7 @@ def test_drafted_or_empty_requests_are_refused() -> None:
 
 
 def test_the_size_of_a_decoder_by_hand() -> None:
-    """Two layers; a matrix of 64 x 64 in 8 bits is 128 blocks of 34 bytes; rows of 48 are no whole blocks and stay 4 bytes each."""
+    """Two layers; a matrix of 64 x 64 in 8 bits is 128 blocks of 34 bytes; rows of 48 are no whole blocks."""
     tensors = [
         Tensor("token_embd.weight", np.zeros((10, 64), np.float32)),
         Tensor("output_norm.weight", np.zeros(64, np.float32)),
