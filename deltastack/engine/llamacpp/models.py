@@ -12,7 +12,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from functools import cache, partial
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from deltastack.engine.llamacpp import questions, smollm, vlm, weights, work
 from deltastack.engine.llamacpp.weights import Precision
 from deltastack.engine.llamacpp.work import DecoderSize
 from deltastack.errors import DeltastackError, ParamsError
+from deltastack.testbed.learning import bundled_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,7 +84,7 @@ def prepare(folder: Path, precisions: Iterable[Precision] = PRECISIONS, *, train
         PreflightError: The engine's packages are not installed.
         EvidenceError: The trained model's file is broken.
     """
-    source = trained or Path(str(resources.files("deltastack.testbed") / "checkpoints"))
+    source = trained or bundled_checkpoint.FOLDER
     recipe = _recipe(source)
     known = _known(folder, recipe)
     wanted = _writers(source, tuple(precisions))

@@ -2,8 +2,7 @@
 
 It answers ``/health``, ``/props``, ``/slots``, ``/metrics``, ``/completion`` and ``/v1/chat/completions``. Each ``--set`` names
 an attribute of the engine's parameters; an unknown one is refused by name before anything loads. The engine's log goes to
-stderr and says what it resolved. Stdout has each setting as the engine's parameters hold it,
-and then one line that says where it listens.
+stderr and says what it resolved. Stdout has each setting as the engine's parameters hold it, then where the server listens.
 
 SIGTERM and SIGINT end it with status 0. The process leaves by ``os._exit``: the engine's own threads have no other end.
 """
