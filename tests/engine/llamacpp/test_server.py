@@ -42,7 +42,7 @@ def test_what_does_not_hold_ends_it_in_one_line(image_models: Path, words: tuple
     command = [*SERVER, "--model", str(image_models / "image-f32.gguf"), *words]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert found.returncode == status
-    assert sum(line.startswith(said) for line in found.stderr.splitlines()) == 1
+    assert found.stderr.count(said) == 1  # the engine writes its own lines from a thread
 
 
 def test_a_missing_file_and_a_taken_port_are_refused(image_models: Path, tmp_path: Path) -> None:
