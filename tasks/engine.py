@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deltastack.engine.declaration import Engine
-    from deltastack.report import Stack
+    from deltastack.stack import Stack
 
 log = logging.getLogger("deltastack.tasks")
 FOLDER = "params/engines"
@@ -124,7 +124,7 @@ def facts(frames: Frames) -> dict[str, Any]:
 
 def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
     """Everything the runs allow to say, as plain values: every cell alone, formulas against the joint run, the A/A floor."""
-    from deltastack.report import Stack
+    from deltastack.stack import Stack
 
     stack = params.load(root / "params" / "stack.yaml", Stack)
     resource = Resource(engine.experiment.quantity)

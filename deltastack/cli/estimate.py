@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.delta_summary import Estimate, Saving
     from deltastack.evaluation.fleet_runner import FleetRunner
-    from deltastack.model import Layer
+    from deltastack.layers.technique import Layer
 
 SERVED = "deployment"
 

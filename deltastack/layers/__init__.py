@@ -18,7 +18,7 @@ from deltastack.layers.routing import ROUTING
 from deltastack.layers.storage import STORAGE
 
 if TYPE_CHECKING:
-    from deltastack.model import Layer
+    from deltastack.layers.technique import Layer
 
 LAYERS: dict[str, Layer] = {
     one.name: one
