@@ -20,7 +20,7 @@ SERVED = "deployment"
 
 
 def estimate(
-    layer: Annotated[str, typer.Argument(help="storage, chiplet, pipeline, instruction_set or idle.")],
+    layer: Annotated[str, typer.Argument(help="A layer: the name of a file in params/layers.")],
     technique: Annotated[str | None, typer.Option(help="Only this one; otherwise each alone, and all that are on.")] = None,
     changed: Annotated[
         list[str] | None,
