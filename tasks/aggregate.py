@@ -1,4 +1,4 @@
-"""Stage ``aggregate``: formulas held against the joint truth; data/total.parquet, metrics.json, the page, the figures."""
+"""Stage ``aggregate``: formulas held against the observed joint result; data/total.parquet, metrics.json, the page, the figures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack import layers, params
 from deltastack.analysis import slo
+from deltastack.analysis.analysis import Analysis, compute
 from deltastack.analysis.base_usage import with_measured
+from deltastack.analysis.results import Stack
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench
-from deltastack.report import Results, Stack, compute, metrics, wording
+from deltastack.report import metrics, wording
 from tasks import outbox, stage_runner, write_report
 
 if TYPE_CHECKING:
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 KINDS = {"estimated": Bench.FLEET, "measured": Bench.TESTBED}
 
 
-def load(root: Path) -> Results:
+def load(root: Path) -> Analysis:
     """The tables of this checkout, and what follows from them.
 
     Raises:
         ContractError: A table that breaks its contract.
         EvidenceError: No joint table at all, or no full factorial.
-        UnknownNameError: A layer of params/stack.yaml that nobody has.
+        UnknownNameError: A layer of params/stack.yaml that does not exist.
     """
     stack = params.load(root / "params" / "stack.yaml", Stack)
     for name in stack.layers:
@@ -44,23 +46,23 @@ def load(root: Path) -> Results:
         baseline=_baseline(root, joint),
         deltas=deltas,
         joint=joint,
-        quality=_quality(root),
-        served=_served(root),
-        on=_on(root, deltas),
-        late=_late(root, stack.layers),
+        quality_table=_quality(root),
+        deployment_text=_deployment_text(root),
+        enabled_techniques=_enabled(root, deltas),
+        slo_violations=_slo_violations(root, stack.layers),
         quality_limit=write_report.view(root).quality_limit if (root / write_report.VIEW).is_file() else None,
-        joint_s=_joint_s(root),
+        joint_budget_s=_joint_s(root),
     )
 
 
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
-    results = load(root)
-    assert results.total is not None  # noqa: S101 - compute always forms it
-    TOTAL.write(results.total, root / "data/total.parquet")
-    _json(root / "reports/metrics.json", metrics(results))
-    _json(root / "reports/summary.json", wording(results, write_report.view(root).quality_limit))
-    write_report.write(root, results)
+    analysis = load(root)
+    said = wording(analysis)
+    TOTAL.write(analysis.total, root / "data/total.parquet")
+    _json(root / "reports/metrics.json", metrics(analysis))
+    _json(root / "reports/summary.json", said)
+    write_report.write(root, analysis, said)
     outbox.put(root)
 
 
@@ -87,7 +89,7 @@ def _deltas(root: Path, layers: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _on(root: Path, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench, tuple[str, ...]]]:
+def _enabled(root: Path, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench, tuple[str, ...]]]:
     """The techniques that params/layers switches on, where the bench observed them; layers without a file are left out."""
     found: dict[str, dict[Bench, tuple[str, ...]]] = {}
     for key, table in deltas.items():
@@ -100,7 +102,7 @@ def _on(root: Path, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench,
     return found
 
 
-def _served(root: Path) -> str | None:
+def _deployment_text(root: Path) -> str | None:
     """What the fleet serves with nothing switched, in words; None without params/fleet.yaml."""
     path = root / "params/fleet.yaml"
     if not path.is_file():
@@ -119,18 +121,18 @@ def _quality(root: Path) -> pd.DataFrame | None:
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
-def _late(root: Path, layers: tuple[str, ...]) -> list[slo.Late]:
-    """Cells and techniques that miss the latency goals, from the JSON beside the simulated tables.
+def _slo_violations(root: Path, layers: tuple[str, ...]) -> list[slo.SloViolation]:
+    """Cells and techniques that violate the SLOs, from the JSON beside the simulated tables.
 
     Raises:
-        EvidenceError: Entries that are none.
+        EvidenceError: Entries of another form.
     """
     path = root / f"data/joint/{Bench.FLEET}.json"
-    found = [*slo.late(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
+    found = [*slo.violations(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
     for layer in layers:
         path = root / f"data/delta/estimated/{layer}.json"
         if path.is_file():
-            found += slo.late(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
+            found += slo.violations(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
     return found
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import deltastack
 from deltastack import params
+from deltastack.analysis.results import Stack
 from deltastack.contracts import WORKLOAD, atomic
 from deltastack.evaluation.cell_checkpoint import Kept
 from deltastack.evaluation.fleet_runner import FleetRunner
 from deltastack.fleet.trace_arrays import requests
-from deltastack.report import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack import params, statistics
+from deltastack.analysis.results import Stack
 from deltastack.contracts import DELTA, JOINT
 from deltastack.decisions import plan
 from deltastack.model import AA_TWIN, Resource
-from deltastack.report import Stack
 from tasks import stage_runner
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from deltastack import params
+from deltastack.analysis.results import Stack
 from deltastack.contracts import QUALITY, WORKLOAD, atomic
 from deltastack.evaluation import testbed_cells
 from deltastack.layers import techniques
-from deltastack.report import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,9 @@ import numpy as np
 
 from deltastack import composition
 from deltastack.analysis.factorial import Factorial
-from deltastack.analysis.formula_totals import Estimate, estimate
+from deltastack.analysis.formula_totals import estimate
 from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource, weakest
+from deltastack.statistics import Estimate
 from deltastack.statistics.nested_interval import twin_floor
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ def import_(
 ) -> None:
     """Read results of vLLM bench, GuideLLM or AIPerf as a layer that was measured elsewhere; the report shows it beside ours."""
     from deltastack import importers, params
-    from deltastack.report import Stack
+    from deltastack.analysis.results import Stack
     from tasks import imported
     from tasks.stage_runner import root_from
 

@@ -6,6 +6,7 @@ from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.outcomes import OBSERVED, Formula, Verdict
 
 
 def _text(name: str, *among: str, nullable: bool = False) -> Column:
@@ -175,19 +176,19 @@ replicates ran side by side."""
 
 TOTAL = Contract(
     name="total",
-    version=1,
+    version=2,
     columns=(
         _BENCH,
         _BASIS,
         _RESOURCE,
-        _text("formula", "independent", "weighted", "by_component", "pairwise", "joint"),
+        _text("formula", *Formula),
         Column(name="delta", dtype="float64", unit="1", nullable=True),
         Column(name="lo", dtype="float64", unit="1", nullable=True),
         Column(name="hi", dtype="float64", unit="1", nullable=True),
         Column(name="gap", dtype="float64", unit="1", nullable=True),
         Column(name="gap_lo", dtype="float64", unit="1", nullable=True),
         Column(name="gap_hi", dtype="float64", unit="1", nullable=True),
-        _text("verdict", "holds", "fails", "cannot be told", "truth"),
+        _text("verdict", *Verdict, OBSERVED),
         _EVIDENCE,
         _REASON,
         _CANONICAL,
@@ -195,8 +196,8 @@ TOTAL = Contract(
     key=("bench", "operating_point", "resource", "formula"),
     relations=(
         Absence(columns=("delta", "lo", "hi"), exact=False),
-        Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", "truth")),
+        Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", OBSERVED)),
     ),
     remedy="dvc repro aggregate",
 )
-"""Totals by formula beside the joint truth; gap = formula - joint, as a fraction."""
+"""Totals by formula and the observed joint result; gap = formula - joint, as a fraction."""

@@ -4,17 +4,19 @@ Raw replicates come in, numbers are computed on read. Work is in log ratios; rat
 averaged. One formula family a file; replicates on the first axis, simulations or draws on the last.
 """
 
+from deltastack.statistics.aa_noise import resolution
 from deltastack.statistics.blocks import block_bootstrap, block_length
 from deltastack.statistics.bootstrap import Resampling, bca, percentile
 from deltastack.statistics.equivalence import Equivalence, equivalent
+from deltastack.statistics.estimate import Estimate
 from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
 from deltastack.statistics.fieller_interval import fieller
-from deltastack.statistics.formula_verdict import Verdict, verdict
+from deltastack.statistics.formula_verdict import verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife_interval import jackknife
+from deltastack.statistics.jackknife_interval import jackknife, pseudo_values
 from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
-from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
+from deltastack.statistics.power import least_count, minimum_detectable_delta, pairs_needed, replicates_needed
 from deltastack.statistics.prediction_interval import drawn_ends, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
 from deltastack.statistics.shapley_values import order_range, shapley
@@ -24,9 +26,9 @@ __all__ = [
     "Bounds",
     "Effect",
     "Equivalence",
+    "Estimate",
     "Interval",
     "Resampling",
-    "Verdict",
     "at_base",
     "averaged",
     "bca",
@@ -41,6 +43,7 @@ __all__ = [
     "half_effects",
     "holm",
     "jackknife",
+    "least_count",
     "log_ratio",
     "log_ratio_bounds",
     "log_ratio_unpaired",
@@ -53,7 +56,9 @@ __all__ = [
     "percentile",
     "planned",
     "predictive",
+    "pseudo_values",
     "replicates_needed",
+    "resolution",
     "shapley",
     "verdict",
 ]

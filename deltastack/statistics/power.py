@@ -15,11 +15,15 @@ S. Julious, Statistics in Medicine 23, 2004.  Assumes: normal; the t form is exa
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from scipy import stats
 
 from deltastack.errors import FormulaError
 from deltastack.statistics.interval import LEAST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POWER = 0.8
 ALPHA = 0.05
@@ -59,6 +63,29 @@ def minimum_detectable_delta(sd: float, n: int, *, alpha: float = ALPHA, power: 
     return -math.expm1(-both * sd / math.sqrt(n))
 
 
+def least_count(enough: Callable[[int], bool], *, least: int, most: int) -> int | None:
+    """The least count from ``least`` on that is enough, by doubling and bisection; None if even ``most`` is not.
+
+    >>> least_count(lambda n: n * n >= 50, least=2, most=100), least_count(lambda n: n > 9, least=2, most=8)
+    (8, None)
+
+    Args:
+        enough: False up to some count, true from there on.
+        least: Where the search begins.
+        most: Where it gives up: the first doubling beyond it.
+    """
+    high = least
+    while not enough(high):
+        high *= 2
+        if high > most:
+            return None
+    low = max(least, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return high
+
+
 def pairs_needed(delta: float, *, sd: float, alpha: float = ALPHA, power: float = POWER) -> int:
     """The least number of pairs whose ``minimum_detectable_delta`` is no more than ``delta``.
 
@@ -67,17 +94,10 @@ def pairs_needed(delta: float, *, sd: float, alpha: float = ALPHA, power: float 
     """
     if not 0 < delta < 1:
         raise FormulaError(f"pairs_needed({delta:g}): wanted a saving between 0 and 1")
-    high = LEAST
-    while minimum_detectable_delta(sd, high, alpha=alpha, power=power) > delta:
-        high *= 2
-        if high > _MOST:
-            raise FormulaError(f"pairs_needed({delta:g}, sd={sd:g}): more than {_MOST} pairs; ask for a larger saving")
-    low = max(LEAST, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        enough = minimum_detectable_delta(sd, middle, alpha=alpha, power=power) <= delta
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return high
+    found = least_count(lambda n: minimum_detectable_delta(sd, n, alpha=alpha, power=power) <= delta, least=LEAST, most=_MOST)
+    if found is None:
+        raise FormulaError(f"pairs_needed({delta:g}, sd={sd:g}): more than {_MOST} pairs; ask for a larger saving")
+    return found
 
 
 def _check(alpha: float, power: float) -> None:

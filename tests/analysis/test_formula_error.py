@@ -18,8 +18,9 @@ from deltastack.analysis.formula_totals import NOT_RUN, totals, values
 from deltastack.contracts import USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, OperatingPoint, Resource, cell_of
-from deltastack.report import Stack, compute
-from deltastack.report.context import Past
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.analysis.history import PastRun
 from tests.report.synthetic import WHOLE, joint
 
 A, F = Component.ATTENTION, Component.FFN
@@ -86,8 +87,8 @@ def test_a_planned_half_says_what_it_cannot() -> None:
     assert pd.isna(rows["pairwise"]["delta"])
     assert rows["pairwise"]["reason"] == NOT_RUN
     share = attribution.shares(f, 0.95)[0]
-    assert (share.shapley, share.last_in, share.least) == (None, None, None)
-    assert share.averaged.value == pytest.approx(attribution.shares(whole, 0.95)[0].averaged.value)  # type: ignore[union-attr]
+    assert (share.shapley, share.leave_one_out, share.least) == (None, None, None)
+    assert share.main_effect.value == pytest.approx(attribution.shares(whole, 0.95)[0].main_effect.value)  # type: ignore[union-attr]
     first = attribution.pairs(f, 0.95)[0]
     assert (first.first, first.second) == ("storage", "pipeline")
     assert first.interaction.value == pytest.approx(0.2)
@@ -124,7 +125,7 @@ def test_averaged_and_holm_by_hand() -> None:
     assert pairs["chiplet", "idle"].p_holm > 0.05  # type: ignore[operator]
     assert all(p.p_holm is None for p in attribution.pairs(one(joint(FIVE)), 0.95))
     exact = attribution.shares(one(joint(FIVE, {("storage", "pipeline"): 0.2})), 0.95)[0]
-    assert exact.averaged.value == pytest.approx(1 - 0.9 * math.exp(0.1))  # type: ignore[union-attr]
+    assert exact.main_effect.value == pytest.approx(1 - 0.9 * math.exp(0.1))  # type: ignore[union-attr]
 
 
 def shuffled(frame: pd.DataFrame, rng: np.random.Generator, drift: float = 0.0) -> pd.DataFrame:
@@ -170,7 +171,7 @@ def test_a_drift_within_blocks_is_seen() -> None:
     frame = shuffled(joint(FIVE, bench=Bench.TESTBED, samples=12, sd_log=0.02), np.random.default_rng(0), drift=0.1)
     found = negative_controls.nulls(frame, one(frame), 0.95)
 
-    order = next(t for t in found if t.factor == "order" and t.layer is None)
+    order = next(t for t in found if t.factor == "run_order" and t.layer is None)
     assert order.false
     assert order.effect == pytest.approx(0.05, rel=0.15)
     assert negative_controls.nulls(joint(FIVE), one(joint(FIVE)), 0.95) == []
@@ -204,9 +205,9 @@ def test_curves_by_hand() -> None:
     """Three runs of 0.1, 0.3, 0.2: the middle one is highest; runs that may not be quoted and single readings stay out."""
     name = "delta_total.fleet.energy_j.joint"
     runs = [
-        Past(f"2026-11-1{i}T00:00:00", canonical=True, metrics={name: v, "gap.x": 1.0}) for i, v in enumerate((0.1, 0.3, 0.2))
+        PastRun(f"2026-11-1{i}T00:00:00", canonical=True, metrics={name: v, "gap.x": 1.0}) for i, v in enumerate((0.1, 0.3, 0.2))
     ]
-    quick = Past("2026-11-19T00:00:00", canonical=False, metrics={name: 9.0})
+    quick = PastRun("2026-11-19T00:00:00", canonical=False, metrics={name: 9.0})
 
     (curve,) = history.curves([*runs, quick], 10)
     assert curve.readings == (0.1, 0.3, 0.2)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deltastack.analysis import attribution, targets
 from deltastack.analysis.factorial import factorials
-from deltastack.analysis.formula_totals import ONE_LAYER, Estimate, estimate, overlap, totals, values
+from deltastack.analysis.formula_totals import ONE_LAYER, estimate, overlap, totals, values
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench, Component, Resource
 from deltastack.report.text.interactions import breaker

@@ -18,7 +18,7 @@ TWO = {"storage": WHOLE, "idle": {Component.ENCODER: 0.5}}
 THREE = {**TWO, "pruning": {Component.FFN: 0.5}}
 
 
-def results(fleet: pd.DataFrame) -> Results:
+def results(fleet: pd.DataFrame) -> Analysis:
     """Two benches; the testbed has one layer more, which has an empty table on the fleet."""
     rows = [
         ("fleet", "at_trace", 0, c, Resource.ENERGY_J, v, Evidence.SIMULATED, None, "simulation", True) for c, v in BASE.items()

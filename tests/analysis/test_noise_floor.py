@@ -12,7 +12,9 @@ import pytest
 from deltastack.analysis import noise_floor
 from deltastack.contracts import USAGE
 from deltastack.model import AA_TWIN, Bench, Component, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.report import metrics, summary_lines, wording
 from deltastack.report.html import sections
 from deltastack.report.html import table_rows as tables
 from deltastack.report.html.page import html
@@ -20,14 +22,14 @@ from deltastack.statistics import aa_noise
 from tests.report.synthetic import joint, with_twin
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 LOUD, QUIET = (0.3, -0.3, 0.25, -0.25), (0.001, -0.001, 0.002, -0.002)
 SMALL = {"storage": dict.fromkeys(Component, 1.1), "idle": dict.fromkeys(Component, 0.8)}
 AT = (OperatingPoint.PER_SESSION, Resource.CPU_S)
 
 
-def results(log_ratios: tuple[float, ...] | None, **planted: Any) -> Results:
+def results(log_ratios: tuple[float, ...] | None, **planted: Any) -> Analysis:
     """Four nearly noiseless blocks: storage costs 10 %, idle saves 20 %, together 12 %; the twin as given."""
     frame = joint(SMALL, bench=Bench.TESTBED, samples=4, sd_log=1e-4, resource=Resource.CPU_S, **planted)
     return compute(
@@ -47,7 +49,7 @@ def test_the_floor_by_hand() -> None:
     floor = known[AT]
     assert floor.delta == pytest.approx(1 - math.exp(0.2))
     assert floor.high == pytest.approx(1 - math.exp(0.2 - 1.27062), rel=1e-4)
-    assert noise_floor.largest(floor) == pytest.approx(math.exp(0.2 + 1.27062) - 1, rel=1e-4)
+    assert floor.largest == pytest.approx(math.exp(0.2 + 1.27062) - 1, rel=1e-4)
     assert AA_TWIN not in set(apart["cell"])
     assert len(apart) == len(frame) - 2 * len(Component.__members__) + 2 * 4  # three of seven components, two blocks
 
@@ -79,7 +81,7 @@ def test_the_word_is_the_testbeds_own() -> None:
     assert {r["word"] for r in _in_order(made)} == {"not resolved", "saves"}
 
 
-def _in_order(made: Results) -> list[dict[str, Any]]:
+def _in_order(made: Analysis) -> list[dict[str, Any]]:
     return sorted(tables.shares(made), key=lambda r: list(SMALL).index(r["layer"]))
 
 
@@ -101,8 +103,8 @@ def test_the_floor_is_a_number_of_its_own() -> None:
     floor = made.floor(made.found[0])
     assert floor is not None
 
-    assert metrics(made)["floor"] == {"testbed": {"cpu_s": pytest.approx(noise_floor.largest(floor))}}
-    assert wording(made)["floor"] == {"testbed.cpu_s": pytest.approx(noise_floor.largest(floor))}
+    assert metrics(made)["floor"] == {"testbed": {"cpu_s": pytest.approx(floor.largest)}}
+    assert wording(made)["floor"] == {"testbed.cpu_s": pytest.approx(floor.largest)}
     assert "floor" not in metrics(results(None))
 
 
@@ -119,10 +121,10 @@ def test_how_often_it_cries_wolf_is_printed() -> None:
     """Order once, the coin 500 times, each with its rate and the expected one; the twin beside them; the rates are metrics."""
     made = results(QUIET)
     order, coin, twin = sections.null_factors(made)
-    rates = metrics(made)["false_positive"]["testbed"]["cpu_s"]
+    rates = metrics(made)["null_factor_fpr"]["testbed"]["cpu_s"]
 
     assert order.startswith("testbed, processor time: order, as it was run: ")
-    assert f"coin, drawn 500 times over the same runs: {round(1500 * rates['coin']):,} of 1,500 intervals claim an effect" in coin
+    assert f"coin, drawn 500 times over the same runs: {round(1500 * rates['random']):,} of 1,500 intervals claim an effect" in coin
     assert coin.endswith("(5.0 % expected).")
     assert "the base's twin seems to save 0.0 % [-0.3, +0.3] over 4 blocks: its interval holds 0." in twin
     page = html(made, {})
@@ -138,7 +140,7 @@ def test_starts_that_differ_are_the_units() -> None:
 
     floor = noise_floor.split(frame)[1][AT]
     assert floor.pairs == 2
-    assert noise_floor.largest(floor) > 1
+    assert floor.largest > 1
     made = results(None)
     *_, twin = sections.null_factors(
         replace(made, floors={Bench.TESTBED: {AT: floor}}, found=(replace(made.found[0], starts=(0, 0, 1, 1)),))

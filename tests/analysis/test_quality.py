@@ -29,7 +29,7 @@ def quality(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
     return QUALITY.frame([(Bench.FLEET, s, m, 512, 0.9, 0.9 + c, c, lo, hi, *tail) for s, m, c, lo, hi in rows])
 
 
-def results(*rows: tuple[str, str, float, float, float], limit: float | None = -0.01) -> Results:
+def results(*rows: tuple[str, str, float, float, float], limit: float | None = -0.01) -> Analysis:
     """Energy of a stack that saves 40 % by its first layer; the second has one technique, which is off and saves 20 %."""
     head = (Bench.FLEET, OperatingPoint.AT_CAPACITY, 0, Component.FFN, Resource.ENERGY_J)
     tail = (Evidence.SIMULATED, None, "host", True)

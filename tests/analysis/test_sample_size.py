@@ -12,21 +12,23 @@ import pytest
 from deltastack import params, statistics
 from deltastack.analysis import sample_size
 from deltastack.analysis.factorial import factorials
-from deltastack.analysis.formula_totals import Estimate, estimate, values
+from deltastack.analysis.formula_totals import estimate, values
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component, Resource
-from deltastack.report import Stack, compute, wording
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.report import wording
 from tasks import aggregate
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component, 0.5)}
 NAMES = tuple(TWO)
 
 
-def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Results:
+def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
     """Time of a stack of two layers, 100 s a run of the base; a long budget of 40 minutes."""
     frame = joint(TWO, bench=bench, resource=Resource.TIME_S, **planted)
     return compute(
@@ -35,7 +37,7 @@ def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Results:
         baseline=USAGE.empty(),
         deltas={},
         joint={bench: frame},
-        joint_s={"default": 75.0, "long": 2400.0},
+        joint_budget_s={"default": 75.0, "long": 2400.0},
     )
 
 

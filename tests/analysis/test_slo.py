@@ -27,7 +27,7 @@ WHOLE = Late(Bench.FLEET, OperatingPoint.AT_TRACE, "pipeline+storage", 8, 8, "TT
 TECHNIQUE = Late(Bench.FLEET, OperatingPoint.AT_TRACE, "pipeline/encoder_pool", 3, 8, "TTFT p99 9 s > 3 s")
 
 
-def results(found: Sequence[Late]) -> Results:
+def results(found: Sequence[Late]) -> Analysis:
     """Results of a planted factorial at the trace whose second layer has one technique, which is off and saves 20 %."""
     head = (Bench.FLEET, OperatingPoint.AT_TRACE, 0, Component.FFN, Resource.ENERGY_J)
     tail = (Evidence.SIMULATED, None, "host", True)

@@ -22,11 +22,12 @@ from deltastack.composition import read_published
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Stack, compute
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 ROOT = Path(__file__).parents[2]
 SAVING = {"by": "saving", "layer": "storage", "technique": "memory_pool", "resource": "memory_byte_s"}
@@ -44,7 +45,7 @@ def table(pairs: list[tuple[float, float | None]], bench: Bench = Bench.FLEET) -
     return DELTA.frame(rows)
 
 
-def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int = 20) -> Results:
+def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int = 20) -> Analysis:
     """Tables with one layer that leaves ``factor`` of everything, at capacity."""
     frame = joint({"storage": dict.fromkeys(Component, factor)}, samples=samples).assign(
         operating_point=str(OperatingPoint.AT_CAPACITY)
@@ -53,7 +54,7 @@ def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int =
     return compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas=deltas, joint={Bench.FLEET: frame})
 
 
-def verdict(check: dict[str, Any], found: Results | None) -> Any:
+def verdict(check: dict[str, Any], found: Analysis | None) -> Any:
     """The finding of one claim with one check."""
     claim = Claim.model_validate({"id": "x", "kind": "layer", "section": "1", "claim": "words", "checks": [check]})
     return judge([claim], [], found, tolerance=0.02)[0]

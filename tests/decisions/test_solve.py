@@ -21,7 +21,7 @@ LAYERS = {"storage": dict.fromkeys(Component, 0.8), "pipeline": dict.fromkeys(Co
 E = Resource.ENERGY_J
 
 
-def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **planted: Any) -> Results:
+def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **planted: Any) -> Analysis:
     """A factorial at trace; ``quality`` is the change of accuracy by cell, known to half a point."""
     rows = [
         (Bench.FLEET, cell, "accuracy", 1000, 0.9, 0.9 + c, c, c - 0.005, c + 0.005, Evidence.PUBLISHED, None, "host", True)
@@ -52,7 +52,7 @@ def test_a_stack_that_serves_late_is_no_answer() -> None:
     assert answer.cell.layers == ("storage", "idle")
 
 
-def ask(found: Results, target: float, limit: float | None = None) -> Any:
+def ask(found: Analysis, target: float, limit: float | None = None) -> Any:
     """Solve for energy."""
     return solve(found, Goal(targets={E: target}, limits={}, quality=limit), Bench.FLEET, OperatingPoint.AT_TRACE)
 

@@ -12,15 +12,17 @@ from deltastack.analysis.factorial import NO_BASE
 from deltastack.contracts import USAGE
 from deltastack.decisions.solve import Goal, solve
 from deltastack.model import Bench, Component, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.report import metrics, summary_lines, wording
 from deltastack.report.html import table_rows
 from deltastack.report.html.page import html
-from deltastack.report.text import formatting
-from deltastack.report.text.amounts import extra, losses_first, moved
+from deltastack import formatting
+from deltastack.amounts import extra, losses_first, moved
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 A = Component.ATTENTION
 LITTLE = {"storage": dict.fromkeys(Component, 1000.0), "idle": dict.fromkeys(Component, 1.2), "chiplet": {A: 0.5}}
@@ -29,7 +31,7 @@ ENERGY = {"storage": dict.fromkeys(Component, 0.9), "idle": dict.fromkeys(Compon
 
 def results(
     little: dict[str, dict[Component, float]] = LITTLE, *, scale: float = 770.0, resource: Resource = Resource.IO_BYTE
-) -> Results:
+) -> Analysis:
     """Energy as ever, and a resource of which the base spends ``scale`` x 100 and storage a thousand times that."""
     bytes_ = joint(little, samples=5, resource=resource)
     bytes_["amount"] = bytes_["amount"].astype(float) * scale

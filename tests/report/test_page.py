@@ -17,22 +17,25 @@ from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
-from deltastack.report.context import Beside, Past, Swing
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.report import metrics, summary_lines, wording
+from deltastack.analysis.history import PastRun
+from deltastack.report.context import ReportContext, Swing
 from deltastack.report.figures import figures
 from deltastack.report.html import sections
 from deltastack.report.html.page import html, png, svg
 from tests.report.synthetic import BASE, WHOLE, joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 LOSS = dict.fromkeys(Component, 1.25)
 LAYERS = {"storage": WHOLE, "pipeline": LOSS, "idle": {Component.ENCODER: 0.5}}
 MLFLOW_NAME = re.compile(r"^[\w./ :-]+$")
 
 
-def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Results:
+def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Analysis:
     """A fleet factorial at capacity and at trace, with a baseline and a described workload."""
     at_trace = joint(layers, {("storage", "pipeline"): 0.1}, samples=20, sd_log=0.05, **planted)
     at_capacity = at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))
@@ -167,7 +170,7 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
     for figure in figures(results()):
         names.add(figure.name)
         assert svg(figure).startswith("<svg")
-        assert png(figure).startswith(b"\x89PNG")
+        assert png(svg(figure)).startswith(b"\x89PNG")
         assert len(figure.rows)
 
     operating_points = ("at_trace", "at_capacity")
@@ -232,14 +235,14 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     runs = [importers.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
     name = "delta_total.fleet.energy_j.joint"
     swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
-    more = Beside(
+    more = ReportContext(
         findings=judge(claims, cases, made, tolerance=0.02),
         cases=cases,
         imported=tuple(importers.savings(importers.table("fp8", runs[:1], runs[1:]), 0.95)),
-        history=tuple(Past(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
+        history=tuple(PastRun(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
         swings=(swing,),
     )
-    page = html(made, {}, beside=more)
+    page = html(made, {}, context=more)
 
     assert "throughput" in page
     row = page[page.index("modelopt-nemotron3-nano-throughput <span") :]
@@ -275,7 +278,7 @@ def test_quality_of_the_whole_stack_stands_beside_its_saving(change: tuple[float
     assert "nobody looked at the answers" in sections.admissible(results(), -0.01)[0]
 
 
-def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Results:
+def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Analysis:
     """A stack whose layer ``pipeline`` changes nothing, beside Δ rows (technique, replicate, base, optimized) of that layer."""
     made = results(layers=LAYERS | {"pipeline": {}})
     tail = (Evidence.SIMULATED, None, "simulation", True)

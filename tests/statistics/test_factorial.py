@@ -107,9 +107,9 @@ def test_effects_with_intervals_by_hand() -> None:
     (found,) = effects(y, ["storage"])
 
     assert found.layers == {"storage"}
-    assert found.averaged.estimate == found.at_base.estimate == pytest.approx(-1.1)
-    assert found.averaged.half_width == pytest.approx(12.7062 * 0.1, rel=1e-4)
-    assert found.averaged.n == 2
+    assert found.main_effect.estimate == found.at_base.estimate == pytest.approx(-1.1)
+    assert found.main_effect.half_width == pytest.approx(12.7062 * 0.1, rel=1e-4)
+    assert found.main_effect.n == 2
     assert found.p == pytest.approx(2 * (0.5 - math.atan(11.0) / math.pi), rel=1e-6)
 
 
