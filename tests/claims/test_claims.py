@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack import params
-from deltastack.analysis.slo import Late
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.results import Stack
+from deltastack.analysis.slo import SloViolation
 from deltastack.claims import Claim, Claims, Verdict, judge
 from deltastack.claims.recomputed import COMPUTATIONS
 from deltastack.claims.recomputed import compute as computed
@@ -22,8 +24,6 @@ from deltastack.composition import read_published
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.analysis.analysis import compute
-from deltastack.analysis.results import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def test_the_shipped_registry_by_hand() -> None:
     assert {found[i].verdict for i in ("table-minus", "table-single-core", "one-percent-compounds")} == {Verdict.REFUTED}
     assert found["table-single-core"].found == pytest.approx(1.01**9 - 1)
     assert found["modelopt-nemotron3-nano-throughput"].found == pytest.approx(1 - 598 / 1576)
-    assert "promises -77.3 %, observed -62.1 %" in found["modelopt-nemotron3-nano-throughput"].reason
-    assert "promises -62.4 %, observed -61.3 %" in found["modelopt-nemotron3-nano-memory"].reason
+    assert "predicts -77.3 %, observed -62.1 %" in found["modelopt-nemotron3-nano-throughput"].reason
+    assert "predicts -62.4 %, observed -61.3 %" in found["modelopt-nemotron3-nano-memory"].reason
     assert found["efficiency-50"].verdict is Verdict.UNTESTABLE
     assert "deltastack run" in found["efficiency-50"].reason
     json.dumps([f._asdict() for f in found.values()], allow_nan=False)
@@ -160,20 +160,23 @@ def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Ver
     finding = verdict(SAVING, here)
     assert finding.verdict is word
     assert finding.found == pytest.approx(0.03)
-    assert "on the testbed bench (A/A floor ±" in finding.reason
+    assert "on the testbed bench (A/A noise floor ±" in finding.reason
 
 
 def test_a_saving_that_is_served_late_confirms_nothing() -> None:
     """40 % are saved, and the claim of 35 % is refuted all the same: the technique serves late, and the reason says so."""
     here = results({"storage/fleet": table([(100.0, 60.0)])})
     late = replace(
-        here, late=(Late(Bench.FLEET, OperatingPoint.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),)
+        here,
+        slo_violations=(
+            SloViolation(Bench.FLEET, OperatingPoint.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),
+        ),
     )
 
     assert verdict(SAVING | {"delta": 0.35}, here).verdict is Verdict.CONFIRMED
     finding = verdict(SAVING | {"delta": 0.35}, late)
     assert finding.verdict is Verdict.REFUTED
-    assert "but misses the latency goals (TTFT p99 250 s > 3 s)" in finding.reason
+    assert "but violates the SLO (TTFT p99 250 s > 3 s)" in finding.reason
 
 
 def test_the_tolerance_gives_way_to_the_claim() -> None:

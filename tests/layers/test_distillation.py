@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deltastack import params
+from deltastack.analysis.results import Stack
 from deltastack.errors import ParamsError
 from deltastack.evaluation import testbed_cells
 from deltastack.fleet import settings as fleet
 from deltastack.layers import layer, techniques
 from deltastack.model import Component, Resource
-from deltastack.analysis.results import Stack
 from deltastack.testbed import bench
 from tests.testbed import tiny
 
