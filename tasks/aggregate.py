@@ -1,4 +1,4 @@
-"""Stage ``aggregate``: formulas held against the observed joint result; data/total.parquet, metrics.json, the page, the figures."""
+"""Stage ``aggregate``: formulas against the observed joint result; data/total.parquet, metrics.json, the page, the figures."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def shares(f: Factorial, confidence: float) -> list[Share]:
 
 
 def _readings(f: Factorial) -> dict[str, NDArray[np.float64]]:
-    """What a layer adds alone, averaged, last and by Shapley, (k, S) each; those that need cells which were not run are left out."""
+    """What a layer adds alone, averaged, last and by Shapley, (k, S) each, where the cells that it needs were run."""
     saved, singles = savings(f), np.array(f.singles)
     found = {"alone": saved[singles] - saved[0]}
     if _logs(f):

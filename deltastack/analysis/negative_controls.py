@@ -1,6 +1,6 @@
 """False-positive check: two null factors, analysed exactly like real ones.
 
-*run_order* says whether a run came early or late in its block, *random* is drawn at random; neither is anything that was switched,
+*run_order* says whether a run came early or late in its block, *random* is drawn at random; neither switches anything,
 so each splits runs of the very same cells into two halves, A and A. With r(b, m) the log amount of cell m in block b less the
 mean of m over all B blocks, and x = ±1,
 

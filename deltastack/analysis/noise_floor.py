@@ -26,7 +26,7 @@ _BASE = cell_name(())
 def split(joint: pd.DataFrame) -> tuple[pd.DataFrame, Floors]:
     """Split a joint table into rows without the A/A twin, and the noise floor of each resource.
 
-    A floor needs base and twin readings in at least two blocks. A missing or zero amount gives no floor; a simulation has no twin.
+    A floor needs base and twin readings in at least two blocks. A missing or zero amount gives no floor.
     """
     if not joint["cell"].eq(AA_TWIN).any():
         return joint, {}

@@ -64,7 +64,7 @@ def blocks_needed(half_width: float, blocks: int, wanted: float, confidence: flo
     return statistics.least_count(lambda n: _t(n, confidence) * spread / math.sqrt(n) <= wanted, least=LEAST, most=MOST)
 
 
-def outlook(
+def outlook(  # noqa: PLR0913 - one keyword a part of the equation
     f: Factorial, product: Total, *, tolerance: float, confidence: float, block_s: float | None, long_budget_s: float | None
 ) -> Outlook | None:
     """What would decide an undecided verdict on the product; None for one that is decided, draws, or without an interval."""

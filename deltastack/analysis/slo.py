@@ -56,7 +56,8 @@ def describe(every: Iterable[SloViolation], bench: Bench, operating_point: Opera
     """What ``subject`` violates, in words; None where it meets every SLO.
 
     >>> one = SloViolation(Bench.FLEET, OperatingPoint.AT_TRACE, "idle", 2, 5, "TTFT p99 4 s > 3 s")
-    >>> describe([one], Bench.FLEET, OperatingPoint.AT_TRACE, "idle"), describe([one], Bench.FLEET, OperatingPoint.AT_TRACE, "storage")
+    >>> at = (Bench.FLEET, OperatingPoint.AT_TRACE)
+    >>> describe([one], *at, "idle"), describe([one], *at, "storage")
     ('violates the SLO in 2 of 5 draws (TTFT p99 4 s > 3 s)', None)
     """
     here = {x.subject: x for x in every if (x.bench, x.operating_point) == (bench, operating_point)}

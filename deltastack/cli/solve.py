@@ -148,7 +148,8 @@ def _show(a: Answer, goal: Goal) -> None:
     for n in a.shortfalls:
         parts = "; ".join(f"{c} by {_cut(x)}" for c, x in list(n.by_component.items())[:3])
         typer.echo(
-            f"  {formatting.resource(a.bench, n.resource)} misses by {formatting.points(n.missing)}: one more layer would have to save "
+            f"  {formatting.resource(a.bench, n.resource)} misses by {formatting.points(n.missing)}: "
+            "one more layer would have to save "
             f"{formatting.percent(n.further)} of what is left; or, in one component: {parts}"
         )
 

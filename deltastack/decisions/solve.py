@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack.analysis import quality
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import cell_name
-from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis, FactorialAnalysis
     from deltastack.analysis.factorial import Factorial
     from deltastack.model import Bench, OperatingPoint, Resource
+    from deltastack.statistics import Estimate
 
 
 class Outcome(StrEnum):

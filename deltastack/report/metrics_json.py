@@ -4,14 +4,14 @@ metrics.json has dotted names, nested so that DVC, MLflow and pandas flatten the
 
 * ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``
 * ``overprediction_rate.<bench>.<resource>.<formula>``: share of draws, or of resamples of blocks, in which its gap is above 0
-* ``layer/<layer>/delta.<bench>.<resource>``: from the layer's own table (``estimate@``, ``measure@``); where it has none, from the
+* ``layer/<layer>/delta.<bench>.<resource>``: from the layer's own table (``estimate@``, ``measure@``), else from the
   cell of the factorial with that layer alone
 * ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (change with the whole stack enabled)
 * ``aa_noise_floor.<bench>.<resource>``: the largest Δ that two equal cells may show, where they were run
 * ``null_factor_fpr.<bench>.<resource>.{run_order,random}``: share of intervals that claim an effect of a null factor
 
-The bench alone stands for its headline operating point; another one is named ``<bench>_<operating point>``. A scene other than the
-first of the stack stands behind the bench, ``<bench>@<scene>``. Numbers are finite or absent; sentences and tables are in summary.json.
+The bench alone stands for its headline operating point; another one is named ``<bench>_<operating point>``. A scene other
+than the first follows the bench, ``<bench>@<scene>``. Numbers are finite or absent; sentences are in summary.json.
 """
 
 from __future__ import annotations

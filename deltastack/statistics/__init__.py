@@ -5,18 +5,14 @@ averaged. One formula family a file; replicates on the first axis, simulations o
 """
 
 from deltastack.statistics.aa_noise import resolution
-from deltastack.statistics.blocks import block_bootstrap, block_length
-from deltastack.statistics.bootstrap import Resampling, bca, percentile
-from deltastack.statistics.equivalence import Equivalence, equivalent
 from deltastack.statistics.estimate import Estimate
-from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
-from deltastack.statistics.fieller_interval import fieller
+from deltastack.statistics.factorial import at_base, averaged, pair_table
 from deltastack.statistics.formula_verdict import verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
 from deltastack.statistics.jackknife_interval import jackknife, pseudo_values
-from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
-from deltastack.statistics.power import least_count, minimum_detectable_delta, pairs_needed, replicates_needed
+from deltastack.statistics.multiple_testing import holm
+from deltastack.statistics.power import least_count, minimum_detectable_delta
 from deltastack.statistics.prediction_interval import drawn_ends, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
 from deltastack.statistics.shapley_values import order_range, shapley
@@ -24,21 +20,11 @@ from deltastack.statistics.shapley_values import order_range, shapley
 __all__ = [
     "HALVED",
     "Bounds",
-    "Effect",
-    "Equivalence",
     "Estimate",
     "Interval",
-    "Resampling",
     "at_base",
     "averaged",
-    "bca",
-    "benjamini_hochberg",
-    "block_bootstrap",
-    "block_length",
     "drawn_ends",
-    "effects",
-    "equivalent",
-    "fieller",
     "half",
     "half_effects",
     "holm",
@@ -52,12 +38,9 @@ __all__ = [
     "minimum_detectable_delta",
     "order_range",
     "pair_table",
-    "pairs_needed",
-    "percentile",
     "planned",
     "predictive",
     "pseudo_values",
-    "replicates_needed",
     "resolution",
     "shapley",
     "verdict",

@@ -39,7 +39,7 @@ def pseudo_values(whole: ArrayLike, without: Array) -> Array:
 
 
 def jackknife(values: ArrayLike, statistic: Callable[[Array], float], *, confidence: float = 0.95) -> Interval:
-    """``statistic`` of all blocks with its interval.
+    """``statistic`` of all blocks with its interval; the slow twin of what ``analysis`` does with ``pseudo_values`` (tests).
 
     For the mean it is the t interval of the mean.
 

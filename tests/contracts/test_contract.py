@@ -162,7 +162,7 @@ def test_nan_in_a_file_is_refused(tmp_path: Path) -> None:
         (JOINT, ("base", "fleet", "at_trace", 0, 0, 0, "ffn", "energy_j", None, *USAGE_ROW[6:]), "amount: 1 nulls without"),
         (
             TOTAL,
-            total := ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, None, None, None, None, "truth", "simulated", None, True),
+            total := ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, None, None, None, None, "observed", "simulated", None, True),
             "hi",
         ),
         (TOTAL, (*total[:6], 0.2, None, None, None, "holds", *total[11:]), "gap/gap_lo/gap_hi: 1 nulls without a reason"),
@@ -174,9 +174,9 @@ def test_an_amount_is_missing_if_and_only_if_its_reason_is_given(contract: Contr
         contract.frame([row])
 
 
-def test_the_joint_truth_has_no_gap_and_a_caveat_may_stand_beside_a_total() -> None:
-    """In TOTAL the truth's gap is null without a reason; a reason may explain a total that is there."""
-    row = ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, 0.2, None, None, None, "truth", "simulated", "one draw", True)
+def test_the_joint_result_has_no_gap_and_a_total_may_have_a_caveat() -> None:
+    """In TOTAL the gap of the joint result is null without a reason; a reason may explain a total that is there."""
+    row = ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, 0.2, None, None, None, "observed", "simulated", "one draw", True)
 
     assert len(TOTAL.frame([row])) == 1
 

@@ -39,7 +39,10 @@ def anatomy(analysis: Analysis, bench: Bench, operating_point: OperatingPoint) -
     return Figure(
         name=f"anatomy-{bench}-{operating_point}",
         title=f"What the base spends, by component: {bench} bench, {said(operating_point)}",
-        caption=f"{formatting.OPERATING_POINT[operating_point].capitalize()}. A layer that touches one component saves at most its share.",
+        caption=(
+            f"{formatting.OPERATING_POINT[operating_point].capitalize()}. "
+            "A layer that touches one component saves at most its share."
+        ),
         chart=sized(chart, 34 * max(rows["resource"].nunique(), 1)),
         rows=rows.reset_index(drop=True),
     )

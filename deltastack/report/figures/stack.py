@@ -63,14 +63,14 @@ def forest(a: FactorialAnalysis) -> Figure:
     return Figure(
         name=f"forest-{f.bench}-{f.operating_point}",
         title=f"Savings of each layer, three readings: {f.bench} bench, {said(f.operating_point)}",
-        caption="Alone: only this layer on. Leave-one-out: added to all others. Shapley: averaged over all orders. Bars: intervals.",
+        caption="Alone: only this layer on. Leave-one-out: added to all others. Shapley: mean over all orders. Bars: intervals.",
         chart=themed(chart),
         rows=frame,
     )
 
 
 def predicted(analysis: Analysis) -> Figure:
-    """Every cell with two or more layers, as each formula predicts and as the joint run gave; on the diagonal a formula is right."""
+    """Every cell with two or more layers, as each formula predicts and as observed; on the diagonal a formula is right."""
     rows = pd.DataFrame(
         [
             {

@@ -190,7 +190,8 @@ def card_markdown(said: Mapping[str, Any]) -> list[str]:
     """
     warned = [] if said["canonical"] else [f"**{NOT_CANONICAL}**", ""]
     heads = [line for sentence in said["headline"] for line in (f"**{escaped(sentence)}**", "")]
-    return [*warned, *heads, *(f"- **{name}:** {escaped('; '.join(line.rstrip('.') for line in lines))}" for name, lines in said["card"])]
+    rows = [f"- **{name}:** {escaped('; '.join(line.rstrip('.') for line in lines))}" for name, lines in said["card"]]
+    return [*warned, *heads, *rows]
 
 
 def escaped(text: str) -> str:
