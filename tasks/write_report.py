@@ -43,11 +43,10 @@ def write(root: Path, analysis: Analysis, said: Mapping[str, Any] | None = None)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     more = context(root, analysis)
-    drawn = {}
-    for figure in figures(analysis, more.swings):
-        drawn[figure.name] = svg(figure)
-        (folder / f"{figure.name}.svg").write_text(drawn[figure.name], encoding="utf-8")
-        (folder / f"{figure.name}.png").write_bytes(png(drawn[figure.name]))
+    drawn = [(figure, svg(figure)) for figure in figures(analysis, more.swings)]
+    for figure, text in drawn:
+        (folder / f"{figure.name}.svg").write_text(text, encoding="utf-8")
+        (folder / f"{figure.name}.png").write_bytes(png(text))
         figure.rows.to_csv(folder / f"{figure.name}.csv", index=False)
     with atomic(root / PAGE) as part:
         part.write_text(html(analysis, PROVENANCE, drawn, more, said), encoding="utf-8")

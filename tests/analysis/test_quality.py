@@ -58,7 +58,7 @@ def test_a_stack_that_loses_answers_says_so_in_the_sentence_at_the_run_s_end_and
     assert "saves 40.0 % [40.0, 40.0] of energy" in wording(made)["headline"][0]
     assert f", but {WORDS};" in wording(made)["headline"][0]
     assert WORDS in summary_lines(wording(made))[1]
-    assert WORDS in html(made, {}, {})
+    assert WORDS in html(made, {})
 
 
 def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
@@ -68,9 +68,9 @@ def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
 
     assert re.search(r"  storage .* !", lines)
     assert "disabled" in lines
-    assert f"encoder_pool, which {WORDS}, would save 20.0 %" in html(made, {}, {})
+    assert f"encoder_pool, which {WORDS}, would save 20.0 %" in html(made, {})
     assert f"energy reached (+6.7 pp), but storage {WORDS}" in lines
-    assert html(made, {}, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
+    assert html(made, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
 from deltastack.report.text.interactions import interactions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from deltastack.analysis.analysis import Analysis
     from deltastack.analysis.factorial import Missing
@@ -71,8 +71,8 @@ GLOSSARY = (
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text."""
-    text: str = vl_convert.vegalite_to_svg(figure.chart.to_json())
+    """The figure as SVG text; its parts were validated when they were made."""
+    text: str = vl_convert.vegalite_to_svg(figure.chart.to_json(validate=False))
     return text
 
 
@@ -87,7 +87,7 @@ def png(drawing: str) -> bytes:
 def html(
     analysis: Analysis,
     provenance: Mapping[str, str],
-    drawn: Mapping[str, str] | None = None,
+    drawn: Sequence[tuple[Figure, str]] | None = None,
     context: ReportContext | None = None,
     said: Mapping[str, Any] | None = None,
 ) -> str:
@@ -96,12 +96,12 @@ def html(
     Args:
         analysis: What to show.
         provenance: Name to words: commit, data, command; shown at the end.
-        drawn: SVG by figure name, where it was drawn already.
+        drawn: Figures with their SVG, where they were drawn already.
         context: Claims, published cases, imports, history, sensitivity, the size of the fleet.
         said: summary.json, where it was made already.
     """
     more = context or ReportContext()
-    shown = [(f, (drawn or {}).get(f.name) or svg(f)) for f in figures(analysis, more.swings)]
+    shown = drawn if drawn is not None else [(f, svg(f)) for f in figures(analysis, more.swings)]
     pictures: dict[str, list[tuple[Figure, Markup]]] = {}
     for n, (f, text) in enumerate(shown):
         pictures.setdefault(f.name.split("-")[0], []).append((f, Markup(_own(text, n))))  # noqa: S704 - drawn here
