@@ -8,13 +8,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint up down repro report bench doctor checkpoint clean ready-run ready-test
+.PHONY: help run test lint up down repro report bench engine doctor checkpoint clean ready-run ready-test
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ready-run ## bring the whole graph up to date and print the headline (TRACE=file, QUICK=1, BUDGET=long)
-	@$(BIN)/deltastack run $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
+run: ready-run ## bring the whole graph up to date and print the headline (SCENE=name|all, TRACE=file, QUICK=1, BUDGET=long)
+	@$(BIN)/deltastack run $(if $(SCENE),--scene "$(SCENE)") $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
 
 test: ready-test ## all tests, the slow ones with real servers too
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
@@ -40,6 +40,9 @@ report: ready-run ## write reports/report.html again from the tables that are th
 
 bench: ready-test ## the benchmarks: ratios against named peers and bounds, raw samples beside them
 	@$(BIN)/python -m benchmarks
+
+engine: ready-run ## switches of a serving engine (ENGINE=vllm: vLLM on this processor, 3.3 GB of its own; or a preset, or a file)
+	@sh scripts/engine.sh "$(ENGINE)"
 
 doctor: ready-run ## what this machine can measure, and what is missing
 	@$(BIN)/deltastack doctor

@@ -6,6 +6,7 @@
     - ParamsError             a parameter file or flag that does not hold
     - MeasurementError        a file of measured rows with bad rows, a wrong header, no rows
     - FormulaError            weights, savings or ratios outside their domain
+    - FactorialError          runs that form no factorial: a cell, a column or a unit that does not hold
     - UnknownNameError        a layer, technique, model or platform nobody has
   x ContractError             a table that breaks its contract; names every breach
   x EvidenceError             a reading, an operator time or a result that is not there
@@ -15,6 +16,7 @@
     - PreflightError          this machine lacks something (disk, git, a server)
   x StageError                a stage of the graph failed
     - BusyError               another run holds the graph: try again
+    - CellError               one run of one cell failed; the experiment goes on without it
   x TrackingError             the tracking server did not take the results
 """
 
@@ -47,6 +49,10 @@ class MeasurementError(InputError):
 
 class FormulaError(InputError):
     """Weights, savings or ratios outside the domain of a formula."""
+
+
+class FactorialError(InputError):
+    """Runs that form no factorial: a missing cell, mixed units, a misspelt column."""
 
 
 class UnknownNameError(InputError):
@@ -85,6 +91,15 @@ class StageError(DeltastackError):
 
 class BusyError(StageError):
     """Another run holds the graph."""
+
+
+class CellError(StageError):
+    """One run of one cell failed; the experiment goes on without it."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        """Say what was found; ``kind`` is a word of ``engine.faults.FaultKind``."""
+        super().__init__(f"{kind}: {words}")
+        self.kind = kind
 
 
 class TrackingError(DeltastackError):

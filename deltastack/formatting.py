@@ -25,8 +25,8 @@ _RESOURCE = {
     Resource.INSTRUCTIONS: "instructions",
 }
 OPERATING_POINT = {
-    OperatingPoint.AT_TRACE: "per request, at the trace's request rate on a fixed fleet",
-    OperatingPoint.AT_CAPACITY: "per request, at SLO-constrained capacity",
+    OperatingPoint.AT_TRACE: "per request, at today's load on a fixed fleet",
+    OperatingPoint.AT_CAPACITY: "per request, at full load (the goodput)",
     OperatingPoint.PER_SESSION: "per session on this machine",
 }
 LEAST_FACTOR = 0.05
@@ -60,22 +60,35 @@ def interval(e: Estimate | None, digits: int = 1) -> str:
     >>> from deltastack.statistics import Estimate
     >>> interval(Estimate(0.1, 0.05, 0.15)), interval(Estimate(0.1, None, None))
     ('+10.0 % [+5.0 %, +15.0 %]', '+10.0 % (no interval)')
+    >>> interval(Estimate(0.1, 0.05, 0.15, draws=20))
+    '+10.0 % (range of 20 draws: +5.0 % to +15.0 %)'
     """
     if e is None:
         return percent(None)
-    ends = f"[{percent(e.low, digits)}, {percent(e.high, digits)}]" if e.low is not None else "(no interval)"
-    return f"{percent(e.value, digits)} {ends}"
+    if e.low is None:
+        return f"{percent(e.value, digits)} (no interval)"
+    return f"{percent(e.value, digits)} {between(percent(e.low, digits), percent(e.high, digits), e.draws)}"
 
 
-def ends(pair: tuple[Any, Any], digits: int = 1) -> str:
-    """Both ends of an interval, in percent; "no interval" where there is none.
+def between(low: str, high: str, draws: int | None = None) -> str:
+    """Two ends in words: brackets are of an interval of confidence alone.
 
-    >>> ends((0.05, 0.15)), ends((None, None))
-    ('[+5.0, +15.0]', 'no interval')
+    >>> between("1.0", "2.0"), between("1.0", "2.0", 20)
+    ('[1.0, 2.0]', '(range of 20 draws: 1.0 to 2.0)')
+    """
+    return f"[{low}, {high}]" if draws is None else f"(range of {draws} draws: {low} to {high})"
+
+
+def ends(pair: tuple[Any, Any], digits: int = 1, draws: int | None = None) -> str:
+    """Both ends of an interval, or of the range of so many draws, in percent; "no interval" where there is none.
+
+    >>> ends((0.05, 0.15)), ends((0.05, 0.15), draws=20), ends((None, None))
+    ('[+5.0, +15.0]', '(range of 20 draws: +5.0 to +15.0)', 'no interval')
     """
     if any(pd.isna(x) for x in pair):
         return "no interval"
-    return f"[{', '.join(percent(x, digits).removesuffix(' %') for x in pair)}]"
+    low, high = (percent(x, digits).removesuffix(" %") for x in pair)
+    return between(low, high, draws)
 
 
 def speed_up(delta: float) -> str:

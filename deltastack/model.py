@@ -26,6 +26,7 @@ class Bench(StrEnum):
 
     FLEET = "fleet"
     TESTBED = "testbed"
+    ENGINE = "engine"
 
 
 class Component(StrEnum):
@@ -35,6 +36,10 @@ class Component(StrEnum):
     ENCODER = "encoder"
     ATTENTION = "attention"
     FFN = "ffn"
+    PREFILL = "prefill"
+    """Of a serving engine: from a request's turn until its first token."""
+    DECODE = "decode"
+    """Of a serving engine: from the first token until the last."""
     OTHER = "other"
     HOST = "host"
     IDLE = "idle"
@@ -66,11 +71,24 @@ class OperatingPoint(StrEnum):
     """What a saving is a saving of; printed beside every Δ."""
 
     AT_TRACE = "at_trace"
-    """Per request, at the trace's own arrival rate on a fixed number of accelerators."""
+    """At today's load: per request, at the trace's own arrivals on a fixed number of accelerators."""
     AT_CAPACITY = "at_capacity"
-    """Per request, at the largest rate that still meets the latency goals."""
+    """At full load: per request, at the goodput, the largest rate at which enough requests meet their own latency goal."""
     PER_SESSION = "per_session"
-    """Per testbed session: cold start, requests, idle gaps, shutdown."""
+    """Per session: cold start, requests, idle gaps, shutdown on the testbed; one run of the load on a serving engine."""
+
+
+class IntervalKind(StrEnum):
+    """What the two ends beside an estimate are."""
+
+    CONFIDENCE = "confidence"
+    """They hold the truth in a stated share of all repetitions of the measurement."""
+    RANGE_OF_DRAWS = "range_of_draws"
+    """They are the range of so many draws of a model's parameters, the central one among them."""
+
+
+NO_SCENE = "-"
+"""The scene of what is measured and not simulated: a bench that is a machine is its own scene."""
 
 
 LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")

@@ -110,6 +110,35 @@ class Ranged(Params):
         return self.value + (self.high - self.value) * (2 * quantile - 1)
 
 
+def overlaid(tree: Mapping[str, Any], change: Mapping[str, Any], where: str, at: str = "") -> dict[str, Any]:
+    """``tree`` with the values of ``change`` in the place of its own; mappings are merged, ranges and lists replaced whole.
+
+    >>> overlaid({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, "x.yaml")
+    {'a': {'b': 3, 'c': 2}}
+
+    Args:
+        tree: What is there.
+        change: What differs.
+        where: The file of ``change``, for messages.
+        at: The dotted name of ``tree`` in its own file, for messages.
+
+    Raises:
+        ParamsError: A key that ``tree`` does not have; the message lists those that it has.
+    """
+    found = dict(tree)
+    for key, value in change.items():
+        name = f"{at}.{key}" if at else str(key)
+        if key not in tree:
+            raise ParamsError(f"{where}: no key '{name}'; there are: {', '.join(map(str, tree))}")
+        nested = isinstance(value, dict) and isinstance(tree[key], dict) and not _is_range(value) and not _is_range(tree[key])
+        found[key] = overlaid(tree[key], value, where, name) if nested else value
+    return found
+
+
+def _is_range(value: Mapping[str, Any]) -> bool:
+    return value.keys() >= {"value", "low", "high"}
+
+
 class Drawn(NamedTuple):
     """One set of parameters: plain numbers in the place of ranges, and how each of those is known."""
 
@@ -140,7 +169,7 @@ def draw(tree: Mapping[str, Any], where: str, *, number: int = 0, of: int = 1) -
     def resolved(value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             return value
-        if not value.keys() >= {"value", "low", "high"}:
+        if not _is_range(value):
             return {k: resolved(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()}
         known = parse(value, Ranged, f"{where}: {name}")
         evidence[name] = known.evidence

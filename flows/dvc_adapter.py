@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import networkx as nx
 
 from deltastack.errors import BusyError, StageError, UnknownNameError
+from deltastack.model import Bench
 from flows import dvc_repair, receipts
 from flows.process_group import LIVE
 from tasks import stage_runner
@@ -70,15 +71,18 @@ def survey(root: Path) -> Survey:
 
 
 def select(found: Survey, target: str) -> nx.DiGraph:
-    """The part of the graph that ``target`` needs.
+    """The part of the graph that ``target``, one stage or several with blanks between them, needs.
 
     Raises:
         UnknownNameError: There is no such stage.
     """
-    if target not in found.graph:
-        known = ", ".join(nx.lexicographical_topological_sort(found.graph))
-        raise UnknownNameError(f"no stage '{target}' in dvc.yaml; it has: {known or 'none'}")
-    return found.graph.subgraph({target, *nx.ancestors(found.graph, target)}).copy()
+    wanted: set[str] = set()
+    for stage in target.split():
+        if stage not in found.graph:
+            known = ", ".join(nx.lexicographical_topological_sort(found.graph))
+            raise UnknownNameError(f"no stage '{stage}' in dvc.yaml; it has: {known or 'none'}")
+        wanted |= {stage, *nx.ancestors(found.graph, stage)}
+    return found.graph.subgraph(wanted).copy()
 
 
 def mend(root: Path, say: Callable[[str], object]) -> None:
@@ -134,7 +138,8 @@ def _graph(repo: Any) -> tuple[nx.DiGraph, dict[str, Any]]:
     stages = {s.name: s for s in repo.index.stages if getattr(s, "name", None)}
     graph = nx.DiGraph()
     for name, stage in stages.items():
-        graph.add_node(name, measured=bool((stage.meta or {}).get("measured")))
+        meta = stage.meta or {}
+        graph.add_node(name, measured=bool(meta.get("measured")) or meta.get("bench", Bench.FLEET) != Bench.FLEET)
     pairs = ((up.name, down.name) for down, up in repo.index.graph.edges if hasattr(up, "name") and hasattr(down, "name"))
     graph.add_edges_from(pairs)
     return graph, stages

@@ -15,7 +15,7 @@ from deltastack.errors import EvidenceError, UnknownNameError
 from tasks import aggregate, provenance
 
 _RUN = re.compile(r"[0-9a-f]{32}")
-_WANTED = ("data/workload.json", "data/baseline.parquet", "data/joint", "data/delta", "data/quality")
+_WANTED = ("data/workload.json", "data/baseline", "data/joint", "data/delta", "data/quality")
 
 
 def side(root: Path, name: str, scratch: Path) -> Side:

@@ -15,8 +15,9 @@ def lines(folder: Path) -> list[str]:
     if not said:
         return []
     from deltastack.report import summary_lines
+    from deltastack.report.text.scenes import scene_lines
 
-    return summary_lines(said)
+    return [*summary_lines(said), *scene_lines(said.get("scenes", []))]
 
 
 def card(folder: Path) -> list[str]:

@@ -59,7 +59,8 @@ def _resource(bench: str, name: str) -> str:
     from deltastack.model import Bench, Resource
 
     known = name in {str(r) for r in Resource}
-    return formatting.resource(Bench.TESTBED if bench.startswith("testbed") else Bench.FLEET, Resource(name)) if known else name
+    place = next((b for b in Bench if bench.startswith(b)), Bench.FLEET)
+    return formatting.resource(place, Resource(name)) if known else name
 
 
 def _reading(found: Mapping[str, float], name: str, say: Callable[[float], str]) -> str:

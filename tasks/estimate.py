@@ -1,7 +1,7 @@
-"""Stage ``estimate``: one layer on the fleet bench, each technique alone and all together, as data/delta/estimated/LAYER.parquet.
+"""Stage ``estimate``: a layer in a scene, each technique alone and all together, as data/delta/estimated/SCENE/LAYER.parquet.
 
 Beside it LAYER.json says in words what each technique did, which did not hold here and has no row, and which misses the
-latency goals at the trace's own arrivals; data/quality/estimated/LAYER.parquet what others published of the answers.
+latency goals at the trace's own arrivals; data/quality/estimated/SCENE/LAYER.parquet what others published of the answers.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(root: Path, layer: str) -> None:
-    """Write the Δ table of ``layer``, and what is known of its answers."""
+def run(root: Path, scene: str, layer: str) -> None:
+    """Write the Δ table of ``layer`` in ``scene``, and what is known of its answers."""
     which = layers.layer(layer)
-    at = fleet.fleet_runner(root)
+    at = fleet.fleet_runner(root, scene)
     rows, refused, missed = fleet_estimates.delta_rows(at, which)
-    folder = root / "data" / "delta" / "estimated"
+    folder = root / "data" / "delta" / "estimated" / scene
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
     quality = published_quality.technique_rows(root, layer, held, canonical=at.canonical)
-    QUALITY.write(QUALITY.frame(quality), root / "data" / "quality" / "estimated" / f"{layer}.parquet")
+    path = root / "data" / "quality" / "estimated" / scene / f"{layer}.parquet"
+    QUALITY.write(QUALITY.frame([(*row, scene) for row in quality]), path)
     words = {
         t.name: {"on": t.on, "evidence": t.evidence, "notes": dict(at.deployment(0, (t,)).notes), "seen": at.seen(0, (t,))}
         for t in held
     }
-    fleet.tell(folder / f"{layer}.json", {"layer": layer, "techniques": words}, refused, missed)
+    fleet.tell(folder / f"{layer}.json", {"scene": scene, "layer": layer, "techniques": words}, refused, missed)
 
 
 if __name__ == "__main__":

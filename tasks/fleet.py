@@ -11,23 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import deltastack
-from deltastack import params
+from deltastack import layers, params
 from deltastack.analysis.results import Stack
-from deltastack.contracts import WORKLOAD, atomic
+from deltastack.contracts import atomic
 from deltastack.evaluation.cell_checkpoint import Kept
 from deltastack.evaluation.fleet_runner import FleetRunner
+from deltastack.fleet import scene as scenes
 from deltastack.fleet.trace_arrays import requests
+from deltastack.workload import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deltastack.evaluation.fleet_runner import Refused
     from deltastack.evaluation.slo_check import Missed
+    from deltastack.fleet.scene import Scene
 
 log = logging.getLogger("deltastack.tasks")
 CODE = ("fleet", "layers", "model.py", "params.py")
 """What of the domain decides a simulated cell."""
-LEDGER = "joint-fleet-"
+LEDGER = "joint-{scene}-"
 
 
 def stack(root: Path) -> Stack:
@@ -39,34 +42,49 @@ def stack(root: Path) -> Stack:
     return params.load(root / "params" / "stack.yaml", Stack)
 
 
-def fleet_runner(root: Path) -> FleetRunner:
-    """The workload of this checkout with the draws of its profile.
+def fleet_runner(root: Path, name: str) -> FleetRunner:
+    """A scene with the draws of this checkout's profile.
 
     Raises:
+        UnknownNameError: No such scene.
         ContractError: No workload, or a broken one.
+        ParamsError: The scene does not hold.
     """
     chosen = stack(root)
-    frame = WORKLOAD.read(root / "data" / "workload.parquet")
-    return FleetRunner(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical)
+    served = scene(root, name)
+    frame = served.workload.frame(root, settings.load(root))
+    return FleetRunner(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical, scene=served)
 
 
-def kept(root: Path, inputs: Sequence[str]) -> Kept:
-    """The cells that a killed run of the factorial left, if nothing that they depend on has changed since.
+def scene(root: Path, name: str) -> Scene:
+    """One scene; its layers are among those that there are.
+
+    Raises:
+        UnknownNameError: No such scene.
+        ParamsError: It does not hold.
+    """
+    return scenes.load(root, name, tuple(layers.LAYERS))
+
+
+def kept(root: Path, name: str, inputs: Sequence[str]) -> Kept:
+    """The cells that a killed run of a scene's factorial left, if nothing that they depend on has changed since.
 
     Args:
         root: The checkout.
-        inputs: Files and folders below it that the cells depend on, beside the code.
+        name: The scene.
+        inputs: Files and folders below the checkout that the cells depend on, beside the code.
     """
+    ledger = LEDGER.format(scene=name)
     digest = hashlib.sha256(f"{platform.python_version()} {version('numpy')}".encode())
     code = Path(deltastack.__file__).parent
     for start in (*(root / name for name in inputs), *(code / name for name in CODE)):
         for path in sorted(p for p in (start, *start.rglob("*")) if p.is_file() and "__pycache__" not in p.parts):
             digest.update(f"{path.relative_to(start.parent)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     key, folder = digest.hexdigest()[:20], root / ".run" / "ledgers"
-    for stale in folder.glob(f"{LEDGER}*.jsonl"):
-        if stale.stem != f"{LEDGER}{key}":
+    for stale in folder.glob(f"{ledger}*.jsonl"):
+        if stale.stem != f"{ledger}{key}":
             stale.unlink()
-    found = Kept(folder / f"{LEDGER}{key}.jsonl", key)
+    found = Kept(folder / f"{ledger}{key}.jsonl", key)
     if len(found):
         log.info("%d cells are there from a run that was cut", len(found))
     return found

@@ -11,7 +11,7 @@ from deltastack.errors import InputError
 from deltastack.layers import LAYERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from deltastack.importers import Saved
@@ -21,18 +21,36 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def write(  # noqa: PLR0913 - one keyword a flag
-    root: Path, layer: str, before: Sequence[Path], after: Sequence[Path], *, paired: bool = False, point: int | None = None
+    root: Path,
+    layer: str,
+    before: Sequence[Path],
+    after: Sequence[Path],
+    *,
+    paired: bool = False,
+    point: int | None = None,
+    differs: Collection[str] = (),
 ) -> Path:
     """Read both sides and write the layer's table; an older one of that name is replaced.
 
+    Args:
+        root: The checkout.
+        layer: What to call the layer.
+        before: Results without the change, one a repeat.
+        after: Results with it.
+        paired: Whether the n-th before and the n-th after ran side by side.
+        point: Which load point of a sweep, from 0.
+        differs: Conditions in which the runs may differ, such as ``model``.
+
     Raises:
-        InputError: A name that is none or one of ours, or files that do not hold.
+        InputError: A name that is none or one of ours, files that do not hold, one result twice, or unlike runs.
     """
     if not _NAME.fullmatch(layer):
         raise InputError(f"layer '{layer}': wanted small letters, digits and underscores, such as fp8_weights")
     if layer in LAYERS:
         raise InputError(f"layer '{layer}' is one of ours; wanted another name, such as fp8_weights")
     sides = [[run for path in side for run in importers.read(path, point=point)] for side in (before, after)]
+    importers.refuse_unlike([run for side in sides for run in side], differs)
+    importers.refuse_twice(*sides)
     path = root / FOLDER / f"{layer}.parquet"
     IMPORTED.write(importers.table(layer, *sides, paired=paired), path)
     return path

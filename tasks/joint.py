@@ -1,4 +1,4 @@
-"""Stage ``joint``: every set of layers run together on one bench, as data/joint/BENCH.parquet."""
+"""Stage ``joint``: every set of layers run together, as data/joint/NAME.parquet; a NAME is a scene of the fleet, or a bench."""
 
 from __future__ import annotations
 
@@ -11,41 +11,53 @@ from deltastack import layers
 from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
 from deltastack.evaluation import fleet_estimates, published_quality, testbed_cells
+from deltastack.fleet import scene
 from deltastack.model import Bench
-from tasks import fleet, stage_runner, testbed
+from tasks import engine, fleet, stage_runner, testbed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
+EMBEDDED = "llamacpp"
+"""The declaration in params/engines that the default run measures."""
 FLEET_INPUTS = (
-    *("data/operators", "data/workload.parquet"),
+    *("data/workload.parquet", "params/workload.yaml"),
     *("params/fleet.yaml", "params/layers", "params/platforms", "params/stack.yaml"),
 )
 """What the simulated cells depend on, beside the code."""
 
 
-def run(root: Path, bench: str) -> None:
-    """Write the factorial of ``bench``.
+def run(root: Path, name: str) -> None:
+    """Write one factorial.
 
     Raises:
-        UnknownNameError: No such bench.
+        UnknownNameError: No such factorial.
     """
-    if bench not in list(Bench):
-        raise UnknownNameError(f"no factorial on bench '{bench}'; there are: {', '.join(Bench)}")
-    {Bench.FLEET: _fleet, Bench.TESTBED: _testbed}[Bench(bench)](root, root / "data" / "joint" / f"{bench}.parquet")
+    path = root / "data" / "joint" / f"{name}.parquet"
+    if name == Bench.TESTBED:
+        _testbed(root, path)
+    elif name == Bench.ENGINE:
+        _engine(root)
+    elif name in scene.scenes(root):
+        _fleet(root, name, path)
+    else:
+        raise UnknownNameError(
+            f"no factorial '{name}'; there are: {', '.join((Bench.TESTBED, Bench.ENGINE, *scene.scenes(root)))}"
+        )
 
 
-def _fleet(root: Path, path: Path) -> None:
-    """Simulate every set of layers; goes on where it was cut."""
-    stack, at = fleet.stack(root), fleet.fleet_runner(root)
-    kept = fleet.kept(root, FLEET_INPUTS)
+def _fleet(root: Path, name: str, path: Path) -> None:
+    """Simulate every set of layers in a scene; goes on where it was cut."""
+    stack, at = fleet.stack(root), fleet.fleet_runner(root, name)
+    at.check()
+    kept = fleet.kept(root, name, (*FLEET_INPUTS, f"{scene.FOLDER}/{name}.yaml"))
     found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}
     on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
     quality = published_quality.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
-    QUALITY.write(QUALITY.frame(quality), _quality(root, Bench.FLEET))
+    QUALITY.write(QUALITY.frame([(*row, name) for row in quality]), _quality(root, name))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
     kept.finish()
 
@@ -77,9 +89,14 @@ def _testbed(root: Path, path: Path) -> None:
     measured.finish()
 
 
-def _quality(root: Path, bench: Bench) -> Path:
-    return root / "data" / "quality" / "joint" / f"{bench}.parquet"
+def _engine(root: Path) -> None:
+    """Measure every set of layers as switches of the embedded engine; its deltas, counters and quality are written beside."""
+    engine.run(root, EMBEDDED)
+
+
+def _quality(root: Path, name: str) -> Path:
+    return root / "data" / "quality" / "joint" / f"{name}.parquet"
 
 
 if __name__ == "__main__":
-    stage_runner.main("joint", run, measured=sys.argv[1:] == [Bench.TESTBED])
+    stage_runner.main("joint", run, measured=sys.argv[1:] in ([Bench.TESTBED], [Bench.ENGINE]))

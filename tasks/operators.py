@@ -1,4 +1,4 @@
-"""Stage ``operators``: the operator times of the baseline's model and platform, as data/operators/*.npz.
+"""Stage ``operators``: the operator times of a scene's model and platform, as data/operators/SCENE/*.npz.
 
 ``python -m tasks.operators --build`` makes the shipped snapshots anew from aiconfigurator-core (extra ``operators``).
 """
@@ -9,16 +9,17 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from deltastack.fleet import settings
 from deltastack.fleet.operators import load_tables, snapshot
 from deltastack.fleet.operators.catalogue import SNAPSHOTS, Known
-from deltastack.params import read_yaml
-from tasks import stage_runner
+from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
 VISION = tuple(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B"))
+MIXTURE, SMALL_MIXTURE = "Qwen/Qwen3-VL-235B-A22B-Instruct", "Qwen/Qwen3-VL-30B-A3B-Instruct"
 HOPPER, BLACKWELL, ADA = ("h100_sxm", "h200_sxm"), "b200_sxm", "l40s"
 
 
@@ -31,7 +32,8 @@ def shipped() -> tuple[Known, ...]:
     text += [Known("Qwen/Qwen3-32B", "h100_sxm", "bf16", 2), Known("meta-llama/Llama-3.1-8B-Instruct", "h100_sxm", "bf16", 1)]
     text += [Known(f"meta-llama/Llama-{v}-70B-Instruct", "h100_sxm", "bf16", 4) for v in ("3.1", "3.3")]
     pairs = [Known("meta-llama/Llama-3.1-70B-Instruct", BLACKWELL, q, n) for q in ("fp8", "nvfp4") for n in (1, 2, 4, 8)]
-    return (*vision, *text, *pairs)
+    experts = [Known(MIXTURE, "h200_sxm", q, 1) for q in ("bf16", "fp8")] + [Known(SMALL_MIXTURE, "gb200", "bf16", 1)]
+    return (*vision, *text, *pairs, *experts)
 
 
 def build(root: Path) -> None:
@@ -52,11 +54,11 @@ def build(root: Path) -> None:
         log.info("%s on %s in %s x %d", *wanted)
 
 
-def run(root: Path) -> None:
-    """Write the tables that params/fleet.yaml names."""
-    served = read_yaml(root / "params" / "fleet.yaml")["deployment"]
-    wanted = Known(served["model"], served["platform"], served["precision"], served["tensor_parallel"])
-    snapshot.save(load_tables(*wanted), root / "data" / "operators" / snapshot.name(*wanted))
+def run(root: Path, scene: str) -> None:
+    """Write the tables that a scene names."""
+    served = settings.load(root, scene=fleet.scene(root, scene)).values.deployment
+    wanted = Known(served.model, served.platform, served.precision, served.tensor_parallel)
+    snapshot.save(load_tables(*wanted), root / "data" / "operators" / scene / snapshot.name(*wanted))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,13 @@ from tasks import history, provenance, stage_runner
 FLOW_RUN = "DELTASTACK_FLOW_RUN"
 """Environment variable: the Prefect flow run that started the stage."""
 METRICS = Path("reports/metrics.json")
-TABLES = ("data/workload.parquet", "data/baseline.parquet", "data/total.parquet")
+TABLES = ("data/workload.parquet", "data/baseline/{scene}.parquet", "data/total.parquet", "data/joint/{scene}.parquet")
+ESTIMATED = "data/delta/estimated/{scene}"
 PAGES = ("reports/summary.json", "reports/report.html", "reports/figures/*")
-BESIDE = ("data/workload.json", "data/quality/**/*.parquet", "params/*.yaml", "params/layers/*.yaml")
+BESIDE = (
+    *("data/workload.json", "data/quality/**/*.parquet", "data/scenes/*.parquet"),
+    *("params/*.yaml", "params/layers/*.yaml", "params/scenes/*.yaml"),
+)
 """What a comparison needs beside the tables."""
 
 
@@ -45,8 +49,10 @@ def key(root: Path) -> str | None:
 
 def tables(root: Path) -> list[Path]:
     """The tables that exist of the layers that are on, in a fixed order."""
-    names = [*TABLES, *(f"data/joint/{b}.parquet" for b in ("fleet", "testbed"))]
-    names += [f"data/delta/{kind}/{layer}.parquet" for kind in ("estimated", "measured") for layer in provenance.layers(root)]
+    scene = provenance.scene(root)
+    names = [*(n.format(scene=scene) for n in TABLES), "data/joint/testbed.parquet"]
+    folders = (ESTIMATED.format(scene=scene), "data/delta/measured")
+    names += [f"{folder}/{layer}.parquet" for folder in folders for layer in provenance.layers(root)]
     return [root / n for n in names if (root / n).is_file()]
 
 

@@ -25,6 +25,22 @@ def set_profile(root: Path, profile: str) -> None:
     edit(root / "params" / "stack.yaml", {"profile": profile})
 
 
+def add_scene(root: Path, name: str) -> None:
+    """Give a scene of params/scenes its stages, if it has none: its name in ``scenes`` and ``factorials`` of params/stack.yaml.
+
+    Raises:
+        ParamsError: The file is absent.
+    """
+    path = root / "params" / "stack.yaml"
+    yaml, content = _opened(path)
+    if name in content["scenes"]:
+        return
+    content["scenes"].append(name)
+    first = content["factorials"][content["scene"]]
+    content["factorials"][name] = dict(first) | {"input": f"params/scenes/{name}.yaml"}
+    _written(path, yaml, content)
+
+
 def edit(path: Path, values: dict[str, Any]) -> None:
     """Set top-level ``values`` in a YAML file, whole or not at all, comments kept.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from deltastack import params, statistics
 from deltastack.analysis.results import Stack
 from deltastack.contracts import DELTA, JOINT
-from deltastack.decisions import plan
+from deltastack.decisions import pairwise_plan, plan
 from deltastack.model import AA_TWIN, Resource
 from tasks import stage_runner
 
@@ -36,8 +37,8 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     count = len(statistics.planned(stack.layers, cells or stack.cells))
     testbed = load(root)
     budget = testbed.budget(stack.profile)
-    return [
-        plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root)),
+    found = [
+        plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root, stack.scene)),
         plan.testbed(
             layers=stack.layers,
             repeats=testbed.measuring.repeats,
@@ -46,16 +47,20 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
             sd_log=_noise(root),
         ),
     ]
+    if len(stack.layers) < pairwise_plan.LEAST:
+        return found
+    offer = pairwise_plan.pairwise_plan(tuple(stack.layers))
+    return [replace(f, reasons=(*f.reasons, offer.words, pairwise_plan.WHEN)) for f in found]
 
 
-def _simulated(root: Path) -> plan.Pace | None:
-    """Seconds a cell and draw of the last simulated factorial."""
-    receipt, table = stage_runner.receipt(root, "joint@fleet"), root / "data/joint/fleet.parquet"
+def _simulated(root: Path, scene: str) -> plan.Pace | None:
+    """Seconds a cell and draw of the last simulated factorial of a scene."""
+    receipt, table = stage_runner.receipt(root, f"joint@{scene}"), root / f"data/joint/{scene}.parquet"
     if not receipt.is_file() or not table.is_file():
         return None
     rows = JOINT.read(table)
     runs = len(rows[["cell", "replicate"]].drop_duplicates())
-    return plan.Pace(run_s=float(json.loads(receipt.read_text())["seconds"]) / runs, source="the last joint@fleet")
+    return plan.Pace(run_s=float(json.loads(receipt.read_text())["seconds"]) / runs, source=f"the last joint@{scene}")
 
 
 def _measured(root: Path) -> plan.Pace | None:

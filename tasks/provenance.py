@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 TELLING = ("stack", "workload", "fleet", "testbed")
-TABLES = ("mix", "variants", "source", "why")
+TABLES = ("mix", "variants", "source", "why", "title", "factorials")
 """Keys below which there are published tables, citations and reasons, not choices."""
 BETWEEN = ("techniques", "params")
 """Keys that only hold others: they are left out of a name."""
@@ -45,6 +45,11 @@ def layers(root: Path) -> list[str]:
     return found
 
 
+def scene(root: Path) -> str:
+    """The scene of the fleet's headline."""
+    return str(params(root).get("stack", {}).get("scene", "assistant"))
+
+
 def telling(root: Path) -> dict[str, str]:
     """The few parameters that tell runs apart: the stack, the workload, the deployment, the layers that are on.
 
@@ -52,10 +57,10 @@ def telling(root: Path) -> dict[str, str]:
     alone.
     """
     content = params(root)
-    names = [*TELLING, *(f"layers/{layer}" for layer in layers(root))]
+    names = [*TELLING, *(f"layers/{layer}" for layer in layers(root)), f"scenes/{scene(root)}"]
     flat: dict[str, str] = {}
     for name in names:
-        _collect(content.get(name, {}), name.removeprefix("layers/"), flat)
+        _collect(content.get(name, {}), name.removeprefix("layers/").removeprefix("scenes/"), flat)
     return flat
 
 

@@ -1,4 +1,7 @@
-"""Stage ``sensitivity``: which parameter a layer's saving hangs on, as data/sensitivity/LAYER.json for the report's tornado."""
+"""Stage ``sensitivity``: which parameter a layer's saving hangs on in the headline's scene, as data/sensitivity/LAYER.json.
+
+The report's tornado is drawn from it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(root: Path, layer: str) -> None:
     """Write the swings of ``layer``; a quick run writes none."""
-    at = fleet.fleet_runner(root)
+    at = fleet.fleet_runner(root, fleet.stack(root).scene)
     at = replace(at, requests=sensitivity.window(at.requests), draws=1)
     found = sensitivity.swings(at, layers.layer(layer)) if at.canonical else []
     with atomic(root / "data" / "sensitivity" / f"{layer}.json") as part:

@@ -28,7 +28,7 @@ VIEW = "params/report.yaml"
 PROVENANCE = {
     "Code": "the commit is on the MLflow run (tag git.commit); the parameters and hashes of every stage are in dvc.lock",
     "Numbers": "reports/metrics.json by dotted name, such as delta_total.fleet.energy_j.joint; a figure's in its CSV",
-    "Data": "data/total.parquet from data/joint/ (every set of layers), data/delta/ (each technique), data/baseline.parquet, "
+    "Data": "data/total.parquet from data/joint/ (every set of layers), data/delta/ (each technique), data/baseline/, "
     "data/workload.parquet; columns and units in deltastack/contracts/tables.py",
     "Formulas": "deltastack/composition/formulas.py and deltastack/statistics/; what was decided and why in docs/decisions/",
     "Parameters": "params/layers/ (layers), params/fleet.yaml (power, prices, carbon), params/platforms/ (hardware): "

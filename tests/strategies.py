@@ -98,7 +98,9 @@ def serving_cases(draw: st.DrawFn) -> tuple[Requests, Config, int]:
         kv_capacity_tokens=int((prompt + output).max()) + draw(st.sampled_from([0, 5, 20, 60, 10**5])),
         host_step_s=draw(st.sampled_from([0.0, 1e-3])),
         host_sequence_s=draw(st.sampled_from([0.0, 3e-5])),
+        host_visual_token_s=draw(st.sampled_from([0.0, 2e-4])),
         encoder_pool=draw(st.integers(0, 2)),
+        encoder_budget=draw(st.sampled_from([8192, 300, 40, 5, 1])),
         clients=draw(st.sampled_from([0, 0, 1, 3, 20])),
         macro_steps=draw(st.booleans()),
     )

@@ -267,7 +267,7 @@ def _analyse(f: Factorial, given: _Given, *, headline: bool) -> FactorialAnalysi
         factorial=f,
         headline=headline,
         totals=held.totals,
-        resolution=None if joint is None else resolution(*joint, floor),
+        resolution=None if joint is None else resolution(*joint[:3], floor),
         cells=held.cells,
         errors=held.errors,
         savings=savings,
@@ -290,7 +290,7 @@ def _layer(f: Factorial, given: _Given, share: attribution.Share, ceiling: amdah
     disabled = disabled_techniques.of_layer(table, f, given.stack.confidence)
     return LayerSaving(
         share=share,
-        resolution=resolution(*share.alone, floor),
+        resolution=resolution(*share.alone[:3], floor),
         ceiling=ceiling,
         disabled=tuple(d._replace(caveat=given.caveat(f, f"{share.layer}/{d.technique}")) for d in disabled),
         caveat=given.caveat(f, cell_name([share.layer])),

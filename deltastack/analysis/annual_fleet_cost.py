@@ -47,6 +47,6 @@ def lines(analysis: Analysis, accelerators: int) -> list[Line]:
         if a is None or a.joint is None:
             continue
         base = requests * float(a.factorial.totals[0, 0]) / per
-        value, low, high = (None if x is None else base * x for x in a.joint)
-        found.append(Line(name, unit, base, Estimate(value or 0.0, low, high), str(a.factorial.evidence)))
+        value, low, high = (None if x is None else base * x for x in a.joint[:3])
+        found.append(Line(name, unit, base, Estimate(value or 0.0, low, high, a.joint.draws), str(a.factorial.evidence)))
     return found

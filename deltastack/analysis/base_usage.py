@@ -78,7 +78,8 @@ def _delta(rows: pd.DataFrame, bench: Bench, confidence: float) -> Estimate | No
         return None
     if bench in SIMULATED:
         savings = 1 - optimized / base
-        return Estimate(float(savings[0]), *statistics.drawn_ends(savings, confidence=confidence))
+        low, high = statistics.drawn_ends(savings, confidence=confidence)
+        return Estimate(float(savings[0]), low, high, savings.size)
     if len(base) == 1 or not (optimized > 0).all():
         return Estimate(float(1 - np.mean(optimized) / np.mean(base)), None, None)
     found = statistics.log_ratio(base, optimized, confidence=confidence)

@@ -25,6 +25,8 @@ class DisabledTechnique(NamedTuple):
     low: float | None
     high: float | None
     """Over the draws (``statistics.drawn_ends``); None for a single one."""
+    draws: int | None = None
+    """How many; None where they are blocks of measurements."""
     caveat: str | None = None
     """An SLO that it violates, a quality limit that it breaks."""
 
@@ -38,8 +40,6 @@ def of_layer(table: pd.DataFrame | None, f: Factorial, confidence: float) -> lis
     if table is None:
         return []
     mine = table[(table["operating_point"] == f.operating_point) & (table["resource"] == f.resource)]
-    if "scene" in mine:
-        mine = mine[mine["scene"] == f.scene]
     mine = mine[~mine["technique"].str.contains("@")]
     everything = mine[mine["technique"] == ALL]
     if everything.empty or not everything["base"].eq(everything["optimized"]).fillna(value=False).all():
@@ -50,5 +50,6 @@ def of_layer(table: pd.DataFrame | None, f: Factorial, confidence: float) -> lis
         if rows[["base", "optimized"]].isna().any(axis=None) or not (whole[:, 0] > 0).all():
             continue
         deltas = 1 - whole[:, 1] / whole[:, 0]
-        found.append(DisabledTechnique(str(name), float(deltas[0]), *statistics.drawn_ends(deltas, confidence=confidence)))
+        low, high = statistics.drawn_ends(deltas, confidence=confidence)
+        found.append(DisabledTechnique(str(name), float(deltas[0]), low, high, deltas.size if f.drawn else None))
     return sorted(found, key=lambda o: o.delta)

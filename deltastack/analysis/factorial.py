@@ -14,7 +14,7 @@ import pandas as pd
 
 from deltastack import statistics
 from deltastack.errors import EvidenceError
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
+from deltastack.model import NO_SCENE, Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NO_BASE = "the base spends nothing of it, so there is no share to save"
 SIMULATED = frozenset({Bench.FLEET})
 """Benches whose samples are draws of a model. Every other bench is measured: its samples are blocks of runs."""
-DEFAULT_SCENE = "assistant"
+DEFAULT_SCENE = NO_SCENE
 """What a table without a column ``scene`` speaks of."""
 
 
@@ -54,6 +54,15 @@ class Factorial:
     """The number of each sample's block in its process start (S,); None where samples have none."""
     scene: str = DEFAULT_SCENE
     """The deployment and load that were run (params/scenes)."""
+
+    time: Factorial | None = None
+    """Accelerator time of the same cells, where this is another resource at the trace's own arrivals: idle follows from it."""
+
+    @property
+    def derived(self) -> int | None:
+        """The place of ``idle`` where it is what others leave of a fleet that is provisioned; None where it is a reading."""
+        fixed = self.drawn and self.operating_point is OperatingPoint.AT_TRACE
+        return self.components.index(Component.IDLE) if fixed and Component.IDLE in self.components else None
 
     @property
     def key(self) -> Key:
@@ -104,11 +113,12 @@ class Factorial:
         """The factorial of the layers that are on in the cell at place ``m`` alone, the others off."""
         bits = [i for i in range(len(self.layers)) if m >> i & 1]
         places = [sum(1 << b for j, b in enumerate(bits) if n >> j & 1) for n in range(1 << len(bits))]
-        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places])
+        time = None if self.time is None else self.time.within(m)
+        return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places], time=time)
 
     def mapped(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Factorial:
         """The same cells and layers, with other amounts."""
-        return replace(self, amounts=change(self.amounts))
+        return replace(self, amounts=change(self.amounts), time=None if self.time is None else self.time.mapped(change))
 
     def weighted(self, weights: NDArray[np.float64]) -> Factorial:
         """Sums of the samples with ``weights``, (S, N): N samples instead of S."""
@@ -125,13 +135,21 @@ class Factorial:
 
     @property
     def one_start(self) -> bool:
-        """Whether all blocks are of one process start, so that no interval holds what a new start changes."""
-        return not self.drawn and self.starts is not None and len(set(self.starts)) == 1
+        """Whether all blocks are of one process start, so that no interval holds what a new start changes.
+
+        Every run of a serving engine is a start of its own.
+        """
+        return self.bench is Bench.TESTBED and self.starts is not None and len(set(self.starts)) == 1
 
     @property
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench in SIMULATED
+
+    @property
+    def draws(self) -> int | None:
+        """How many draws of a model the samples are; None where they are blocks of measurements."""
+        return int(self.amounts.shape[-1]) if self.drawn else None
 
 
 def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDArray[np.intp]]:
@@ -209,7 +227,20 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             "blocks": blocks,
         }
         found.append(Factorial(**head, **shape, evidence=evidence, canonical=canonical))
-    return found, absent
+    return [replace(f, time=_time_of(f, found)) for f in found], absent
+
+
+def _time_of(f: Factorial, among: Sequence[Factorial]) -> Factorial | None:
+    """The accelerator time of the same bench, basis, layers and samples; None where ``f`` derives nothing, or is it itself."""
+    if f.derived is None or f.resource is Resource.TIME_S:
+        return None
+    same = (
+        t
+        for t in among
+        if (t.scene, t.bench, t.operating_point, t.layers) == (f.scene, f.bench, f.operating_point, f.layers)
+        and t.resource is Resource.TIME_S
+    )
+    return next((t for t in same if t.amounts.shape[-1] == f.amounts.shape[-1] and t.derived is not None), None)
 
 
 def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deltastack import composition, statistics
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
+from deltastack.model import Component, IntervalKind, Resource
 from deltastack.outcomes import COMPOSED, OBSERVED, Formula, Verdict
 from deltastack.statistics import Estimate, Interval, nested_interval
 
@@ -60,10 +61,29 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
-        "by_component": composition.by_component_amounts(f.amounts[0], f.amounts[list(f.singles)]),
+        "by_component": 1 - left_by_component(f).sum(axis=0) / base,
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def left_by_component(f: Factorial) -> NDArray[np.float64]:
+    """Amounts that ``by_component`` predicts to be left, (C, S); idle of a fixed fleet is derived, not predicted.
+
+    Time and memory are provisioned, so that idle is their rest; energy, money and carbon of idle follow its time.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell.
+    """
+    base, alone, idle = f.amounts[0], f.amounts[list(f.singles)], f.derived
+    if idle is None:
+        return composition.amounts_by_component(base, alone)
+    outside = [c for c, name in enumerate(f.components) if name is Component.STORAGE]
+    if f.time is None or f.resource is Resource.MEMORY_BYTE_S:
+        return composition.with_rest(base, alone, idle, outside)
+    at = f.time.derived
+    seconds = left_by_component(f.time)[at], f.time.amounts[:, at]
+    return composition.with_rate(base, alone, idle, (seconds[1][0], seconds[1][list(f.singles)], seconds[0]))
 
 
 def _pair_table(f: Factorial) -> NDArray[np.float64]:
@@ -76,10 +96,14 @@ def _pair_table(f: Factorial) -> NDArray[np.float64]:
 
 
 def overlap(f: Factorial, threshold: float = 1e-9) -> float:
-    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap."""
+    """Sum over layers of the share of the base usage in components that the layer changes; above 1 shares overlap.
+
+    Idle of a fixed fleet is not among them: it follows from the others.
+    """
     base = f.amounts[0].mean(axis=-1)
     whole = base.sum()
-    changed = [np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole for s in f.singles]
+    acted_on = np.arange(base.size) != (-1 if f.derived is None else f.derived)
+    changed = [acted_on & (np.abs(f.amounts[s].mean(axis=-1) - base) > threshold * whole) for s in f.singles]
     return float(sum(base[c].sum() for c in changed) / whole)
 
 
@@ -102,7 +126,8 @@ class Sampled:
         if self.spread.shape[-1] == 1:
             return Estimate(value, None, None)
         if self.factorial.drawn:
-            return Estimate(value, *statistics.drawn_ends(self.spread[row], confidence=confidence))
+            low, high = statistics.drawn_ends(self.spread[row], confidence=confidence)
+            return Estimate(value, low, high, self.spread.shape[-1])
         half = mean_of(self.factorial, self.spread[row], confidence).half_width
         return Estimate(value, value - half, value + half)
 
@@ -276,9 +301,12 @@ def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]]
         for t in totals.values():
             reason = "; ".join(filter(None, (t.reason, caveat if t.formula is Formula.JOINT else None))) or None
             word = t.verdict or (OBSERVED if t.saving else Verdict.UNDECIDED)
-            tail = (word, f.evidence, reason, f.canonical)
-            rows.append((f.bench, f.operating_point, f.resource, t.formula, *(t.saving or nothing), *(t.gap or nothing), *tail))
+            kind = IntervalKind.RANGE_OF_DRAWS if f.drawn else IntervalKind.CONFIDENCE
+            tail = (word, f.evidence, reason, f.canonical, kind, f.amounts.shape[-1], f.scene)
+            numbers = (*(t.saving or nothing)[:3], *(t.gap or nothing)[:3])
+            rows.append((f.bench, f.operating_point, f.resource, t.formula, *numbers, *tail))
     for a in missing:
         head = (a.bench, a.operating_point, a.resource)
-        rows += [(*head, n, *nothing, *nothing, Verdict.UNDECIDED, a.evidence, a.reason, a.canonical) for n in Formula]
+        tail = (Verdict.UNDECIDED, a.evidence, a.reason, a.canonical, None, None, a.scene)
+        rows += [(*head, n, *nothing, *nothing, *tail) for n in Formula]
     return TOTAL.frame(rows)

@@ -27,7 +27,7 @@ def admissibility(reading: QualityReading | None, limit: float) -> Admissibility
     """A reading's interval against the least change of accuracy that is allowed."""
     if reading is None or reading.change is None:
         return Admissibility.NOT_MEASURED
-    low, high = (reading.change.value if end is None else end for end in reading.change[1:])
+    low, high = (reading.change.value if end is None else end for end in reading.change[1:3])
     return Admissibility.ADMISSIBLE if low >= limit else Admissibility.NOT_ADMISSIBLE if high < limit else Admissibility.UNDECIDED
 
 

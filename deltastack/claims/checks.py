@@ -102,7 +102,7 @@ def _beyond(saved: Estimate, floor: Floor | None) -> Estimate:
     if floor is None or saved.low is None or saved.high is None:
         return saved
     most = floor.largest
-    return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most))
+    return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most), saved.draws)
 
 
 def _tables(check: Saving, analysis: Analysis) -> dict[Factorial, Floor | None]:

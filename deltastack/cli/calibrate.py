@@ -12,6 +12,8 @@ from deltastack.cli import output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from deltastack.fleet.calibration import Calibration, Errors, Fold
 
 QUANTITIES = {"tokens_per_s": "throughput", "power": "power", "energy_per_token": "energy a token"}
@@ -81,7 +83,8 @@ def _write(name: str, result: Calibration) -> None:
 
     path = _root() / "params" / "fleet.yaml"
     every = [_constants(result), *map(_constants, result.folds)]
-    hosts = {key: [float(c[key]) for c in every] for key in ("host_step_s", "host_sequence_s")}
+    keys = ("host_step_s", "host_sequence_s", *(["host_visual_token_s"] if _with_images(result) else []))
+    hosts = {key: [float(c[key]) for c in every] for key in keys}
     params_editor.edit_ranges(path, "deployment", {key: _range(name, result, values) for key, values in hosts.items()})
     powers = [c["power"] for c in every if c["power"] is not None]
     if result.busy is not None:
@@ -113,6 +116,7 @@ def _answer(result: Calibration, ignored: Sequence[str]) -> dict[str, Any]:
         "left_out": result.group,
         "in_sample": _means(result.in_sample),
         "leave_one_out": _means(result.left_out),
+        "image_rows": _of_images(result),
         "models": [
             {"model": model, "rows": len(errors), **_means(errors), "throughput_bias": _mean([e.tokens_per_s for e in errors])}
             for model, errors in _by_model(result).items()
@@ -123,7 +127,27 @@ def _answer(result: Calibration, ignored: Sequence[str]) -> dict[str, Any]:
 
 def _constants(fitted: Calibration | Fold) -> dict[str, Any]:
     power = None if fitted.busy is None else fitted.busy._asdict()
-    return {"host_step_s": fitted.host.step_s, "host_sequence_s": fitted.host.sequence_s, "power": power}
+    host = fitted.host
+    return {
+        "host_step_s": host.step_s,
+        "host_sequence_s": host.sequence_s,
+        "host_visual_token_s": host.visual_token_s,
+        "power": power,
+    }
+
+
+def _with_images(result: Calibration) -> list[int]:
+    """Places of the rows with images."""
+    return [i for i, row in enumerate(result.rows) if row.image_tokens]
+
+
+def _of_images(result: Calibration) -> dict[str, Any] | None:
+    """The errors of the rows with images alone, fitted and left out; None where there are none."""
+    places = _with_images(result)
+    if not places:
+        return None
+    fitted, left = ([errors[i] for i in places] for errors in (result.in_sample, result.left_out))
+    return {"rows": len(places), "in_sample": _means(fitted), "leave_one_out": _means(left)}
 
 
 def _by_model(result: Calibration) -> dict[str, list[Errors]]:
@@ -153,7 +177,11 @@ def _show(name: str, result: Calibration, ignored: Sequence[str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     host, busy = result.host, result.busy
     console.print(f"{name}: {len(result.rows)} rows fitted, {len(result.unsteady)} left out as not steady")
-    console.print(f"host: {1e3 * host.step_s:.3f} ms a step + {1e6 * host.sequence_s:.1f} us a sequence and step")
+    fitted = "" if _with_images(result) else " (no row has images: as params/fleet.yaml has it)"
+    console.print(
+        f"host: {1e3 * host.step_s:.3f} ms a step + {1e6 * host.sequence_s:.1f} us a sequence and step"
+        f" + {1e6 * host.visual_token_s:.1f} us a visual token{fitted}"
+    )
     if busy is None:
         console.print("power: fewer than three rows have one")
     else:
@@ -167,6 +195,7 @@ def _show(name: str, result: Calibration, ignored: Sequence[str]) -> None:
         table.add_column(heading, justify="right")
     table.add_row("in sample", str(len(result.rows)), *_cells(result.in_sample))
     table.add_row(f"each {result.group} left out once", str(len(result.rows)), *_cells(result.left_out))
+    _show_images(table, result)
     if result.group == "model":
         for model, errors in _by_model(result).items():
             table.add_row(f"  {model}", str(len(errors)), *_cells(errors))
@@ -175,6 +204,13 @@ def _show(name: str, result: Calibration, ignored: Sequence[str]) -> None:
         console.print("one model only: each row was left out instead, which says less about another model")
     if ignored:
         output.say(f"columns that were ignored: {', '.join(ignored)}")
+
+
+def _show_images(table: Table, result: Calibration) -> None:
+    """Lines for the rows with images alone, where there are any."""
+    if places := _with_images(result):
+        for words, known in (("in sample", result.in_sample), (f"each {result.group} left out once", result.left_out)):
+            table.add_row(f"  images, {words}", str(len(places)), *_cells([known[i] for i in places]))
 
 
 def _cells(errors: Sequence[Errors]) -> list[str]:

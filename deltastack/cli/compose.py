@@ -24,7 +24,7 @@ def compose(
     weights: Annotated[
         list[float] | None, typer.Option("--weight", help="The share of the resource that the layer acts on; one a --delta.")
     ] = None,
-    published: Annotated[Path | None, typer.Option(help="YAML of published cases to hold the product against.")] = None,
+    published: Annotated[Path | None, typer.Option(help="YAML of published cases, or a folder of them.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Compose savings: the product, the weighted sum, and how published pairs differ from the product."""
@@ -55,8 +55,28 @@ def _composed(deltas: list[float], weights: list[float], published: Path | None)
     if weights:
         found["weighted"] = composition.weighted(deltas, weights)
     if published is not None:
-        found["cases"] = [composition.published_gap(c) for c in composition.read_published(published)]
+        found["cases"] = _published(published)
     return found
+
+
+def _published(path: Path) -> list[PublishedGap]:
+    """The cases of a file in any of the forms of params/published, or of a folder of them.
+
+    Raises:
+        ParamsError: A file of cases that does not hold.
+    """
+    from deltastack import composition
+    from deltastack.errors import FactorialError, ParamsError
+    from deltastack.factorial.published import read_evidence
+
+    try:
+        return [composition.published_gap(c) for c in composition.read_published(path)]
+    except ParamsError as error:
+        try:
+            evidence = read_evidence([path])
+        except (FactorialError, OSError):
+            raise error from None
+    return [s.as_gap() for s in (*evidence.pairs, *evidence.stacks)]
 
 
 def _answer(found: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def estimate(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE of the technique, TECHNIQUE.KEY=VALUE, or deployment.KEY=VALUE. Repeat."),
     ] = None,
+    scene: Annotated[str | None, typer.Option(help="A scene of params/scenes (default: the headline's).")] = None,
     variant: Annotated[
         str | None, typer.Option(help="A mix of params/workload.yaml, such as image_heavy (default: what the file chooses).")
     ] = None,
@@ -40,10 +41,12 @@ def estimate(
     if technique is not None:
         which.technique(technique)
     served, override = _changes(which, technique, changed or [])
-    at = _workbench(root_from(Path.cwd()), variant, draws, served)
+    at = _workbench(root_from(Path.cwd()), scene, variant, draws, served)
+    if scene is not None:
+        at.check()
     found = _estimated(at, which, technique, override)
     if as_json:
-        output.emit_json(_plain(found))
+        output.emit_json({"scene": at.scene_name} | _plain(found))
     else:
         _show(found)
 
@@ -88,11 +91,12 @@ def _owner(layer: Layer, group: str | None, key: str) -> str:
     raise ParamsError(f"{what}; there are: {there}; or {SERVED}.KEY of params/fleet.yaml")
 
 
-def _workbench(root: Path, variant: str | None, draws: int | None, served: Mapping[str, Any]) -> FleetRunner:
-    """The workload of params/workload.yaml, or one of its mixes, with so many draws.
+def _workbench(root: Path, scene: str | None, variant: str | None, draws: int | None, served: Mapping[str, Any]) -> FleetRunner:
+    """A scene, with so many draws; its workload, or a mix of params/workload.yaml in the place of the checkout's own.
 
     Raises:
-        ParamsError: No such mix.
+        UnknownNameError: No such scene.
+        ParamsError: No such mix, or a scene that does not hold.
         WorkloadError: The trace is gone or bad.
     """
     from deltastack.errors import ParamsError
@@ -102,14 +106,16 @@ def _workbench(root: Path, variant: str | None, draws: int | None, served: Mappi
     from tasks import fleet
 
     stack, chosen = fleet.stack(root), settings.load(root)
+    place = fleet.scene(root, scene or stack.scene)
     if variant is not None:
         if variant not in chosen.variants:
             raise ParamsError(f"no variant '{variant}' in {settings.FILE}; there are: {', '.join(chosen.variants)}")
         mixed = chosen.generator.model_copy(update={"variant": variant})
         chosen = chosen.model_copy(update={"trace": None, "generator": mixed})
-    frame = settings.workload(root, chosen).frame
-    count = draws or stack.draws
-    return FleetRunner(root=root, requests=requests(frame), draws=count, canonical=stack.canonical, served=served)
+    known = requests(place.workload.frame(root, chosen))
+    return FleetRunner(
+        root=root, requests=known, draws=draws or stack.draws, canonical=stack.canonical, served=served, scene=place
+    )
 
 
 def _estimated(at: FleetRunner, layer: Layer, technique: str | None, override: Mapping[str, Mapping[str, Any]]) -> Estimate:
@@ -131,7 +137,7 @@ def _estimated(at: FleetRunner, layer: Layer, technique: str | None, override: M
         raise OutOfValidityError(f"{technique}: {refused[0].reason}")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(layer, 0, override) if t.name in here - bad and technique in {None, t.name}]
-    notes = {t.name: at.deployment(0, (t,)).notes.get(t.name, "") for t in held}
+    notes = {t.name: at.said(t) for t in held}
     return Estimate(layer.name, savings(rows), notes, tuple(refused), at.draws, tuple(missed))
 
 

@@ -11,17 +11,21 @@ from deltastack.cli import output
 
 if TYPE_CHECKING:
     from deltastack.fleet.deployment_query import DeploymentQuery, Loop
+    from deltastack.fleet.scene import Scene as Place
     from deltastack.fleet.simulator import Requests
 
+MODEL = "Qwen/Qwen3-VL-8B-Instruct"
 OUTPUTS = (
     "Tokens answered: a number, or a FILE with one length a line, a CSV column `output_tokens`, "
     "or CSV columns `quantile,output_tokens` (with a row `mean,...`)."
 )
-Model = Annotated[str, typer.Option(help="A model that operator times exist for.")]
-Platform = Annotated[str, typer.Option(help="An accelerator of params/platforms.")]
-Precision = Annotated[str, typer.Option(help="bf16, fp8 or nvfp4.")]
-Parallel = Annotated[int, typer.Option("--tensor-parallel", min=1, help="Accelerators a replica.")]
-Replicas = Annotated[int, typer.Option(min=1, help="Replicas behind the router.")]
+SCENE = "A scene of params/scenes: its deployment, workload and goals; options beside it replace its values."
+Scene = Annotated[str | None, typer.Option(help=SCENE)]
+Model = Annotated[str | None, typer.Option(help=f"A model that operator times exist for (default: the scene's, or {MODEL}).")]
+Platform = Annotated[str | None, typer.Option(help="An accelerator of params/platforms (default: the scene's, or h100_sxm).")]
+Precision = Annotated[str | None, typer.Option(help="bf16, fp8 or nvfp4 (default: the scene's, or bf16).")]
+Parallel = Annotated[int | None, typer.Option("--tensor-parallel", min=1, help="Accelerators a replica.")]
+Replicas = Annotated[int | None, typer.Option(min=1, help="Replicas behind the router (default: the scene's, or 1).")]
 Trace = Annotated[Path | None, typer.Option(help="A trace to serve (default: the workload of params/workload.yaml).")]
 Prompt = Annotated[int, typer.Option("--prompt-tokens", min=1, help="Text tokens of each prompt.")]
 Image = Annotated[int, typer.Option("--image-tokens", min=0, help="Visual tokens of its one image; 0: text only.")]
@@ -31,11 +35,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on stdout."
 
 
 def simulate(
-    model: Model = "Qwen/Qwen3-VL-8B-Instruct",
-    platform: Platform = "h100_sxm",
-    precision: Precision = "bf16",
-    tensor_parallel: Parallel = 1,
-    replicas: Replicas = 1,
+    scene: Scene = None,
+    model: Model = None,
+    platform: Platform = None,
+    precision: Precision = None,
+    tensor_parallel: Parallel = None,
+    replicas: Replicas = None,
     trace: Trace = None,
     closed_loop: Annotated[
         int | None, typer.Option("--closed-loop", min=1, max=100_000, help="Clients with one request each.")
@@ -58,42 +63,48 @@ def simulate(
     if closed_loop is not None and (trace is not None or output_tokens is None):
         raise ParamsError("--closed-loop N needs --output-tokens and no --trace")
     load: Requests | Loop = (
-        _trace(trace) if closed_loop is None else _loop(closed_loop, prompt_tokens, image_tokens, output_tokens)
+        _trace(trace, scene) if closed_loop is None else _loop(closed_loop, prompt_tokens, image_tokens, output_tokens)
     )
-    asked = _asked(model, platform, precision, tensor_parallel, replicas)
+    asked = _asked(scene, model, platform, precision, tensor_parallel, replicas)
     _show(asked, deployment_query.simulate(_root(), asked, load, draws=draws), as_json=as_json)
 
 
 def capacity(
-    model: Model = "Qwen/Qwen3-VL-8B-Instruct",
-    platform: Platform = "h100_sxm",
-    precision: Precision = "bf16",
-    tensor_parallel: Parallel = 1,
-    replicas: Replicas = 1,
+    scene: Scene = None,
+    model: Model = None,
+    platform: Platform = None,
+    precision: Precision = None,
+    tensor_parallel: Parallel = None,
+    replicas: Replicas = None,
     trace: Trace = None,
     prompt_tokens: Prompt = 150,
     image_tokens: Image = 0,
     output_tokens: Output = None,
-    ttft_p99: Annotated[float | None, typer.Option("--ttft-p99", help="Goal [s] (default: params/fleet.yaml).")] = None,
-    tpot: Annotated[float | None, typer.Option("--tpot", help="Goal for its mean [s] (default: params/fleet.yaml).")] = None,
+    share: Annotated[float | None, typer.Option(help="Of requests that meet their goal (default: params/fleet.yaml).")] = None,
+    slack: Annotated[float | None, typer.Option(help="Beyond a request's time alone [s] (default: params/fleet.yaml).")] = None,
+    slack_token: Annotated[
+        float | None, typer.Option("--slack-token", help="More for each output token [s] (default: params/fleet.yaml).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the sampled load (default: params/fleet.yaml).")] = None,
     draws: Draws = 9,
     as_json: AsJson = False,
 ) -> None:
-    """The largest rate of Poisson arrivals that meets the latency goals, and what a request takes there.
+    """The goodput: the largest rate of Poisson arrivals at which enough requests meet their own latency goal.
 
-    Requests are drawn from the trace, or are equal prompts where --output-tokens is given.
+    A request's goal is its time alone on the deployment and a slack. Requests are sampled from the trace, or are equal prompts
+    where --output-tokens is given.
     """
     from deltastack.errors import ParamsError
     from deltastack.fleet import deployment_query
 
-    for flag, goal in (("--ttft-p99", ttft_p99), ("--tpot", tpot)):
-        if goal is not None and not 0 < goal < float("inf"):
-            raise ParamsError(f"{flag} {goal:g}: wanted seconds above 0")
     if output_tokens is not None and trace is not None:
         raise ParamsError("--output-tokens and --trace both say what comes; give one")
-    requests = _trace(trace) if output_tokens is None else _loop(1000, prompt_tokens, image_tokens, output_tokens).requests()
-    asked = _asked(model, platform, precision, tensor_parallel, replicas)
-    found = deployment_query.capacity(_root(), asked, requests, {"ttft_p99_s": ttft_p99, "tpot_mean_s": tpot}, draws=draws)
+    requests = (
+        _trace(trace, scene) if output_tokens is None else _loop(1000, prompt_tokens, image_tokens, output_tokens).requests()
+    )
+    asked = _asked(scene, model, platform, precision, tensor_parallel, replicas)
+    aim = deployment_query.Aim(share=share, slack_s=slack, slack_token_s=slack_token, seed=seed)
+    found = deployment_query.capacity(_root(), asked, requests, aim, draws=draws)
     _show(asked, found, as_json=as_json)
 
 
@@ -103,22 +114,46 @@ def _root() -> Path:
     return root_from(Path.cwd())
 
 
-def _asked(model: str, platform: str, precision: str, tensor_parallel: int, replicas: int) -> DeploymentQuery:
+def _asked(
+    scene: str | None,
+    model: str | None,
+    platform: str | None,
+    precision: str | None,
+    tensor_parallel: int | None,
+    replicas: int | None,
+) -> DeploymentQuery:
+    """The deployment in question: the scene's, or one accelerator's, with what was said instead."""
+    from deltastack.fleet import settings
     from deltastack.fleet.deployment_query import DeploymentQuery
 
+    place = None if scene is None else _scene(scene)
+    served = None if place is None else settings.load(_root(), scene=place).values.deployment
     return DeploymentQuery(
-        model=model, platform=platform, precision=precision, tensor_parallel=tensor_parallel, replicas=replicas
+        model=model or (served.model if served else MODEL),
+        platform=platform or (served.platform if served else "h100_sxm"),
+        precision=precision or (served.precision if served else "bf16"),
+        tensor_parallel=tensor_parallel or (served.tensor_parallel if served else 1),
+        replicas=replicas or (served.replicas if served else 1),
+        scene=place,
     )
 
 
-def _trace(path: Path | None) -> Requests:
+def _scene(name: str) -> Place:
+    from deltastack import layers
+    from deltastack.fleet import scene
+
+    return scene.load(_root(), name, tuple(layers.LAYERS))
+
+
+def _trace(path: Path | None, scene: str | None) -> Requests:
     from deltastack.fleet.trace_arrays import requests
     from deltastack.workload import settings
     from deltastack.workload.readers import read
 
     chosen = settings.load(_root())
-    found = settings.workload(_root(), chosen) if path is None else read(path, chosen.images)
-    return requests(found.frame)
+    if path is not None:
+        return requests(read(path, chosen.images).frame)
+    return requests(settings.workload(_root(), chosen).frame if scene is None else _scene(scene).workload.frame(_root(), chosen))
 
 
 def _loop(clients: int, prompt_tokens: int, image_tokens: int, output_tokens: str | None) -> Loop:
@@ -142,8 +177,8 @@ def _show(asked: DeploymentQuery, found: dict[str, Any], *, as_json: bool) -> No
     if "rate_per_s" in found:
         goals = found["goals"]
         say(
-            f"largest rate {found['rate_per_s']:.3g} requests/s [{found['rate_lo']:.3g}, {found['rate_hi']:.3g}] "
-            f"with TTFT p99 <= {goals['ttft_p99_s']:g} s and mean TPOT <= {goals['tpot_mean_s']:g} s"
+            f"goodput {found['requests_per_s']:.3g} requests/s: {goals['share']:.0%} of requests end within their time alone + "
+            f"{goals['slack_s']:g} s + {1e3 * goals['slack_token_s']:g} ms a token"
         )
     say(
         f"{found['output_tokens_per_s']:,.1f} output tokens/s, {found['requests_per_s']:.3g} requests/s, "

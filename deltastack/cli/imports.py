@@ -15,10 +15,13 @@ def import_(
     before: Annotated[list[Path], typer.Option(help="A result without the change. Repeat for every repeat.")],
     after: Annotated[list[Path], typer.Option(help="A result with the change. Repeat for every repeat.")],
     paired: Annotated[bool, typer.Option("--paired", help="The n-th before and the n-th after ran side by side.")] = False,
-    point: Annotated[int | None, typer.Option(help="Which load point of a GuideLLM sweep, from 0.")] = None,
+    point: Annotated[int | None, typer.Option(help="Which load point of a sweep, from 0.")] = None,
+    differs: Annotated[
+        list[str] | None, typer.Option("--differs", help="A condition in which the runs may differ, such as model. Repeat.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """Read results of vLLM bench, GuideLLM or AIPerf as a layer that was measured elsewhere; the report shows it beside ours."""
+    """Read results of vLLM, SGLang, GuideLLM, AIPerf, InferenceX, ML.ENERGY or llm-d as a layer that was measured elsewhere."""
     from deltastack import importers, params
     from deltastack.analysis.results import Stack
     from tasks import imported
@@ -26,7 +29,7 @@ def import_(
 
     root = root_from(Path.cwd())
     confidence = params.load(root / "params/stack.yaml", Stack).confidence
-    path = imported.write(root, layer, before, after, paired=paired, point=point)
+    path = imported.write(root, layer, before, after, paired=paired, point=point, differs=differs or ())
     found = [s for s in imported.savings(root, confidence) if s.layer == layer]
     if as_json:
         rows = [s._asdict() | {"delta": s.delta.value, "lo": s.delta.low, "hi": s.delta.high, "warning": s.loud} for s in found]

@@ -17,12 +17,15 @@ from deltastack.cli import (
     compare,
     compose,
     doctor,
+    engine,
     estimate,
+    factorial,
     fleet,
     imports,
     measure,
     output,
     plan,
+    published,
     report,
     run,
     solve,
@@ -41,6 +44,8 @@ app = typer.Typer(
 
 app.command()(run.run)
 app.command()(compose.compose)
+app.command()(published.published)
+app.command()(factorial.factorial)
 app.command()(report.report)
 app.command()(fleet.simulate)
 app.command()(fleet.capacity)
@@ -54,6 +59,7 @@ app.command()(calibrate.calibrate)
 app.command()(run.sync)
 app.command()(doctor.doctor)
 app.add_typer(claims.app, name="claims")
+app.add_typer(engine.app, name="engine")
 app.add_typer(workload.app, name="workload")
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deltastack.errors import DeltastackError
+from deltastack.errors import DeltastackError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 USAGE = 2
 QUALITY_LIMIT = 4
@@ -27,6 +30,18 @@ def emit_json(value: Any) -> None:
     """Print ``value`` as the one JSON value on stdout; NaN and infinities are refused."""
     json.dump(_finite(value), sys.stdout, indent=2, allow_nan=False, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path``.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
 
 def say(text: str) -> None:

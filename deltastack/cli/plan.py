@@ -18,9 +18,16 @@ def plan(
         str | None,
         typer.Option(help="all or half of the sets of layers on the fleet (default: params/stack.yaml); the testbed runs all."),
     ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layer", help="A layer of your own server. Repeat: prints the pairwise plan as a CSV to fill in."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """Print cells, minutes and the least Δ that each factorial can show."""
+    """Print cells, minutes and the least Δ that each factorial can show; or the pairwise plan of your own layers."""
+    if layers:
+        _pairwise(tuple(layers), as_json=as_json)
+        return
     from dataclasses import asdict
 
     from deltastack.errors import ParamsError
@@ -35,6 +42,19 @@ def plan(
         return
     for f in found:
         _show(f)
+
+
+def _pairwise(layers: tuple[str, ...], *, as_json: bool) -> None:
+    """Print the cells to run on a server of one's own: the table on stdout, words on stderr."""
+    from deltastack.decisions.pairwise_plan import WHEN, pairwise_plan
+
+    found = pairwise_plan(layers)
+    if as_json:
+        words = {"words": found.words, "when": WHEN}
+        output.emit_json({"layers": list(layers), "cells": list(found.names), "all_cells": found.all_cells, **words})
+        return
+    typer.echo(found.csv())
+    output.say(f"{found.words}\n{WHEN}")
 
 
 def _show(f: Forecast) -> None:

@@ -24,6 +24,9 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; marked as not canonical.")] = False,
     long: Annotated[bool, typer.Option("--long", help="Measure with the long budget (about an hour).")] = False,
     force_measure: Annotated[bool, typer.Option("--force-measure", help="Measure again, even if nothing changed.")] = False,
+    scene: Annotated[
+        str | None, typer.Option(help="Compute this scene of params/scenes too, or `all` (default: the headline's alone).")
+    ] = None,
     target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
@@ -32,6 +35,7 @@ def run(
         raise typer.BadParameter("--quick and --long exclude each other")
     from flows import process_group, run_stack
     from tasks import params_editor, stage_runner
+    from tasks import scenes as tasks_scenes
 
     root = stage_runner.root_from(Path.cwd())
     with process_group.turn(root, output.say):
@@ -40,10 +44,35 @@ def run(
 
             workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
         params_editor.set_profile(root, "quick" if quick else "long" if long else "default")
+        names = _scenes(root, scene)
         with _progress() as (begin, step):
             listener = run_stack.Listener(output.say, begin, step)
+            before = []
+            if names:
+                before = run_stack.run(root, " ".join(f"scene@{n}" for n in names), remeasure=False, listener=listener).stages
+                tasks_scenes.show(root, names)
             ended = run_stack.run(root, target, remeasure=force_measure, listener=listener)
-    _show(root, ended, as_json=as_json)
+    done = {d.stage for d in ended.stages}
+    _show(root, ended._replace(stages=[*(d for d in before if d.stage not in done), *ended.stages]), as_json=as_json)
+
+
+def _scenes(root: Path, asked: str | None) -> tuple[str, ...]:
+    """The scenes to compute beside the headline's, each with its stages in the graph.
+
+    Raises:
+        UnknownNameError: No such scene.
+        ParamsError: It does not hold, or no deployment of it meets its goals.
+    """
+    from deltastack.fleet import scene
+    from tasks import fleet, params_editor
+
+    if asked is None:
+        return ()
+    names = scene.scenes(root) if asked == "all" else (asked,)
+    for name in names:
+        fleet.scene(root, name)
+        params_editor.add_scene(root, name)
+    return names
 
 
 def sync(

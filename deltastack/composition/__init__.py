@@ -10,11 +10,22 @@ name               formula                                    valid when
 ``independent``    1 - Π(1 - Δ_i)                             every layer scales the same whole, no coupling
 ``weighted``       Σ w_i Δ_i, Σ w_i = 1                       layers act on disjoint shares
 ``by_component``   1 - Σ_c w_c Π_l (1 - Δ_lc)                 nests both of the above
+``with_rest``      by component, idle the rest                a fleet that stays as large as it is
 ``pairwise``       ln(1-Δ) = Σ ln(1-Δ_i) + Σ β_ij             interactions of higher order vanish
 =================  =========================================  ==============================================
 """
 
-from deltastack.composition.formulas import additive, by_component, by_component_amounts, delta, gap, independent, weighted
+from deltastack.composition.derived import with_rate, with_rest
+from deltastack.composition.formulas import (
+    additive,
+    amounts_by_component,
+    by_component,
+    by_component_amounts,
+    delta,
+    gap,
+    independent,
+    weighted,
+)
 from deltastack.composition.gains import compound, delta_to_gain, gain_to_delta, modules_exact, modules_needed
 from deltastack.composition.interactions import interaction, pairwise
 from deltastack.composition.paper import PaperFigure, paper_table
@@ -25,6 +36,7 @@ __all__ = [
     "PublishedCase",
     "PublishedGap",
     "additive",
+    "amounts_by_component",
     "by_component",
     "by_component_amounts",
     "compound",
@@ -41,4 +53,6 @@ __all__ = [
     "published_gap",
     "read_published",
     "weighted",
+    "with_rate",
+    "with_rest",
 ]

@@ -162,6 +162,18 @@ def by_component_amounts(base: Array, optimized: Array) -> Array:
     Raises:
         FormulaError: Negative or not finite amounts, nothing used at all, or shapes that do not meet.
     """
+    whole = domain.numbers(base, "R_base", axes=1).sum(axis=0)
+    left = amounts_by_component(base, optimized).sum(axis=0)
+    found: Array = 1 - left / whole
+    return found
+
+
+def amounts_by_component(base: Array, optimized: Array) -> Array:
+    """What ``by_component_amounts`` predicts to be left in each component, (C,) or (C, S).
+
+    Raises:
+        FormulaError: As ``by_component_amounts``.
+    """
     was, now = domain.numbers(base, "R_base", axes=1), domain.numbers(optimized, "R_opt", axes=2)
     for name, amount in (("R_base", was), ("R_opt", now)):
         domain.refuse(name, amount, amount < 0, "an amount is not negative")
@@ -171,8 +183,7 @@ def by_component_amounts(base: Array, optimized: Array) -> Array:
     now = now.reshape(now.shape + (1,) * (was.ndim + 1 - now.ndim))
     used = was > 0
     scaled = was * np.prod(now / np.where(used, was, 1.0), axis=0)
-    left = np.where(used, scaled, now.sum(axis=0)).sum(axis=0)
-    found: Array = 1 - left / whole
+    found: Array = np.where(used, scaled, now.sum(axis=0))
     return found
 
 

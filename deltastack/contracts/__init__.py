@@ -13,13 +13,15 @@ from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.files import atomic
 from deltastack.contracts.relation import Absence, Single
-from deltastack.contracts.tables import DELTA, IMPORTED, JOINT, QUALITY, TOTAL, USAGE, WORKLOAD
+from deltastack.contracts.tables import COUNTER, DELTA, IMPORTED, JOINT, QUALITY, SCENES, TOTAL, USAGE, WORKLOAD
 
 __all__ = [
+    "COUNTER",
     "DELTA",
     "IMPORTED",
     "JOINT",
     "QUALITY",
+    "SCENES",
     "TOTAL",
     "USAGE",
     "WORKLOAD",

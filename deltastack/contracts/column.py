@@ -46,6 +46,8 @@ class Column:
     low: float | None = None
     high: float | None = None
     among: tuple[str, ...] = ()
+    default: object = None
+    """What a row that ends before this column has in it; None: no row may."""
 
     def __post_init__(self) -> None:
         """Refuse a float column whose name does not end in its unit."""

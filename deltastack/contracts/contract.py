@@ -46,10 +46,14 @@ class Contract:
     def frame(self, rows: Iterable[Sequence[object]]) -> pd.DataFrame:
         """Rows, in the order of the columns, as a checked frame; None is a null, NaN is refused.
 
+        A row may end before the last columns if these have a default.
+
         Raises:
             ContractError: The rows break the contract.
         """
-        data = list(rows)
+        defaults = [c.default for c in self.columns]
+        least = max((n for n, c in enumerate(self.columns, start=1) if c.default is None), default=0)
+        data = [[*row, *defaults[len(row) :]] if len(row) >= least else row for row in rows]
         wrong = [n for n, row in enumerate(data) if len(row) != len(self.columns)]
         if wrong:
             raise self._error([f"row {wrong[0]} has {len(data[wrong[0]])} values, wanted {len(self.columns)}"], "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.model import NO_SCENE, Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource
 from deltastack.outcomes import OBSERVED, Formula, Verdict
 
 
@@ -25,6 +25,8 @@ _EVIDENCE = _text("evidence", *Evidence)
 _REASON = _text("reason", nullable=True)
 _HOST = _text("host")
 _CANONICAL = Column(name="canonical", dtype="bool", unit="flag")
+_SCENE = Column(name="scene", dtype="string", unit="text", default=NO_SCENE)
+"""What was simulated (params/scenes), last so that a bench without scenes need not name one."""
 _REPLICATE = _count("replicate", "index")
 _ONE_HOST = Single(column="host", within=("bench",))
 
@@ -57,7 +59,7 @@ them; ``prefix_tokens`` are leading tokens that an earlier request already broug
 
 USAGE = Contract(
     name="usage",
-    version=1,
+    version=2,
     columns=(
         _BENCH,
         _BASIS,
@@ -69,17 +71,18 @@ USAGE = Contract(
         _REASON,
         _HOST,
         _CANONICAL,
+        _SCENE,
     ),
-    key=("bench", "operating_point", "replicate", "component", "resource"),
+    key=("bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("amount"), _ONE_HOST),
-    remedy="dvc repro baseline",
+    remedy="dvc repro baseline@SCENE",
 )
 """Amounts per request (fleet) or per session (testbed) with nothing switched. ``replicate`` numbers process
 starts on the testbed and parameter draws on the fleet (0 is the central value)."""
 
 DELTA = Contract(
     name="delta",
-    version=1,
+    version=2,
     columns=(
         _text("layer"),
         _text("technique"),
@@ -94,17 +97,18 @@ DELTA = Contract(
         _REASON,
         _HOST,
         _CANONICAL,
+        _SCENE,
     ),
-    key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource"),
+    key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("base", "optimized"), _ONE_HOST),
-    remedy="dvc repro estimate@LAYER or measure@LAYER",
+    remedy="dvc repro estimate@SCENE-LAYER or measure@LAYER",
 )
 """Base and optimized amounts of one layer. ``technique`` is a technique's name, or ``all`` for the layer with
 every technique that params switch on."""
 
 JOINT = Contract(
     name="joint",
-    version=1,
+    version=2,
     columns=(
         _text("cell"),
         _BENCH,
@@ -119,16 +123,40 @@ JOINT = Contract(
         _REASON,
         _HOST,
         _CANONICAL,
+        _SCENE,
     ),
-    key=("cell", "bench", "operating_point", "block", "replicate", "position", "component", "resource"),
+    key=("cell", "bench", "operating_point", "block", "replicate", "position", "component", "resource", "scene"),
     relations=(_missing("amount"), _ONE_HOST),
-    remedy="dvc repro joint@BENCH",
+    remedy="dvc repro joint@SCENE or joint@BENCH",
 )
 """The factorial: every run of every cell (``model.cell_name``), in the order it was run."""
 
+COUNTER = Contract(
+    name="counter",
+    version=1,
+    columns=(
+        _text("cell"),
+        _BENCH,
+        _BASIS,
+        _count("block", "index"),
+        _count("position", "index"),
+        _REPLICATE,
+        _text("counter"),
+        Column(name="amount", dtype="float64", unit="1"),
+        _EVIDENCE,
+        _HOST,
+        _CANONICAL,
+    ),
+    key=("cell", "bench", "operating_point", "block", "replicate", "position", "counter"),
+    relations=(_ONE_HOST,),
+    remedy="dvc repro joint@engine",
+)
+"""What a serving engine counted in each run: tokens computed and cached, drafts accepted, latencies; a name's suffix is its unit.
+A counter that an engine does not have has no row."""
+
 QUALITY = Contract(
     name="quality",
-    version=1,
+    version=2,
     columns=(
         _BENCH,
         _text("subject"),
@@ -143,10 +171,11 @@ QUALITY = Contract(
         _REASON,
         _HOST,
         _CANONICAL,
+        _SCENE,
     ),
-    key=("bench", "subject", "metric"),
+    key=("bench", "subject", "metric", "scene"),
     relations=(Absence(columns=("change", "lo", "hi"), exact=False), _ONE_HOST),
-    remedy="dvc repro measure@LAYER, estimate@LAYER or joint@BENCH",
+    remedy="dvc repro measure@LAYER, estimate@SCENE-LAYER, joint@SCENE or joint@BENCH",
 )
 """What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
 with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""
@@ -174,6 +203,32 @@ IMPORTED = Contract(
 """One layer as somebody else's tool measured it somewhere else; the suffix of ``quantity`` is its unit. ``paired``: the
 replicates ran side by side."""
 
+SCENES = Contract(
+    name="scenes",
+    version=1,
+    columns=(
+        _text("scene"),
+        _BASIS,
+        _RESOURCE,
+        _text("kind", "technique", "layer", "joint", "formula"),
+        _text("subject"),
+        Column(name="on", dtype="bool", unit="flag"),
+        Column(name="delta", dtype="float64", unit="1", nullable=True),
+        Column(name="lo", dtype="float64", unit="1", nullable=True),
+        Column(name="hi", dtype="float64", unit="1", nullable=True),
+        Column(name="gap", dtype="float64", unit="1", nullable=True),
+        _text("verdict", *Verdict, OBSERVED, nullable=True),
+        _EVIDENCE,
+        _REASON,
+        _CANONICAL,
+    ),
+    key=("scene", "operating_point", "resource", "kind", "subject"),
+    relations=(Absence(columns=("delta",), exact=False),),
+    remedy="deltastack run --scene NAME",
+)
+"""What saves in one scene: every technique alone (``LAYER/TECHNIQUE``), every layer with all of its techniques that are on, the
+joint run, and each formula with its gap. ``on``: whether the scene's stack has it."""
+
 TOTAL = Contract(
     name="total",
     version=2,
@@ -192,12 +247,15 @@ TOTAL = Contract(
         _EVIDENCE,
         _REASON,
         _CANONICAL,
+        _text("interval", *IntervalKind, nullable=True),
+        _count("samples", "draws or blocks", 1, nullable=True),
+        _SCENE,
     ),
-    key=("bench", "operating_point", "resource", "formula"),
+    key=("bench", "operating_point", "resource", "formula", "scene"),
     relations=(
         Absence(columns=("delta", "lo", "hi"), exact=False),
         Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", OBSERVED)),
     ),
     remedy="dvc repro aggregate",
 )
-"""Totals by formula and the observed joint result; gap = formula - joint, as a fraction."""
+"""Totals by formula and the observed joint result; gap = formula - joint, as a fraction. ``interval`` says what lo and hi are."""

@@ -143,7 +143,8 @@ def _paired(was: Factorial, now: Factorial, confidence: float) -> Estimate:
     middle = float(second[0] - first[0])
     if first.size != second.size:
         return Estimate(middle, None, None)
-    return Estimate(middle, *statistics.drawn_ends(second - first, confidence=confidence))
+    low, high = statistics.drawn_ends(second - first, confidence=confidence)
+    return Estimate(middle, low, high, first.size)
 
 
 def _independent(was: Estimate, now: Estimate) -> Estimate:
@@ -214,8 +215,11 @@ def markdown(c: Comparison) -> str:
 
 
 def _points(e: Estimate) -> str:
-    ends = f" [{100 * e.low:+.2f}, {100 * e.high:+.2f}]" if e.low is not None and e.high is not None else " (no interval)"
-    return f"{100 * e.value:+.2f}{ends}"
+    from deltastack import formatting
+
+    if e.low is None or e.high is None:
+        return f"{100 * e.value:+.2f} (no interval)"
+    return f"{100 * e.value:+.2f} {formatting.between(f'{100 * e.low:+.2f}', f'{100 * e.high:+.2f}', e.draws)}"
 
 
 def _code(value: str | None) -> str:

@@ -77,7 +77,7 @@ def delta_rows(
         found |= dict(zip([(d, c.name) for d, c in together], bench_of.usages(together), strict=True))
         jobs += together
     rows = [
-        (layer.name, cell.name, Bench.FLEET, *row, machine_fingerprint.SIMULATED, bench_of.canonical)
+        (layer.name, cell.name, Bench.FLEET, *row, machine_fingerprint.SIMULATED, bench_of.canonical, bench_of.scene_name)
         for draw, cell in jobs
         if cell.name not in {BASE, *bad}
         for row in _pairs(draw, cell, found[draw, BASE], found[draw, cell.name])
@@ -107,7 +107,7 @@ def joint_rows(bench_of: FleetRunner, layers: Sequence[Layer], cells: str = "all
             rows.append(
                 (
                     *(cell.name, Bench.FLEET, operating_point, 0, position, draw, was.component, was.resource),
-                    *(now.amount, evidence, now.reason, machine_fingerprint.SIMULATED, bench_of.canonical),
+                    *(now.amount, evidence, now.reason, machine_fingerprint.SIMULATED, bench_of.canonical, bench_of.scene_name),
                 )
             )
     return Estimated(rows, refused, missed((cell.name, usage) for (_, cell), usage in zip(jobs, found, strict=True)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deltastack.errors import CapacityError, OutOfValidityError
+from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import accelerator, evaluate, settings
+from deltastack.fleet.executor import Threads
 from deltastack.layers.techniques import ConfiguredTechnique, apply_techniques, chosen
-from deltastack.model import Evidence, OperatingPoint, Usage, weakest
+from deltastack.model import NO_SCENE, Evidence, OperatingPoint, Usage, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.executor import Executor
+    from deltastack.fleet.full_load import Offered
+    from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.model import Layer
-
-THREADS = 2
 
 
 class Refused(NamedTuple):
@@ -55,16 +57,37 @@ class FleetRunner:
     canonical: bool
     served: Mapping[str, Any] = field(default_factory=dict)
     """Values in the place of those of ``deployment`` in params/fleet.yaml."""
+    scene: Scene | None = None
+    """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
+    executor: Executor = field(default_factory=Threads)
+    """Where cells run."""
+    _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: neither what was simulated already, nor the lock."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_lock"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As it was, with nothing simulated yet."""
+        self.__dict__.update(state | {"_loads": {}, "_lock": Lock()})
+
+    @property
+    def scene_name(self) -> str:
+        """The scene's name in tables."""
+        return self.scene.name if self.scene else NO_SCENE
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
-        return tuple(settings.load(self.root, draw=n, draws=self.draws).serving(self.served) for n in range(self.draws))
+        return tuple(
+            settings.load(self.root, draw=n, draws=self.draws, scene=self.scene).serving(self.served) for n in range(self.draws)
+        )
 
     def chosen(
         self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None
     ) -> tuple[ConfiguredTechnique, ...]:
         """A layer's techniques with one draw of their values."""
-        return chosen(self.root, layer, draw=draw, draws=self.draws, override=override)
+        return chosen(self.root, layer, draw=draw, draws=self.draws, override=override, scene=self.scene)
 
     def deployment(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> Deployment:
         """The base deployment with techniques on.
@@ -74,14 +97,44 @@ class FleetRunner:
         """
         return apply_techniques(self._settings[draw].values.deployment.deployment(), techniques)
 
+    def check(self) -> None:
+        """Refuse a scene whose deployment meets its goals at no rate, with nothing switched.
+
+        Raises:
+            ParamsError: The scene, its goals, and what it reaches; in one line.
+            UnknownNameError: No operator times for its model on its platform.
+        """
+        known = self._settings[0]
+        base = known.values.deployment.deployment()
+        ready = evaluate.prepare(base, self.requests, accelerator.load(self.root, base.platform), known.values)
+        try:
+            evaluate.at_capacity(ready, known)
+        except CapacityError as error:
+            where = self.scene.file if self.scene else settings.FILE
+            wanted = ", ".join(f"{k} {v:g}" for k, v in known.values.goals.model_dump().items())
+            raise ParamsError(
+                f"{where}: {base.model} on {base.platform} meets its goals ({wanted}) at no rate: {error}"
+            ) from error
+
     def usage(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[OperatingPoint, Usage]:
         """Usage per request of the base deployment with techniques on.
 
         Raises:
             DeltastackError: As ``evaluate.run``.
         """
-        deployment = self.deployment(draw, techniques)
-        return evaluate.run(deployment, self.requests, accelerator.load(self.root, deployment.platform), self._settings[draw])
+        deployment, known = self.deployment(draw, techniques), self._settings[draw]
+        where = accelerator.load(self.root, deployment.platform)
+        return evaluate.run(deployment, self.requests, where, known, self._offered(draw))
+
+    def _offered(self, draw: int) -> Offered:
+        """What every cell of a draw is offered; the unloaded times of its requests are simulated once."""
+        with self._lock:
+            if draw not in self._loads:
+                known = self._settings[draw]
+                base = known.values.deployment.deployment()
+                where = accelerator.load(self.root, base.platform)
+                self._loads[draw] = evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
+            return self._loads[draw]
 
     def seen(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[str, str]:
         """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.
@@ -94,6 +147,17 @@ class FleetRunner:
         ready = evaluate.prepare(deployment, self.requests, accelerator.load(self.root, deployment.platform), known.values)
         return evaluate.observe(ready, ready.requests, known).words()
 
+    def said(self, technique: ConfiguredTechnique, draw: int = 0) -> str:
+        """What a technique does to the deployment, and what it was seen to do alone at the trace's own arrivals, in words.
+
+        Raises:
+            DeltastackError: As ``evaluate.run``.
+        """
+        does, seen = (
+            found.get(technique.name) for found in (self.deployment(draw, (technique,)).notes, self.seen(draw, (technique,)))
+        )
+        return "; ".join(filter(None, (does, seen)))
+
     def usages(self, cells: Sequence[tuple[int, Cell]], kept: Kept | None = None) -> list[dict[OperatingPoint, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 
@@ -104,21 +168,19 @@ class FleetRunner:
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
         """
+        there = {} if kept is None else {i: found for i, (d, c) in enumerate(cells) if (found := kept.get(d, c.name)) is not None}
+        left = [i for i in range(len(cells)) if i not in there]
 
-        def one(job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
-            draw, cell = job
-            there = None if kept is None else kept.get(draw, cell.name)
-            if there is not None:
-                return there
-            found = self._held(draw, cell)
+        def keep(job: tuple[int, Cell], found: dict[OperatingPoint, Usage] | str) -> None:
             if kept is not None:
-                kept.add(draw, cell.name, found)
-            return found
+                kept.add(job[0], job[1].name, found)
 
-        with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return list(pool.map(one, cells))
+        ran = self.executor.map(self._held, [cells[i] for i in left], keep)
+        there |= dict(zip(left, ran, strict=True))
+        return [there[i] for i in range(len(cells))]
 
-    def _held(self, draw: int, cell: Cell) -> dict[OperatingPoint, Usage] | str:
+    def _held(self, job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
+        draw, cell = job
         try:
             return self.usage(draw, cell.techniques)
         except (OutOfValidityError, CapacityError) as error:

@@ -130,7 +130,7 @@ def _of_technique(
     jobs = []
     for quantiles in points:
         values = {k: ranges[k].at(float(q)) for k, q in zip(names, quantiles, strict=True)}
-        one = next(c for c in chosen(at.root, layer, override={technique: values}) if c.name == technique)
+        one = next(c for c in chosen(at.root, layer, override={technique: values}, scene=at.scene) if c.name == technique)
         jobs.append((0, Cell(technique, (one,))))
     totals = [_totals(u) if not isinstance(u, str) else {} for u in at.usages(jobs)]
     found = []

@@ -19,6 +19,8 @@ class Batching:
 
     token_budget: int = 8192
     max_sequences: int = 256
+    encoder_budget: int = 8192
+    """Visual tokens that are encoded before one step at most, where the encoder is inline; vLLM's is its token budget."""
     policy: str = "mixed"
     """``mixed`` (chunked prefill beside decode) or ``prefill_first``."""
     kv_policy: str = "on_demand"
@@ -40,8 +42,9 @@ class Encoder:
     wake_s: float = 0.0
     wake_share: float = 0.0
     """Power while waking, as a share of the board limit."""
-    sleep_saved_share: float = 0.0
-    """Share of idle power that sleep saves, in 0..1; the timeout is the gap in which that pays for waking."""
+    sleep_state: str = "context"
+    """What an encoder asleep draws: ``context`` (as idle: its clocks stay up, whatever its memory holds) or ``no_process`` (its
+    context was torn down); the timeout is the gap in which the difference pays for waking."""
     reloads: bool = False
     """Whether waking loads the weights from storage again: the context was torn down."""
     transfer_bytes_per_s: float = 0.0
@@ -67,7 +70,9 @@ class KvTier:
     latency_s: float = 0.0
     """Before the first byte: software and bus."""
     write_share: float = 1.0
-    """Share of the newly computed keys and values that is written to the tier."""
+    """Share of the newly computed keys, values and embeddings that is written to the tier."""
+    coverage: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    """Points (share written, share of the reuse that it holds), from (0, 0) to (1, 1), straight between."""
     capacity_bytes: float = 0.0
     """Of one replica's tier; what was written is kept until so much has been written after it."""
     mean_reuse_interval_s: float = 0.0
@@ -101,6 +106,18 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How a split of accelerators is searched that is not chosen yet."""
+
+    most_micro_batches: int = 1
+    variation: float = 0.0
+    """Coefficient of variation of the step times, for the efficiencies."""
+    batch: float = 1.0
+    """Decoding sequences an accelerator at which efficiencies are taken, and the search begins."""
+    context_tokens: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How attention and feed-forward share accelerators: ``colocated`` or ``disaggregated``.
 
@@ -116,11 +133,28 @@ class Schedule:
     efficiency: tuple[float, ...] = (1.0,)
     """Rate of the loop with noise in the step times over its rate without, by number of micro-batches from one on; a step takes
     the number that is quickest for it."""
+    search: Search | None = None
+    """Set while ``replicas`` counts the accelerators of both pools: the bench chooses the split that serves the largest rate
+    within the goals (``effects.split``), which sets ``replicas``, ``ffn_accelerators_per_replica`` and ``efficiency``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A matrix kernel as it was measured: its time over that of the dense 16-bit kernel, by tokens."""
+
+    platform: str
+    precision: str
+    """Of the weights it was measured with."""
+    kept: int = 1
+    group: int = 1
+    tokens: tuple[float, ...] = ()
+    factor: tuple[float, ...] = ()
+    """One a token count; above 1 it is slower than the dense kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """What is computed otherwise than the operator times were measured: sparse weights, approximated exponentials.
+    """What is computed otherwise than the operator times were measured: sparse weights, another kernel of the same precision.
 
     Precision is a field of the deployment: operator times are measured for it.
     """
@@ -132,22 +166,27 @@ class Arithmetic:
     """What the sparse kernel reaches of the dense one's bytes a second."""
     compute_efficiency: float = 1.0
     """What it reaches of twice (in general M / N times) the dense one's operations a second."""
+    sparse_kernel: Kernel | None = None
+    """Measured; it comes before the efficiencies on the platform, precision and pattern that it was measured for."""
+    precise_kernel: Kernel | None = None
+    """Of the deployment's precision, measured: a second source beside the operator tables."""
+    precise_share: float = 0.0
+    """How far products go from the tables' times (0) to those of ``precise_kernel`` (1), in logarithm."""
+    exponential_saving: float = 0.0
+    """Share of the time of softmax's exponentials that an approximation saves: it changes no time, since how much kernels hide
+    cannot be told from the operator times; its ceiling is said in words."""
     peak_share: float = 0.7
     """Share of peak operations that a dense kernel reaches; with the next it places the knee."""
     bandwidth_share: float = 0.8
     """Share of the memory's bytes a second that a dense kernel reaches."""
-    exponential_saving: float = 0.0
-    """Share of the time of softmax's exponentials that an approximation saves."""
-    exponential_overlap: float = 1.0
-    """Share of that time which kernels already hide behind matrix work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packaging:
-    """Relative price and power of one accelerator: 1.0 is the platform as sold."""
+    """What another package changes of one accelerator: the platform as sold is the default."""
 
-    capital_factor: float = 1.0
-    """Price of the packaged processor over that of the platform as sold."""
+    maker_usd: float = 0.0
+    """What it costs to make, less what the platform as sold costs to make; negative is a saving. A cost is not a price."""
     dram_energy_factor: float = 1.0
     """Energy of a bit of accelerator memory over that of the platform as sold."""
     dram_j_per_bit: float = 0.0
@@ -192,16 +231,14 @@ class Autoscaling:
     """How many replicas are there: all (``fixed``), or as many as are needed (``demand``)."""
 
     policy: str = "fixed"
-    """``demand``: requests are packed on the first replicas with room; the others sleep, and wake one at a time."""
-    pack_tokens: int = 0
-    """Prompt and output tokens of unfinished requests up to which a replica takes more."""
+    """``demand``: replicas that a packing router leaves idle sleep, and wake one at a time."""
     timeout_s: float = float("inf")
     """Idle time after which a replica sleeps."""
     cold_start_s: float = 0.0
     cold_start_share: float = 0.0
     """Power of each of its accelerators meanwhile, as a share of the board limit."""
-    saved_share: float = 0.0
-    """Share of each accelerator's idle power that sleep saves, in 0..1."""
+    sleep_state: str = "no_process"
+    """What each accelerator of a replica asleep draws: ``context`` or ``no_process``, as for an encoder."""
     released: bool = False
     """Asleep is gone: its accelerators are charged to nobody until it starts again."""
 
@@ -216,8 +253,13 @@ class Deployment:
     tensor_parallel: int = 1
     replicas: int = 1
     router: str = "round_robin"
+    """``round_robin``, ``least_loaded`` or ``packed`` (the first replica with room; which replicas sleep is another matter)."""
+    pack_tokens: int = 0
+    """Packed: prompt and output tokens of unfinished requests up to which a replica takes more."""
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
+    host_visual_token_s: float = 0.0
+    """Of each visual token, where it is encoded on the language model's accelerators."""
     batching: Batching = field(default_factory=Batching)
     encoder: Encoder = field(default_factory=Encoder)
     kv_tier: KvTier = field(default_factory=KvTier)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltastack import params
 from deltastack.errors import ParamsError
 from deltastack.fleet import accelerator, closed_loop, evaluate, settings
 from deltastack.fleet.accounting import power_states
@@ -20,13 +21,14 @@ from deltastack.fleet.simulator import e2e_s, percentiles, tpot_s, ttft_s
 from deltastack.statistics import drawn_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.evaluate import Prepared, Run
+    from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.workload.lengths import Lengths
@@ -44,6 +46,8 @@ class DeploymentQuery:
     precision: str
     tensor_parallel: int = 1
     replicas: int = 1
+    scene: Scene | None = None
+    """Whose values the rest has; None: those of params/fleet.yaml."""
 
     def deployment(self, served: settings.Served) -> Deployment:
         """The base deployment of params/fleet.yaml with these instead."""
@@ -69,6 +73,32 @@ class Loop:
     def requests(self) -> Requests:
         """Requests enough for a steady state, outputs in a seeded order."""
         return closed_loop.requests(self.output_tokens, prompt_tokens=self.prompt_tokens, image_tokens=self.image_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """Goals of the requests, and the seed of the load; what is None is that of params/fleet.yaml."""
+
+    share: float | None = None
+    slack_s: float | None = None
+    slack_token_s: float | None = None
+    seed: int | None = None
+
+    def of(self, known: Settings, draw: int) -> Settings:
+        """``known``, which is draw number ``draw``, with these instead.
+
+        Raises:
+            ParamsError: Goals that do not hold.
+        """
+        values = known.values
+        given = {"share": self.share, "slack_s": self.slack_s, "slack_token_s": self.slack_token_s}
+        changed = values.goals.model_dump() | {k: v for k, v in given.items() if v is not None}
+        seed = values.capacity.seed if self.seed is None else self.seed + draw
+        update = {
+            "goals": params.parse(changed, settings.Goals, "goals"),
+            "capacity": values.capacity.model_copy(update={"seed": seed}),
+        }
+        return known._replace(values=values.model_copy(update=update))
 
 
 def loop(clients: int, outputs: Lengths, *, prompt_tokens: int, image_tokens: int) -> Loop:
@@ -102,42 +132,49 @@ def simulate(root: Path, asked: DeploymentQuery, load: Requests | Loop, *, draws
         CapacityError: The model does not fit, or some requests never do.
     """
     runs = []
-    for known in _settings(root, draws):
+    for known in _settings(root, asked, draws):
         ready = _ready(root, asked, load, known)
         runs.append(evaluate.observe(ready, ready.requests, known))
     return _answer(runs, load)
 
 
 def capacity(
-    root: Path, asked: DeploymentQuery, requests: Requests, goals: Mapping[str, float | None], *, draws: int = DRAWS
+    root: Path,
+    asked: DeploymentQuery,
+    requests: Requests,
+    aim: Aim,
+    *,
+    draws: int = DRAWS,
 ) -> dict[str, Any]:
-    """The answer at the largest rate that meets the goals, ready for JSON.
+    """The answer at the goodput, ready for JSON; the goal of a request is its time alone on the deployment itself, and a slack.
 
     Args:
         root: The checkout.
         asked: What serves.
-        requests: What requests are drawn from.
-        goals: ``ttft_p99_s`` and ``tpot_mean_s``; one that is absent or None is that of params/fleet.yaml.
+        requests: What requests are sampled from.
+        aim: Goals and seed.
         draws: How many draws of params/fleet.yaml; 1 gives no ends.
 
     Raises:
         UnknownNameError: As ``simulate``.
         CapacityError: As ``simulate``, or no rate meets the goals.
     """
-    given = {k: v for k, v in goals.items() if v is not None}
-    runs = []
-    for known in _settings(root, draws):
-        aimed = known._replace(values=known.values.model_copy(update={"goals": known.values.goals.model_copy(update=given)}))
-        runs.append(evaluate.at_capacity(_ready(root, asked, requests, aimed), aimed))
-    rates = [float(1 / np.diff(r.requests.arrival_s, prepend=0.0).mean()) for r in runs]
-    aim = runs[0].account.settings.values.goals.model_dump()
-    return {"rate_per_s": rates[0], "rate_lo": min(rates), "rate_hi": max(rates), "goals": aim} | _answer(runs, requests)
+    runs, rates = [], []
+    for draw, known in enumerate(_settings(root, asked, draws)):
+        aimed = aim.of(known, draw)
+        ready = _ready(root, asked, requests, aimed)
+        load = evaluate.offered(ready, aimed).load
+        rates.append(evaluate.goodput(ready, load))
+        runs.append(evaluate.at_rate(ready, aimed, load, rates[-1]))
+    goals = runs[0].account.settings.values.goals.model_dump()
+    found = {"rate_per_s": rates[0], "rate_lo": min(rates), "rate_hi": max(rates), "goals": goals}
+    return found | _answer(runs, requests) | {"requests_per_s": rates[0]}
 
 
-def _settings(root: Path, draws: int) -> list[Settings]:
+def _settings(root: Path, asked: DeploymentQuery, draws: int) -> list[Settings]:
     if draws < 1:
         raise ParamsError(f"draws = {draws}, must be at least 1")
-    return [settings.load(root, draw=n, draws=draws) for n in range(draws)]
+    return [settings.load(root, draw=n, draws=draws, scene=asked.scene) for n in range(draws)]
 
 
 def _ready(root: Path, asked: DeploymentQuery, load: Requests | Loop, known: Settings) -> Prepared:

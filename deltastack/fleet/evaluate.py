@@ -6,15 +6,18 @@ operator tables -> effects of the deployment's fields -> room for keys and value
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
-from deltastack.fleet import capacity, memory
+from deltastack.errors import CapacityError, ParamsError
+from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
+from deltastack.fleet.deployment import Schedule
 from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
+from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
 from deltastack.fleet.simulator import Config, simulate
 from deltastack.model import OperatingPoint, Usage
@@ -22,12 +25,16 @@ from deltastack.model import OperatingPoint, Usage
 if TYPE_CHECKING:
     from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.full_load import Offered
+    from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
-DEMAND_BINS = 288
-"""Instants at which a pool sees the demand of its replicas: five minutes of a day."""
+SPLIT = "attention_ffn"
+"""Under which a deployment notes the split that was chosen for it."""
+SPLIT_SHARE = 4
+"""One in so many of a sample's requests, with one seed of arrivals, is offered to every split."""
 _WORDS = {"encoder.placement": ("inline", "pool"), "autoscaling.policy": ("fixed", "demand")}
 
 
@@ -60,6 +67,8 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
+    if deployment.schedule.search is not None:
+        deployment = _split(deployment, requests, platform, values)
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     tables = schedule.tables(arithmetic.tables(tables, deployment, platform), deployment, platform)
     tables = placement.tables(tables, deployment)
@@ -67,19 +76,20 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
     batching, encoder, scaling = deployment.batching, deployment.encoder, deployment.autoscaling
     config = Config(
         replicas=deployment.replicas,
-        router="packed" if scaling.policy == "demand" else deployment.router,
-        pack_tokens=scaling.pack_tokens,
+        router=deployment.router,
+        pack_tokens=deployment.pack_tokens,
         sleep_timeout_s=scaling.timeout_s,
         cold_start_s=scaling.cold_start_s,
         token_budget=batching.token_budget,
         max_sequences=batching.max_sequences,
+        encoder_budget=batching.encoder_budget,
         policy=batching.policy,
         kv_policy=batching.kv_policy,
         kv_capacity_tokens=int(memory_pool.room(inside.kv, deployment, platform) // tables.kv_bytes_per_token),
         host_step_s=deployment.host_step_s,
         host_sequence_s=deployment.host_sequence_s,
+        host_visual_token_s=deployment.host_visual_token_s,
         encoder_pool=encoder.pool_size if encoder.placement == "pool" else 0,
-        kv_bins=DEMAND_BINS if deployment.memory.pooled_share else 0,
     )
     return Prepared(
         deployment=deployment,
@@ -88,8 +98,35 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         requests=requests,
         config=config,
         residents=inside,
-        sleep_tradeoff=sleep.stakes(encoder, values.power, board_w=platform.board_w),
+        sleep_tradeoff=sleep.stakes(encoder, values.power, platform),
     )
+
+
+def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
+    """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals.
+
+    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart.
+    """
+    tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
+    together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
+    how = values.capacity.of_fleet(deployment.replicas)
+    few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
+    load = full_load.offered(requests, values.goals, few, partial(served, together)).load
+
+    def rate_per_s(split: Deployment) -> float:
+        try:
+            return goodput(prepare(split, requests, platform, values), load)
+        except CapacityError:
+            return 0.0
+
+    found = ways(arithmetic.tables(tables, deployment, platform), deployment)
+    chosen = best(found, rate_per_s)
+    quickest = min(found, key=lambda w: w.step_s)
+    words = (
+        f"{chosen.attention} attention and {chosen.ffn} feed-forward accelerators, of {len(found)} splits the one that serves "
+        f"the largest rate within the goals; a decode step alone is quickest with {quickest.attention} and {quickest.ffn}"
+    )
+    return chosen.deployment.noted(SPLIT, words)
 
 
 def _known_words(deployment: Deployment) -> None:
@@ -122,16 +159,22 @@ class Run(NamedTuple):
         found = {"kv_tier": tier.words(self.requests)} if tier else {}
         if self.account.pool and sleep.sleeps(self.account.deployment.encoder):
             found["encoder_sleep"] = self.account.pool.words(self.account.sleep_tradeoff)
+        if SPLIT in self.account.deployment.notes:
+            found[SPLIT] = self.account.deployment.notes[SPLIT]
+        if self.account.deployment.arithmetic.exponential_saving:
+            found["softmax_approx"] = arithmetic.ceiling_words(self.account)
         if self.account.deployment.autoscaling.policy == "demand":
             share = self.result.asleep_s / (self.result.span_s * self.account.deployment.replicas)
             found["replica_sleep"] = f"replicas slept {share:.1%} of the time and started cold {self.result.cold_starts:,} times"
         return found | ({"memory_pool": pool.words()} if pool else {})
 
 
-def run(deployment: Deployment, requests: Requests, platform: Platform, settings: Settings) -> dict[OperatingPoint, Usage]:
-    """Usage per request on both bases: at the trace's own arrivals, and at the largest rate that meets the latency goals.
+def run(
+    deployment: Deployment, requests: Requests, platform: Platform, settings: Settings, given: Offered | None = None
+) -> dict[OperatingPoint, Usage]:
+    """Usage per request at today's load (the trace's own arrivals) and at full load (the goodput).
 
-    Where no rate meets the goals, the amounts at capacity are missing and say why. Nothing holds the trace's own arrivals to
+    Where no rate meets the goals, the amounts at full load are missing and say why. Nothing holds the trace's own arrivals to
     the goals: what they miss stands in ``Usage.missed``.
 
     Args:
@@ -139,22 +182,32 @@ def run(deployment: Deployment, requests: Requests, platform: Platform, settings
         requests: The workload.
         platform: The accelerator that the deployment names.
         settings: One draw of params/fleet.yaml.
+        given: What it is offered; None: what the deployment of ``settings`` on ``platform`` sets the goals for.
 
     Raises:
         DeltastackError: As ``prepare``; requests that never fit; a technique outside its validity.
     """
+    if given is None:
+        given = offered(prepare(settings.values.deployment.deployment(), requests, platform, settings.values), settings)
     ready = prepare(deployment, requests, platform, settings.values)
     first = observe(ready, ready.requests, settings)
-    late = capacity.misses(first.result, first.requests, settings.values.goals)
+    late = given.trace.misses(first.result)
     found = {OperatingPoint.AT_TRACE: replace(first.usage, missed=tuple(late))}
     try:
-        found[OperatingPoint.AT_CAPACITY] = at_capacity(ready, settings, first.account.memory_pool).usage
+        found[OperatingPoint.AT_CAPACITY] = at_capacity(ready, settings, given.load, first.account.memory_pool).usage
     except CapacityError as error:
         found[OperatingPoint.AT_CAPACITY] = _unknown(found[OperatingPoint.AT_TRACE], str(error))
     return found
 
 
-def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
+def observe(
+    ready: Prepared,
+    requests: Requests,
+    settings: Settings,
+    pooled: memory_pool.Pool | None = None,
+    *,
+    steady_s: float | None = None,
+) -> Run:
     """Serve ``requests`` and charge what it takes, per request.
 
     Args:
@@ -162,6 +215,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         requests: The requests.
         settings: One draw of params/fleet.yaml.
         pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
+        steady_s: The time in which as many requests come, of a stream without an end; None: the run ends with its requests.
 
     Raises:
         CapacityError: Requests that never fit.
@@ -169,6 +223,8 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
     """
     tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
+    if steady_s is not None:
+        result, pool = _endless(ready, result, pool, steady_s)
     account = Account(
         deployment=ready.deployment,
         platform=ready.platform,
@@ -178,7 +234,7 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.observe(result.kv_bins_tokens, ready.deployment),
+        memory_pool=pooled or memory_pool.observe(memory_pool.demand(tier, result, ready.deployment), ready.deployment),
     )
     return Run(
         usage=component_usage.usage(account, requests.arrival_s.size),
@@ -188,28 +244,62 @@ def observe(ready: Prepared, requests: Requests, settings: Settings, pooled: mem
     )
 
 
-def at_capacity(ready: Prepared, settings: Settings, pooled: memory_pool.Pool | None = None) -> Run:
-    """The run at the largest rate that meets the goals; what memory pools save is that of ``pooled``, at the trace's arrivals.
+def offered(reference: Prepared, settings: Settings) -> Offered:
+    """What ``full_load.offered`` makes of the requests, ``reference`` setting their goals.
+
+    Raises:
+        CapacityError: Requests that never fit.
+    """
+    values = settings.values
+    how = values.capacity.of_fleet(reference.config.replicas)
+    return full_load.offered(reference.requests, values.goals, how, partial(served, reference))
+
+
+def at_capacity(
+    ready: Prepared, settings: Settings, load: LoadSamples | None = None, pooled: memory_pool.Pool | None = None
+) -> Run:
+    """The run at the goodput; what memory pools save is that of ``pooled``, at the trace's arrivals.
 
     Poisson arrivals have no day: replicas would look independent of each other, and a pool would look better than it is.
 
+    Args:
+        ready: What serves.
+        settings: One draw of params/fleet.yaml.
+        load: What is offered; None: samples of its own requests, for which it sets the goals itself.
+        pooled: As ``observe``.
+
     Raises:
-        CapacityError: No rate meets them.
+        CapacityError: No rate meets the goals.
     """
-    values = settings.values
-    drawn = capacity.sample(ready.requests, values.capacity)
-    searched = replace(ready, config=replace(ready.config, kv_bins=0))
+    if load is None:
+        load = offered(ready, settings).load
+    return at_rate(ready, settings, load, goodput(ready, load), pooled)
 
-    def missed(rate_per_s: float) -> list[str]:
-        seen = capacity.at(drawn, rate_per_s)
-        try:
-            served = kv_tier.requests(seen, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
-        except OutOfValidityError as error:
-            return [str(error)]
-        return capacity.misses(_serve(searched, served)[0], seen, values.goals)
 
-    rate_per_s = capacity.largest(missed, tolerance=values.capacity.tolerance)
-    return observe(ready, capacity.at(drawn, rate_per_s), settings, pooled)
+def at_rate(
+    ready: Prepared, settings: Settings, load: LoadSamples, rate_per_s: float, pooled: memory_pool.Pool | None = None
+) -> Run:
+    """The first sample of ``load`` as a piece of an endless stream at ``rate_per_s``."""
+    seen = load_samples.at(load.samples[0].requests, rate_per_s)
+    return observe(ready, seen, settings, pooled, steady_s=seen.arrival_s.size / rate_per_s)
+
+
+def goodput(ready: Prepared, load: LoadSamples) -> float:
+    """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
+
+    Raises:
+        CapacityError: No rate meets them, or what a tier carries does not.
+    """
+    return full_load.goodput(load, partial(served, ready))
+
+
+def served(ready: Prepared, requests: Requests) -> Result:
+    """The simulation alone, restores of a tier included.
+
+    Raises:
+        OutOfValidityError: A tier that has to carry more than it can.
+    """
+    return _serve(ready, kv_tier.requests(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes))[0]
 
 
 def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:
@@ -224,6 +314,13 @@ def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | No
     if not ready.config.encoder_pool:
         return result, None
     return result, sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0))
+
+
+def _endless(ready: Prepared, result: Result, pool: sleep.Pool | None, period_s: float) -> tuple[Result, sleep.Pool | None]:
+    """Both as pieces of a stream without an end."""
+    encoder = ready.deployment.encoder
+    result = endless.result(result, ready.config.replicas, period_s)
+    return result, endless.pool(pool, encoders=encoder.pool_size, wake_s=encoder.wake_s, span_s=result.span_s)
 
 
 def _unknown(like: Usage, reason: str) -> Usage:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from deltastack.fleet.scene import Scene
+
 FILE = "params/fleet.yaml"
 
 
@@ -44,10 +46,13 @@ class Served(Params):
     tensor_parallel: int = Field(ge=1)
     replicas: int = Field(ge=1)
     router: str
+    pack_tokens: float = Field(default=0, ge=0, description="packed: tokens up to which a replica takes more")
     host_step_s: float = Field(ge=0)
     host_sequence_s: float = Field(ge=0)
+    host_visual_token_s: float = Field(ge=0, description="decode, resize and normalise the pixels of one visual token")
     token_budget: int = Field(ge=1)
     max_sequences: int = Field(ge=1)
+    encoder_budget: int = Field(default=8192, ge=1, description="visual tokens encoded before one step at most")
     memory_fraction: float = Field(gt=0, le=1)
     host_bytes_per_replica: float = Field(ge=0)
     storage: Drives
@@ -61,10 +66,15 @@ class Served(Params):
             tensor_parallel=self.tensor_parallel,
             replicas=self.replicas,
             router=self.router,
+            pack_tokens=round(self.pack_tokens),
             host_step_s=self.host_step_s,
             host_sequence_s=self.host_sequence_s,
+            host_visual_token_s=self.host_visual_token_s,
             batching=Batching(
-                token_budget=self.token_budget, max_sequences=self.max_sequences, memory_fraction=self.memory_fraction
+                token_budget=self.token_budget,
+                max_sequences=self.max_sequences,
+                encoder_budget=self.encoder_budget,
+                memory_fraction=self.memory_fraction,
             ),
             memory=Memory(host_bytes_per_replica=self.host_bytes_per_replica),
             storage=Storage(**self.storage.model_dump()),
@@ -72,18 +82,30 @@ class Served(Params):
 
 
 class Goals(Params):
-    """Latency goals; the capacity is the largest rate that meets both."""
+    """The latency goal of each request: its unloaded time and a slack; at the goodput enough of them still meet it."""
 
-    ttft_p99_s: float = Field(gt=0)
-    tpot_mean_s: float = Field(gt=0)
+    share: float = Field(gt=0, lt=1, description="of requests that must meet their own goal")
+    slack_s: float = Field(ge=0, description="beyond the unloaded time, of any request")
+    slack_token_s: float = Field(ge=0, description="more for every output token")
 
 
 class Capacity(Params):
-    """How the largest rate is found: requests of the workload drawn by a seed, Poisson arrivals, one replica, bisection."""
+    """How the goodput is found: systematic samples of the workload's requests, Poisson arrivals, the whole fleet."""
 
-    requests: int = Field(ge=10)
+    requests: int = Field(ge=10, description="of a sample")
+    requests_per_replica: int = Field(ge=0, description="at least, so that a large fleet is not filled by one burst")
+    arrivals: int = Field(ge=1, description="seeds of arrivals, averaged, with the central values of all parameters")
+    draw_arrivals: int = Field(ge=1, description="the same with every other draw of them")
     seed: int = Field(ge=0)
-    tolerance: float = Field(gt=0, lt=0.5, description="relative width of the last bracket")
+
+    def of_fleet(self, replicas: int) -> Capacity:
+        """With samples large enough for so many replicas."""
+        return self.model_copy(update={"requests": max(self.requests, self.requests_per_replica * replicas)})
+
+    def of_draw(self, draw: int) -> Capacity:
+        """With the seeds of a draw: its own, the same in all cells of it."""
+        arrivals = self.draw_arrivals if draw else self.arrivals
+        return self.model_copy(update={"seed": self.seed + draw, "arrivals": arrivals})
 
 
 class MemoryUse(Params):
@@ -98,7 +120,7 @@ class Prices(Params):
 
     platform: str = Field(min_length=1, description="whose price it is; on another one money is missing")
     accelerator_usd_per_s: float = Field(gt=0)
-    silicon_share: float = Field(ge=0, le=1, description="of that price, paid for the packaged processor")
+    accelerator_life_s: float = Field(gt=0, description="over which what it costs to make is paid")
     host_memory_usd_per_byte_s: float = Field(ge=0)
     host_bytes_in_price: float = Field(ge=0, description="host memory that the accelerator's price includes")
     drive_usd_per_byte_s: float = Field(ge=0, description="of flash, spare capacity included")
@@ -136,7 +158,7 @@ class FleetParams(Params):
 
 
 class Settings(NamedTuple):
-    """One draw of params/fleet.yaml, and how each ranged number is known (``power.idle_share`` and so on)."""
+    """One draw of params/fleet.yaml, and how each ranged number is known (``power.busy_base`` and so on)."""
 
     values: FleetParams
     evidence: dict[str, Evidence]
@@ -157,16 +179,17 @@ class Settings(NamedTuple):
         return self._replace(values=self.values.model_copy(update={"deployment": served}))
 
 
-def load(root: Path, *, draw: int = 0, draws: int = 1) -> Settings:
-    """Draw number ``draw`` of ``draws``; 0 is the central values.
+def load(root: Path, *, draw: int = 0, draws: int = 1, scene: Scene | None = None) -> Settings:
+    """Draw number ``draw`` of ``draws``; 0 is the central values. A scene's values replace the file's.
 
-    Every draw has requests of its own for the search of the capacity (seed + draw), the same in all cells of the draw: what
-    hangs on the requests that happen to be drawn is then inside the interval over draws.
+    Every draw has a load of its own for the goodput (``Capacity.of_draw``), the same in all cells of the draw: what hangs on the
+    requests that happen to be sampled is then inside the range over draws.
 
     Raises:
-        ParamsError: The file does not hold.
+        ParamsError: The file does not hold, or the scene names a key that it does not have.
     """
-    drawn = params.draw(params.read_yaml(root / FILE), FILE, number=draw, of=draws)
+    tree = params.read_yaml(root / FILE)
+    tree = params.overlaid(tree, scene.fleet, scene.file, "fleet") if scene else tree
+    drawn = params.draw(tree, FILE, number=draw, of=draws)
     values = params.parse(drawn.values, FleetParams, FILE)
-    sample = values.capacity.model_copy(update={"seed": values.capacity.seed + draw})
-    return Settings(values.model_copy(update={"capacity": sample}), drawn.evidence)
+    return Settings(values.model_copy(update={"capacity": values.capacity.of_draw(draw)}), drawn.evidence)

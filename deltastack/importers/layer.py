@@ -47,8 +47,14 @@ class Saved(NamedTuple):
 def table(layer: str, before: Sequence[Run], after: Sequence[Run], *, paired: bool = False) -> pd.DataFrame:
     """The contract IMPORTED: every quantity that both sides have, one row a repeat.
 
+    Args:
+        layer: Its name.
+        before: Runs without the change.
+        after: Runs with it.
+        paired: Whether the n-th before and the n-th after ran side by side.
+
     Raises:
-        InputError: Sides of different tools, no common quantity, or pairs that do not pair.
+        InputError: Sides of different tools, one result twice, no common quantity, or pairs that do not pair.
     """
     tools = {r.tool for r in (*before, *after)}
     if len(tools) > 1:
@@ -68,6 +74,25 @@ def table(layer: str, before: Sequence[Run], after: Sequence[Run], *, paired: bo
             reason = None if None not in pair else _NONE if was is None or now is None else f"this run says nothing of {q}"
             rows.append((*head, q, n, *pair, paired, *tail, reason, said, source))
     return IMPORTED.frame(rows)
+
+
+def refuse_twice(before: Sequence[Run], after: Sequence[Run]) -> None:
+    """Refuse one result given twice: on one side it is no repeat, on both it is no change.
+
+    Raises:
+        InputError: A result that was given twice; names the files.
+    """
+    for side in (before, after):
+        seen: dict[str, Run] = {}
+        for run in side:
+            if run.identity in seen:
+                raise InputError(
+                    f"{run.file} holds the same result as {seen[run.identity].file}: it is no repeat; give each once"
+                )
+            seen[run.identity] = run
+    both = {r.source for r in before} & {r.source for r in after}
+    if both:
+        raise InputError(f"{min(both)} stands on both sides: nothing changed; give another --after")
 
 
 def savings(frame: pd.DataFrame, confidence: float) -> list[Saved]:
@@ -108,19 +133,30 @@ def _delta(was: Any, now: Any, *, paired: bool, confidence: float) -> Estimate:
 
 
 def _conditions(before: Sequence[Run], after: Sequence[Run]) -> str:
-    """The conditions that both sides share, and loudly those in which they differ."""
+    """The conditions that all runs share, and loudly those in which sides or repeats differ."""
     was, now = before[0].conditions, after[0].conditions
     same = [
         f"{k} {was[k]:g}" if isinstance(was[k], float) else f"{k} {was[k]}"
         for k in was
         if was[k] is not None and was[k] == now.get(k)
     ]
-    differ = [f"{k} {was[k]} before, {now.get(k)} after" for k in was if _differs(k, was[k], now.get(k))]
+    differ = [f"{k} {_shown(was[k])} before, {_shown(now.get(k))} after" for k in was if _differs(k, was[k], now.get(k))]
+    differ += [
+        f"{k} {_shown(side[0].conditions[k])} and {_shown(r.conditions.get(k))} {word}"
+        for word, side in (("before", before), ("after", after))
+        for r in side[1:]
+        for k in side[0].conditions
+        if _differs(k, side[0].conditions[k], r.conditions.get(k))
+    ]
     failed = [
         f"{r.conditions['failed']:g} failed requests in {r.source}" for r in (*before, *after) if r.conditions.get("failed")
     ]
     loud = f"SIDES DIFFER: {'; '.join(differ)}" if differ else ""
     return "; ".join(x for x in (", ".join(same), loud, "; ".join(failed)) if x) or "not given"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _differs(name: str, was: Any, now: Any) -> bool:

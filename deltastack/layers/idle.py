@@ -1,22 +1,20 @@
 """Idle: accelerators that nobody needs for a while draw less.
 
 ``encoder_sleep`` lets encoders with accelerators of their own sleep between images. With its context kept, an accelerator wakes
-in a fraction of a second and saves next to nothing: its clocks decide what it draws, not what is in its memory. With its
-context torn down it saves tens of watts and has to be loaded again.
+in a fraction of a second and saves nothing: a context keeps the clocks up, whatever its memory holds (measured on an H100:
+123 W with weights and without). With its process ended it saves some 50 W and has to be loaded again.
 
-    kept         P_saved = kept_saved_share idle_w       t_w = wake_s        E_w = wake_share board_w wake_s
-    torn_down    P_saved = torn_saved_share idle_w       t_w = reload_s      E_w = wake_share board_w reload_s
-    timeout T = E_w / P_saved                            (never, where nothing is saved)
+    kept         P_saved = 0                                      t_w = wake_s        never sleeps
+    torn_down    P_saved = idle_w(context) - idle_w(no_process)   t_w = reload_s      E_w = wake_share board_w reload_s
+    timeout T = E_w / P_saved
 
-Powers are shares of what the accelerator draws, so that sleep never saves more than there is; ``fleet.effects.sleep`` makes watts
-of them, for the timeout and for the energy alike.
+``fleet.power`` has the watts, for the timeout and for the energy alike.
 
-``replica_sleep`` packs requests on the first replicas that have room. One that was idle for its timeout sleeps, or is given
-back to whoever lends it, and starts cold when the others are full. Packing alone already saves energy: larger batches share
-the reading of the weights. At the largest rate that meets the goals there is nothing to give back.
+``replica_sleep`` gives back, or lets sleep, replicas that were idle for its timeout; they start cold when the others are full. It
+needs a router that packs, which the base has: what packing saves is the router's and not this technique's. At the largest rate
+that meets the goals there is nothing to give back.
 
-Source: Model Parking Tax, arXiv 2605.23918 (power of a context, 26-66 W; memory in use, below 0.02 W a GB); vLLM's sleep mode
-(blog, 2025-10-26) for wake times.
+Source: watts measured by this project; vLLM's sleep mode (blog, 2025-10-26) for wake times.
 """
 
 from __future__ import annotations
@@ -26,7 +24,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Autoscaling
+from deltastack.fleet.power import State
 from deltastack.layers.techniques import FleetOnly, TestbedOnly
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
@@ -50,8 +50,6 @@ class EncoderSleepParams(Params):
     wake_s: float = Field(ge=0)
     reload_s: float = Field(ge=0)
     wake_share: float = Field(ge=0, le=1, description="power while waking, of the board limit")
-    kept_saved_share: float = Field(ge=0, le=1, description="of idle power")
-    torn_saved_share: float = Field(ge=0, le=1, description="of idle power")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +65,27 @@ class EncoderSleep(FleetOnly[EncoderSleepParams]):
         if p.dedicated and encoder.placement == "inline":
             encoder = replace(encoder, placement="pool", pool_size=p.dedicated)
         kept = p.context == "kept"
-        wake_s = p.wake_s if kept else p.reload_s
-        saved_share = p.kept_saved_share if kept else p.torn_saved_share
         encoder = replace(
             encoder,
-            sleep_policy=p.policy if saved_share > 0 else "always_on",
-            wake_s=wake_s,
+            sleep_policy="always_on" if kept else p.policy,
+            wake_s=p.wake_s if kept else p.reload_s,
             wake_share=p.wake_share,
-            sleep_saved_share=saved_share,
+            sleep_state=State.CONTEXT if kept else State.NO_PROCESS,
             reloads=not kept,
         )
-        return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p, saved_share))
+        return replace(deployment, encoder=encoder).noted(self.name, _words(encoder.placement, p))
 
     def control(self, p: EncoderSleepParams) -> EncoderSleepParams:
         """An encoder that never sleeps."""
         return p.model_copy(update={"policy": "always_on", "dedicated": 0})
 
 
-def _words(placement: str, p: EncoderSleepParams, saved_share: float) -> str:
+def _words(placement: str, p: EncoderSleepParams) -> str:
     if placement == "inline":
         return "the encoder runs on the language model's accelerators: it has no power of its own to save"
-    if saved_share <= 0 or p.policy == "always_on":
-        return "encoders never sleep: sleeping would save no power"
-    return f"encoders sleep by {p.policy}, context {p.context}: {saved_share:.0%} of idle power saved"
+    if p.policy == "always_on" or p.context == "kept":
+        return "encoders never sleep: with a context kept an accelerator draws what it draws idle, so that sleep saves 0 W"
+    return f"encoders sleep by {p.policy}: their process ends, and they are loaded again in {p.reload_s:.0f} s"
 
 
 class ReplicaSleepParams(Params):
@@ -97,11 +93,9 @@ class ReplicaSleepParams(Params):
 
     policy: Literal["fixed", "demand"]
     released: bool = Field(description="what sleeps is given back and charged to nobody, or stays and draws less")
-    pack_tokens: float = Field(ge=0, description="tokens of unfinished requests up to which a replica takes more")
     timeout_s: float = Field(ge=0)
     cold_start_s: float = Field(ge=0)
     cold_start_share: float = Field(ge=0, le=1, description="power meanwhile, of the board limit")
-    saved_share: float = Field(ge=0, le=1, description="of idle power, where it stays")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +106,27 @@ class ReplicaSleep(FleetOnly[ReplicaSleepParams]):
     params: type[ReplicaSleepParams] = ReplicaSleepParams
 
     def rewrite(self, deployment: Deployment, p: ReplicaSleepParams) -> Deployment:
-        """Let demand decide how many replicas are awake; a single replica always is, and that is noted."""
+        """Let demand decide how many replicas are awake; a single replica always is, and that is noted.
+
+        Raises:
+            OutOfValidityError: A router that leaves no replica idle.
+        """
         if p.policy == "fixed":
             return deployment
+        if deployment.router != "packed":
+            raise OutOfValidityError(
+                f"replicas behind the router '{deployment.router}' are never idle for long: sleep needs router: packed, with its "
+                f"pack_tokens, in the deployment"
+            )
         scaling = Autoscaling(
             policy="demand",
-            pack_tokens=round(p.pack_tokens),
             timeout_s=p.timeout_s,
             cold_start_s=p.cold_start_s,
             cold_start_share=p.cold_start_share,
-            saved_share=p.saved_share,
+            sleep_state=State.NO_PROCESS,
             released=p.released,
         )
-        gone = "given back" if p.released else f"drawing {p.saved_share:.0%} less than idle"
+        gone = "given back" if p.released else "without a process"
         words = f"replicas idle for {p.timeout_s:.0f} s are {gone} and start cold in {p.cold_start_s:.0f} s"
         if deployment.replicas == 1:
             words = "a single replica never sleeps: somebody has to be awake"

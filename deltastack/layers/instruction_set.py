@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from deltastack.errors import OutOfValidityError
+from deltastack.fleet.deployment import Kernel
 from deltastack.fleet.effects.arithmetic import sparsity
-from deltastack.fleet.operators import Known, known
+from deltastack.fleet.operators import SCHEMES, Known, known
 from deltastack.model import Layer, Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
@@ -28,10 +29,37 @@ if TYPE_CHECKING:
 AS_SERVED: Literal["as_served"] = "as_served"
 
 
+class MeasuredKernel(Params):
+    """A matrix kernel beside the dense 16-bit one, measured at some numbers of tokens."""
+
+    platform: str
+    precision: str = Field(description="of its weights")
+    scheme: str = Field(min_length=1, description="how its numbers are scaled, or its pattern, and whose it is")
+    source: str = Field(min_length=1)
+    date: str = Field(min_length=4)
+    tokens: tuple[float, ...]
+    dense_ms: tuple[float, ...]
+    kernel_ms: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _paired(self) -> MeasuredKernel:
+        """Refuse columns of different lengths, or times that are none."""
+        if not len(self.tokens) == len(self.dense_ms) == len(self.kernel_ms) > 0 or min(self.dense_ms + self.kernel_ms) <= 0:
+            raise ValueError("tokens, dense_ms and kernel_ms are as many positive numbers each")
+        return self
+
+    def kernel(self, kept: int = 1, group: int = 1) -> Kernel:
+        """Its time over the dense one's."""
+        factor = tuple(k / d for k, d in zip(self.kernel_ms, self.dense_ms, strict=True))
+        return Kernel(platform=self.platform, precision=self.precision, kept=kept, group=group, tokens=self.tokens, factor=factor)
+
+
 class LowPrecisionParams(Params):
-    """Which operator times are read."""
+    """Which operator times are read, and how far they go to a kernel that was measured apart."""
 
     precision: str
+    measured: MeasuredKernel | None = None
+    measured_share: float = Field(default=0.0, ge=0, le=1, description="0: the operator tables', 1: the measured kernel's times")
     testbed: settings.LowPrecision = settings.LowPrecision(number="as_served")
 
 
@@ -57,8 +85,13 @@ class LowPrecision:
                 f"{deployment.tensor_parallel}; there are: {', '.join(have) or 'none'}. Ratios of peak rates are no substitute: "
                 f"from fp8 to fp4 they promise 35 % where 8 % was measured"
             )
-        words = f"{deployment.precision} to {p.precision}: language model only; keys, values and encoder stay in 16 bits"
-        return replace(deployment, precision=p.precision).noted(self.name, words)
+        words = (
+            f"{deployment.precision} to {p.precision}: language model only; keys, values and encoder stay in 16 bits. Operator "
+            f"times: {SCHEMES.get(p.precision, p.precision)}{_second(p)}"
+        )
+        kernel = p.measured.kernel() if p.measured else None
+        arithmetic = replace(deployment.arithmetic, precise_kernel=kernel, precise_share=p.measured_share if kernel else 0.0)
+        return replace(deployment, precision=p.precision, arithmetic=arithmetic).noted(self.name, words)
 
     def switch(self, engine: Engine, p: LowPrecisionParams) -> AbstractContextManager[None] | None:
         """8 bits, or 16, in every linear layer of the served model."""
@@ -69,11 +102,21 @@ class LowPrecision:
         return p.model_copy(update={"precision": AS_SERVED, "testbed": settings.LowPrecision(number=AS_SERVED)})
 
 
+def _second(p: LowPrecisionParams) -> str:
+    """The measured kernel beside the tables, in words."""
+    if p.measured is None:
+        return ""
+    low, high = (f(p.measured.kernel().factor) for f in (min, max))
+    return f"; measured apart on {p.measured.platform}: {low:.2f} to {high:.2f} of dense ({p.measured.scheme})"
+
+
 class SparseGemmParams(Params):
-    """N of every M weights kept, and what the sparse kernel reaches."""
+    """N of every M weights kept, and what the sparse kernel reaches where it was not measured."""
 
     kept: int = Field(ge=1)
     group: int = Field(ge=1)
+    measured: MeasuredKernel | None = None
+    """Of ``kept`` : ``group`` weights."""
     byte_efficiency: float = Field(gt=0, le=1)
     compute_efficiency: float = Field(gt=0, le=1)
     peak_share: float = Field(gt=0, le=1)
@@ -93,11 +136,13 @@ class SparseGemm:
         Raises:
             OutOfValidityError: More kept than there are, or a precision of unknown width.
         """
-        arithmetic = replace(deployment.arithmetic, **p.model_dump(exclude={"testbed"}))
+        kernel = p.measured.kernel(p.kept, p.group) if p.measured and p.kept < p.group else None
+        changed = p.model_dump(exclude={"testbed", "measured"})
+        arithmetic = replace(deployment.arithmetic, sparse_kernel=kernel, **changed)
         ratio = sparsity(arithmetic, deployment.precision).byte_ratio
         words = (
             f"{p.kept}:{p.group} weights in {ratio:.4g} of their bytes; one-shot 2:4 was published to take MMLU from 0.667 to "
-            f"0.404 (0.604 after fine-tuning)"
+            f"0.404 (0.604 after fine-tuning){_measured(p)}"
             if p.kept < p.group
             else "all weights kept: the dense kernel"
         )
@@ -112,24 +157,31 @@ class SparseGemm:
         return p.model_copy(update={"kept": p.group, "testbed": settings.SparseGemm(density=1)})
 
 
+def _measured(p: SparseGemmParams) -> str:
+    """The measured kernel's curve in words."""
+    if p.measured is None:
+        return ""
+    times = ", ".join(f"{f:.2f} at {n:.0f}" for n, f in zip(p.measured.tokens, p.measured.kernel().factor, strict=True))
+    return f"; {p.measured.precision} on {p.measured.platform} takes of dense time, by tokens: {times}"
+
+
 class SoftmaxApproxParams(Params):
-    """What an approximation saves of the exponentials, and how many of them are hidden already."""
+    """What an approximation saves of the exponentials."""
 
     saving: float = Field(ge=0, le=1)
-    overlap: float = Field(ge=0, le=1)
     testbed: settings.SoftmaxApprox = settings.SoftmaxApprox(degree=None)
 
 
 class SoftmaxApprox:
-    """Cheaper exponentials in prefill attention; overlapped ones leave nothing to save."""
+    """Cheaper exponentials: on the fleet a ceiling in words, since operator times do not tell how many of them are hidden."""
 
     name = "softmax_approx"
     params = SoftmaxApproxParams
 
     def rewrite(self, deployment: Deployment, p: SoftmaxApproxParams) -> Deployment:
-        """The deployment with approximated exponentials."""
-        changed = replace(deployment.arithmetic, exponential_saving=p.saving, exponential_overlap=p.overlap)
-        words = f"saves {p.saving:.0%} of the {1 - p.overlap:.0%} of exponentials that no matrix work hides; decoding hides all"
+        """The deployment with approximated exponentials; no time changes."""
+        changed = replace(deployment.arithmetic, exponential_saving=p.saving)
+        words = f"would save {p.saving:.0%} of the exponentials, of which operator times do not tell how many are hidden already"
         return replace(deployment, arithmetic=changed).noted(self.name, words)
 
     def switch(self, engine: Engine, p: SoftmaxApproxParams) -> AbstractContextManager[None] | None:
@@ -137,8 +189,8 @@ class SoftmaxApprox:
         return switches.on(self.name, engine, p.testbed)
 
     def control(self, p: SoftmaxApproxParams) -> SoftmaxApproxParams:
-        """All exponentials hidden."""
-        return p.model_copy(update={"overlap": 1.0, "testbed": settings.SoftmaxApprox(degree=None)})
+        """Exact exponentials."""
+        return p.model_copy(update={"saving": 0.0, "testbed": settings.SoftmaxApprox(degree=None)})
 
 
 INSTRUCTION_SET = Layer(name="instruction_set", techniques=(LowPrecision(), SparseGemm(), SoftmaxApprox()))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deltastack.fleet.deployment import Deployment
+    from deltastack.fleet.scene import Scene
     from deltastack.model import Layer, Technique
     from deltastack.testbed.vlm.engine import Engine
 
@@ -95,8 +96,14 @@ class ConfiguredTechnique:
         return replace(self, params=self.technique.control(self.params))
 
 
-def chosen(
-    root: Path, layer: Layer, *, draw: int = 0, draws: int = 1, override: Mapping[str, Mapping[str, Any]] | None = None
+def chosen(  # noqa: PLR0913 - one keyword a place that values come from
+    root: Path,
+    layer: Layer,
+    *,
+    draw: int = 0,
+    draws: int = 1,
+    override: Mapping[str, Mapping[str, Any]] | None = None,
+    scene: Scene | None = None,
 ) -> tuple[ConfiguredTechnique, ...]:
     """Every technique of a layer with draw ``draw`` of ``draws`` of its values, in the layer's order.
 
@@ -106,12 +113,14 @@ def chosen(
         draw: Which draw; 0 is the central values.
         draws: How many there are.
         override: By technique, values that replace the file's.
+        scene: What it switches on, and its values, replace the file's.
 
     Raises:
-        ParamsError: The file does not hold, or names other techniques.
+        ParamsError: The file does not hold, or names other techniques; the scene names a technique or a key that is not there.
     """
     where = f"{FOLDER}/{layer.name}.yaml"
-    drawn = params.draw(params.read_yaml(root / where), where, number=draw, of=draws)
+    tree = params.read_yaml(root / where)
+    drawn = params.draw(_in_scene(tree, layer, scene) if scene else tree, where, number=draw, of=draws)
     choices = params.parse(drawn.values, LayerConfig, where).techniques
     have = {t.name for t in layer.techniques}
     if choices.keys() != have:
@@ -128,6 +137,24 @@ def chosen(
         )
         for t in layer.techniques
     )
+
+
+def _in_scene(tree: dict[str, Any], layer: Layer, scene: Scene) -> dict[str, Any]:
+    """The tree of params/layers/LAYER.yaml as a scene changes it.
+
+    Raises:
+        ParamsError: A technique or a key that is not there.
+    """
+    found = dict(tree.get("techniques", {}))
+    for name, change in scene.layers.get(layer.name, {}).items():
+        if name not in found:
+            raise ParamsError(f"{scene.file}: no technique '{layer.name}.{name}'; there are: {', '.join(found)}")
+        fields = layer.technique(name).params.model_fields
+        strange = [key for key in change.params if key not in fields]
+        if strange:
+            raise ParamsError(f"{scene.file}: no key '{strange[0]}' in {layer.name}.{name}; there are: {', '.join(fields)}")
+        found[name] = change.over(found[name])
+    return tree | {"techniques": found}
 
 
 def apply_techniques(deployment: Deployment, techniques: Iterable[ConfiguredTechnique]) -> Deployment:

@@ -23,7 +23,7 @@ from deltastack.amounts import losses_first, moved
 from deltastack.analysis.analysis import HEADLINE
 from deltastack.analysis.quality import readings, unfit
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import cell_name
+from deltastack.model import NO_SCENE, cell_name
 from deltastack.outcomes import Formula, Verdict
 from deltastack.report.text import headline
 from deltastack.report.text.evidence_card import card, text_only_note
@@ -115,6 +115,7 @@ def _total(a: FactorialAnalysis) -> dict[str, Any]:
         "evidence": f.evidence,
         "resolution": a.resolution,
         **_ends("delta", a.joint),
+        "draws": f.draws,
         "product": product.saving.value if product.saving else None,
         "gap": gap[0],
         "gap_lo": gap[1],
@@ -142,6 +143,7 @@ def _line(a: FactorialAnalysis, layer: LayerSaving) -> dict[str, Any]:
         "operating_point": f.operating_point,
         "evidence": f.evidence,
         **_ends("delta", alone),
+        "draws": alone.draws,
         "resolution": layer.resolution,
         "amounts": moved(f, alone.value) if far(alone.value) else None,
         "disabled": [d._asdict() for d in layer.disabled],
@@ -150,7 +152,7 @@ def _line(a: FactorialAnalysis, layer: LayerSaving) -> dict[str, Any]:
 
 
 def _ends(name: str, e: Sequence[float | None] | None) -> dict[str, float | None]:
-    return dict(zip((name, "lo", "hi"), e or (None, None, None), strict=True))
+    return dict(zip((name, "lo", "hi"), (e or (None, None, None))[:3], strict=True))
 
 
 def _target(t: TargetAnswer, analysis: Analysis) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def _name(analysis: Analysis, a: FactorialAnalysis) -> str:
 
 def _where(analysis: Analysis, scene: str, bench: Bench, operating_point: OperatingPoint) -> str:
     first = next((a.factorial.scene for a in analysis.factorials if a.factorial.bench is bench), scene)
-    name = str(bench) if scene == first else f"{bench}@{scene}"
+    name = str(bench) if scene in {first, NO_SCENE, analysis.stack.scene} else f"{bench}@{scene}"
     return name if operating_point is HEADLINE[bench] else f"{name}_{operating_point}"
 
 

@@ -10,10 +10,10 @@ from deltastack.statistics.factorial import at_base, averaged, pair_table
 from deltastack.statistics.formula_verdict import verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife_interval import jackknife, pseudo_values
+from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups, pseudo_values
 from deltastack.statistics.multiple_testing import holm
 from deltastack.statistics.power import least_count, minimum_detectable_delta
-from deltastack.statistics.prediction_interval import drawn_ends, predictive
+from deltastack.statistics.prediction_interval import drawn_ends, holds_further, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
 from deltastack.statistics.shapley_values import order_range, shapley
 
@@ -27,8 +27,10 @@ __all__ = [
     "drawn_ends",
     "half",
     "half_effects",
+    "holds_further",
     "holm",
     "jackknife",
+    "jackknife_groups",
     "least_count",
     "log_ratio",
     "log_ratio_bounds",

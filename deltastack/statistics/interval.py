@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+
 LEAST = 2
 """Fewer replicates show no spread."""
 

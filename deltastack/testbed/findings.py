@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import EvidenceError
+from deltastack.model import AA_TWIN
 from deltastack.statistics import aa_noise
 from deltastack.statistics.nested_interval import twin_floor
 from deltastack.testbed.meter import Quantity
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from deltastack.statistics.nested_interval import Nested
     from deltastack.testbed.ledger import Entry
 
-AA_TWIN = "base@aa"
 TIMED = (Quantity.CPU_S, Quantity.WALL_S, Quantity.INSTRUCTIONS)
 EXACT = (Quantity.IO_READ_BYTE,)
 GOALS = (0.05, 0.02, 0.01)

@@ -24,6 +24,9 @@ from enum import StrEnum
 
 from deltastack.errors import ParamsError
 
+TWIN_SUFFIX = "@aa"
+"""Ends the name of a further copy of a cell."""
+
 
 class Kind(StrEnum):
     """What a run is for."""
@@ -115,14 +118,15 @@ class Plan:
 def distinct(cells: list[str]) -> tuple[str, ...]:
     """Cell names of one plan: the second ``base`` becomes ``base@aa``, so that an A/A run is a plan like any other.
 
-    >>> distinct(["base", "base", "idle"])
-    ('base', 'base@aa', 'idle')
+    >>> distinct(["base", "base", "idle", "base"])
+    ('base', 'base@aa', 'idle', 'base@aa3')
     """
     seen: dict[str, int] = {}
     names = []
     for cell in cells:
         seen[cell] = seen.get(cell, 0) + 1
-        names.append(cell if seen[cell] == 1 else f"{cell}#{seen[cell]}")
+        copy = "" if seen[cell] == 2 else str(seen[cell])  # noqa: PLR2004 - the second of two is the twin
+        names.append(cell if seen[cell] == 1 else f"{cell}{TWIN_SUFFIX}{copy}")
     return tuple(names)
 
 
@@ -132,4 +136,5 @@ def plain(cell: str) -> str:
     >>> plain("base@aa")
     'base'
     """
-    return cell.split("#", maxsplit=1)[0]
+    name, suffix, copy = cell.rpartition(TWIN_SUFFIX)
+    return name if suffix and copy in {"", *map(str, range(3, 10))} else cell

@@ -8,6 +8,7 @@ Controls and warm-ups are no rows. The base's twin is called ``base@aa``, so tha
 from __future__ import annotations
 
 import statistics
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource
@@ -15,7 +16,7 @@ from deltastack.testbed.meter import Quantity
 from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from deltastack.testbed.ledger import Entry
 
@@ -30,6 +31,15 @@ class Amount(NamedTuple):
 
     value: float | None
     reason: str | None = None
+
+
+class Source(NamedTuple):
+    """A measured bench, how one of its runs is read as amounts, and what is held against another baseline than the base."""
+
+    bench: Bench
+    read: Callable[[Entry], dict[Key, Amount]]
+    against: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    """A further row's name to the cells of its baseline and of what is held against it."""
 
 
 def amounts(entry: Entry) -> dict[Key, Amount]:
@@ -62,28 +72,32 @@ def _instructions(entry: Entry) -> dict[Key, Amount]:
 def delta_rows(
     entries: Iterable[Entry], layer: str, *, host: str, canonical: bool, against: Mapping[str, tuple[str, str]] | None = None
 ) -> list[Row]:
+    """Rows of DELTA from sessions of the testbed; ``against`` as in ``Source``."""
+    return paired_rows(Source(Bench.TESTBED, amounts, against or {}), entries, layer, host=host, canonical=canonical)
+
+
+def paired_rows(source: Source, entries: Iterable[Entry], layer: str, *, host: str, canonical: bool) -> list[Row]:
     """Rows of DELTA: each cell against the base run of its own block; ``replicate`` numbers blocks over all starts.
 
-    ``against`` has further rows: a name to the cells of another baseline and of what is held against it. Other baselines
-    (``@NAME``) have no rows of their own. A component that one of the two never entered spent nothing there: its amount is
-    0, which was observed.
+    Other baselines (``@NAME``) have no rows of their own. A component that one of the two never entered spent nothing there:
+    its amount is 0, which was observed.
     """
     runs = [e for e in entries if e.slot.kind is Kind.RUN]
     blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
-    found = {(e.slot.start, e.slot.block, e.slot.cell): amounts(e) for e in runs}
+    found = {(e.slot.start, e.slot.block, e.slot.cell): source.read(e) for e in runs}
     alone = {c: (_BASE, c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != _BASE and not c.startswith("@")}
     rows: list[Row] = []
     for number, block in enumerate(blocks):
-        for name, (base, cell) in (alone | dict(against or {})).items():
+        for name, (base, cell) in (alone | dict(source.against)).items():
             if (*block, base) in found and (*block, cell) in found:
-                head = (layer, _called(name), Bench.TESTBED, OperatingPoint.PER_SESSION, number)
+                head = (layer, called(name), source.bench, OperatingPoint.PER_SESSION, number)
                 pairs = _paired(found[*block, base], found[*block, cell])
                 rows += [(*head, c, r, *pair, Evidence.MEASURED, reason, host, canonical) for c, r, pair, reason in pairs]
     return rows
 
 
-def _called(cell: str) -> str:
-    """A cell's name in a table: that of the base's twin is ``AGAIN``."""
+def called(cell: str) -> str:
+    """A cell's name in a table: every further copy of the base is its A/A twin."""
     return AA_TWIN if cell != _BASE and plain(cell) == _BASE else cell
 
 
@@ -118,10 +132,11 @@ def _paired(
     return found
 
 
-def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool) -> list[Row]:
-    """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start."""
+def joint_rows(entries: Iterable[Entry], *, host: str, canonical: bool, source: Source | None = None) -> list[Row]:
+    """Rows of JOINT: ``block`` and ``position`` as they ran, ``replicate`` the process start; the testbed's by default."""
+    bench, read, _ = source or Source(Bench.TESTBED, amounts)
     rows: list[Row] = []
     for e in (e for e in entries if e.slot.kind is Kind.RUN):
-        head = (_called(e.slot.cell), Bench.TESTBED, OperatingPoint.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
-        rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in amounts(e).items()]
+        head = (called(e.slot.cell), bench, OperatingPoint.PER_SESSION, e.slot.block, e.slot.position, e.slot.start)
+        rows += [(*head, *key, a.value, Evidence.MEASURED, a.reason, host, canonical) for key, a in read(e).items()]
     return rows

@@ -18,9 +18,11 @@ from pyarrow import csv
 
 from deltastack.contracts import WORKLOAD
 from deltastack.errors import WorkloadError
+from deltastack.workload.prefixes import BLOCK_TOKENS, Blocks
 from deltastack.workload.raw import Raw, Read, to_workload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,8 +36,7 @@ HEADERS = {
 KNOWN = " | ".join((*(",".join(h) for h in HEADERS.values()), "Mooncake JSON lines", "deltastack Parquet"))
 """What a trace may be, in words."""
 FORMATS = (*HEADERS, "mooncake", "deltastack")
-MOONCAKE_BLOCK_TOKENS = 512
-"""Tokens behind one hash. Source: Mooncake trace description, FAST 2025 artefact."""
+MOONCAKE_BLOCK_TOKENS = BLOCK_TOKENS
 
 
 def read(path: Path, rule: ImageRule, *, kind: str | None = None, drop_bad: bool = False) -> Read:
@@ -133,16 +134,38 @@ def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return seconds
 
 
+def mooncake_blocks(lines: Iterable[str]) -> list[Blocks]:
+    """The requests of a Mooncake trace with the hashes of their blocks.
+
+    Raises:
+        WorkloadError: A line that is no row; its number is named.
+    """
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            hashes = tuple(int(h) for h in row["hash_ids"])
+            found.append(Blocks(float(row["timestamp"]) / 1e3, int(row["input_length"]), int(row["output_length"]), hashes))
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkloadError(f"line {number}: no Mooncake row ({type(error).__name__}: {error})") from error
+    return found
+
+
 def _mooncake(path: Path) -> Raw:
+    with path.open(encoding="utf-8") as lines:
+        return mooncake(lines)
+
+
+def mooncake(lines: Iterable[str]) -> Raw:
+    """The rows of a Mooncake trace, each with the tokens of its leading blocks that an earlier row brought."""
     rows: list[tuple[int, float, float, float, float]] = []
     torn: dict[int, str] = {}
     seen: set[int] = set()
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                rows.append((number, *_mooncake_row(line, seen)))
-            except (ValueError, KeyError, TypeError) as error:
-                torn[number] = f"no Mooncake row ({type(error).__name__}: {error})"
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append((number, *_mooncake_row(line, seen)))
+        except (ValueError, KeyError, TypeError) as error:
+            torn[number] = f"no Mooncake row ({type(error).__name__}: {error})"
     columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
     return Raw(
         line=columns[0].astype(np.int64),

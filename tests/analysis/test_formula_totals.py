@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from deltastack.analysis import attribution, targets
 from deltastack.analysis.factorial import factorials
 from deltastack.analysis.formula_totals import ONE_LAYER, estimate, frame, held, overlap, values
+from deltastack.contracts import JOINT
 from deltastack.errors import EvidenceError
-from deltastack.model import Bench, Component, Resource
+from deltastack.model import Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource, cell_name
 from deltastack.report.text.interactions import strongest
 from deltastack.statistics import Estimate
 from tests.report.synthetic import WHOLE, joint
@@ -48,6 +49,21 @@ def test_by_hand() -> None:
     assert rows["by_component"]["verdict"] == "holds"
 
 
+@pytest.mark.parametrize(("tolerance", "word"), [(0.03, "fails"), (0.039, "fails"), (0.041, "holds"), (0.05, "holds")])
+def test_the_tolerance_is_that_of_the_file(tolerance: float, word: str) -> None:
+    """A gap of exactly 4 points without spread fails at 3.9 points and holds at 4.1."""
+    rows = table(joint({"pipeline": {A: 0.5}, "storage": WHOLE}), ("storage", "pipeline"), tolerance)
+
+    assert rows["weighted"]["gap"] == pytest.approx(0.04)
+    assert rows["weighted"]["verdict"] == word
+
+
+@pytest.mark.parametrize(("ends", "sure"), [((0.30, 0.50), False), ((0.34, 0.46), True), ((None, None), True)])
+def test_a_target_is_reached_by_the_low_end(ends: tuple[float | None, float | None], sure: bool) -> None:  # noqa: FBT001 - a case
+    """A saving of 40 % with an interval from 30 % does not surely reach a third; from 34 %, or without an interval, it does."""
+    assert targets._surely(Estimate(0.4, *ends), 1 / 3) is sure
+
+
 def test_disjoint_layers_add_and_do_not_multiply() -> None:
     """Each layer halves its own component: the sum is right, the product is not, by component is right."""
     rows = table(joint({"pipeline": {A: 0.5}, "storage": {F: 0.5}}), ("storage", "pipeline"))
@@ -56,6 +72,37 @@ def test_disjoint_layers_add_and_do_not_multiply() -> None:
     assert rows["weighted"]["verdict"] == rows["by_component"]["verdict"] == "holds"
     assert rows["independent"]["gap"] == pytest.approx(1 - 0.8 * 0.75 - 0.45)
     assert rows["independent"]["verdict"] == "fails"
+
+
+def idling() -> pd.DataFrame:
+    """A fixed fleet, 10 s a request: 4 feed-forward, 2 attention, the rest idle; 100 W busy, 10 W idle. Each layer halves one."""
+    rows = []
+    for cell, ffn_s, attention_s in (((), 4, 2), (("storage",), 2, 2), (("pipeline",), 4, 1), (("storage", "pipeline"), 2, 1)):
+        spent = {F: ffn_s, A: attention_s, Component.IDLE: 10 - ffn_s - attention_s}
+        for resource, watts in ((Resource.TIME_S, None), (Resource.ENERGY_J, 100.0), (Resource.MEMORY_BYTE_S, None)):
+            for component, seconds in spent.items():
+                rate = (10.0 if component is Component.IDLE else watts) if watts else 1.0
+                for draw in range(3):
+                    head = (cell_name(cell), Bench.FLEET, OperatingPoint.AT_TRACE, 0, 0, draw, component, resource)
+                    rows.append((*head, seconds * rate, Evidence.SIMULATED, None, "host", True))
+    return JOINT.frame(rows)
+
+
+@pytest.mark.parametrize(
+    ("resource", "saved"), [(Resource.TIME_S, 0.0), (Resource.ENERGY_J, 270 / 640), (Resource.MEMORY_BYTE_S, 0.0)]
+)
+def test_idle_of_a_fixed_fleet_is_derived_and_not_predicted(resource: Resource, saved: float) -> None:
+    """Time saved is 0, energy (640 - 200 - 100 - 70) / 640, to the last digit; scaling idle would promise -5 % of time."""
+    found, _ = factorials(idling(), ("storage", "pipeline"))
+    rows = frame([(f, held(f, tolerance=0.02, confidence=0.95).totals, None) for f in found], [])
+    row = next(r for r in rows.to_dict("records") if (r["formula"], r["resource"]) == ("by_component", resource))
+    f = next(f for f in found if f.resource is resource)
+
+    assert row["delta"] == pytest.approx(saved, abs=1e-12)
+    assert row["gap"] == pytest.approx(0.0, abs=1e-12)
+    assert row["verdict"] == "holds"
+    assert overlap(f) == pytest.approx(1.0 - f.amounts[0, f.components.index(Component.IDLE), 0] / f.amounts[0, :, 0].sum())
+    assert values(f.within(1))["by_component"][0] == pytest.approx(values(f.within(1))["joint"][0], abs=1e-12)
 
 
 def test_a_fully_independent_stack_is_judged_holds() -> None:
@@ -148,7 +195,8 @@ def test_pairs_that_differ_are_the_units_of_a_gap() -> None:
         replace(f, amounts=f.amounts * np.stack([np.ones(8), left / 0.8])[:, None]), partial(attribution.saving_of, m=1), 0.95
     )
 
-    assert found == pytest.approx((0.2, 0.2 - 0.12992, 0.2 + 0.12992), abs=1e-4)
+    assert found[:3] == pytest.approx((0.2, 0.2 - 0.12992, 0.2 + 0.12992), abs=1e-4)
+    assert found.kind is IntervalKind.CONFIDENCE
 
 
 def test_the_p_of_a_pair_takes_starts_that_differ_as_units() -> None:

@@ -55,7 +55,7 @@ def test_a_stack_that_loses_answers_says_so_in_the_sentence_at_the_run_s_end_and
     """40 % saved at 5 points of accuracy: sentence, first line of the run's end and the page's totals say not admissible."""
     made = results(("pipeline+storage", *LOST))
 
-    assert "saves 40.0 % [40.0, 40.0] of energy" in wording(made)["headline"][0]
+    assert "saves 40.0 % (range of 8 draws: 40.0 to 40.0) of energy" in wording(made)["headline"][0]
     assert f", but {WORDS};" in wording(made)["headline"][0]
     assert WORDS in summary_lines(wording(made))[1]
     assert WORDS in html(made, {})

@@ -50,7 +50,7 @@ def test_a_saving_of_a_late_stack_says_so_in_the_sentence_and_in_the_total() -> 
     told = results([WHOLE])
     sentence, total = wording(told)["other_operating_points"][0], told.total
 
-    assert "saves 20.0 % [20.0, 20.0] of energy" in sentence
+    assert "saves 20.0 % (range of 8 draws: 20.0 to 20.0) of energy" in sentence
     assert "but violates the SLO (TTFT p99 250 s > 3 s)" in sentence
     truth = total[total["formula"] == "joint"].iloc[0]
     assert truth["reason"] == "violates the SLO (TTFT p99 250 s > 3 s)"
@@ -98,8 +98,8 @@ def test_what_the_stages_wrote_is_read(tmp_path: Path) -> None:
     assert aggregate.load(root).slo_violations == ()
 
     entry = '{"goals": [{"cell": "%s", "operating_point": "at_trace", "draws": 1, "of": 5, "words": "TTFT p99 4 s > 3 s"}]}'
-    (root / "data/joint/fleet.json").write_text(entry % "storage+idle")
-    (root / "data/delta/estimated/idle.json").write_text(entry % "encoder_sleep")
+    (root / "data/joint/assistant.json").write_text(entry % "storage+idle")
+    (root / "data/delta/estimated/assistant/idle.json").write_text(entry % "encoder_sleep")
     assert [x.subject for x in aggregate.load(root).slo_violations] == ["storage+idle", "idle/encoder_sleep"]
 
 

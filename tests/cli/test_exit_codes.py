@@ -32,7 +32,7 @@ def answered(root: Path, changes: Mapping[str, Change]) -> Path:
         (Bench.FLEET, cell, "accuracy", 100, 0.9, 0.9 + change[0], *change, Evidence.PUBLISHED, None, "host", True)
         for cell, change in changes.items()
     ]
-    QUALITY.write(QUALITY.frame(rows), root / "data/quality/joint/fleet.parquet")
+    QUALITY.write(QUALITY.frame(rows), root / "data/quality/joint/assistant.parquet")
     return root
 
 
@@ -98,7 +98,7 @@ def test_compare_exits_6_where_nothing_is_on_both_sides(tmp_path: Path, monkeypa
 
 
 def _of_basis(root: Path, operating_point: str) -> None:
-    path = root / "data/joint/fleet.parquet"
+    path = root / "data/joint/assistant.parquet"
     frame = JOINT.read(path)
     JOINT.write(frame[frame["operating_point"] == operating_point].reset_index(drop=True), path)
 

@@ -12,20 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
-from deltastack.contracts import DELTA, JOINT, TOTAL, USAGE, WORKLOAD, Column, Contract
+from deltastack.contracts import DELTA, JOINT, SCENES, TOTAL, USAGE, WORKLOAD, Column, Contract
 from deltastack.errors import ContractError
+from deltastack.model import NO_SCENE
 from tests import strategies
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL = (WORKLOAD, USAGE, DELTA, JOINT, TOTAL)
+ALL = (WORKLOAD, USAGE, DELTA, JOINT, SCENES, TOTAL)
 REQUESTS = ((0, 0.0, 1, 100, 150, 20, None), (1, 2.5, 0, 0, 7, 9, 0))
 
 
 def usage(**changed: object) -> tuple[object, ...]:
     """One sound row of USAGE with some values changed."""
-    row = dict(zip([c.name for c in USAGE.columns], USAGE_ROW, strict=True))
+    row = dict(zip([c.name for c in USAGE.columns], (*USAGE_ROW, NO_SCENE), strict=True))
     return tuple((row | changed).values())
 
 
@@ -69,7 +70,8 @@ def test_round_trip(rows: list[tuple[object, ...]], tmp_path_factory: pytest.Tem
     USAGE.write(back, folder / "b.parquet")
 
     pd.testing.assert_frame_equal(back, frame, check_exact=True)
-    assert [tuple(None if v is pd.NA or v != v else v for v in r) for r in back.itertuples(index=False)] == rows  # noqa: PLR0124 - NaN of a text column
+    padded = [(*row, NO_SCENE) for row in rows]  # the last column has a default
+    assert [tuple(None if v is pd.NA or v != v else v for v in r) for r in back.itertuples(index=False)] == padded  # noqa: PLR0124 - NaN of a text column
     assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
 
 
@@ -177,6 +179,8 @@ def test_nan_in_a_file_is_refused(tmp_path: Path) -> None:
                 "simulated",
                 None,
                 True,
+                None,
+                None,
             ),
             "hi",
         ),
@@ -191,7 +195,8 @@ def test_an_amount_is_missing_if_and_only_if_its_reason_is_given(contract: Contr
 
 def test_the_joint_result_has_no_gap_and_a_total_may_have_a_caveat() -> None:
     """In TOTAL the gap of the joint result is null without a reason; a reason may explain a total that is there."""
-    row = ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, 0.2, None, None, None, "observed", "simulated", "one draw", True)
+    head = ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, 0.2, None, None, None)
+    row = (*head, "observed", "simulated", "one draw", True, "range_of_draws", 1)
 
     assert len(TOTAL.frame([row])) == 1
 

@@ -43,7 +43,8 @@ def test_by_hand() -> None:
 
     (change,) = found.totals
     assert (change.before.value, change.after.value) == (pytest.approx(0.6), pytest.approx(0.52))
-    assert change.change == pytest.approx((-0.08, -0.08, -0.08))
+    assert change.change[:3] == pytest.approx((-0.08, -0.08, -0.08))
+    assert change.change.draws == 8
     assert change.word is ChangeVerdict.WORSE
     assert found.regressions == (change,)
 

@@ -13,6 +13,8 @@ import pytest
 from deltastack import statistics
 from deltastack.cli.main import main
 from deltastack.decisions import plan
+from deltastack.decisions.pairwise_plan import pairwise_plan
+from deltastack.errors import ParamsError
 from deltastack.testbed.settings import Repeats
 from tests.report.project import ROOT, finished
 
@@ -75,7 +77,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     root = finished(tmp_path / "here")
     shutil.copy(ROOT / "params/testbed.yaml", root / "params/testbed.yaml")
     (root / ".run/receipts").mkdir(parents=True)
-    (root / ".run/receipts/joint@fleet.json").write_text('{"seconds": 6.4}')
+    (root / ".run/receipts/joint@assistant.json").write_text('{"seconds": 6.4}')
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", ["deltastack", "plan", "--json"])
     with pytest.raises(SystemExit) as stop:
@@ -85,3 +87,17 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     fleet, testbed = json.loads(capsys.readouterr().out)
     assert (fleet["cells"], fleet["samples"], fleet["minutes"]) == (4, 8, pytest.approx(6.4 / 60))
     assert (testbed["cells"], testbed["alone"]) == (4, None)
+
+
+def test_the_pairwise_plan_by_hand() -> None:
+    """Of four layers: 1 + 4 + 6 cells and the full one as a check, 12 of 16, a row each; two layers are refused."""
+    found = pairwise_plan(("a", "b", "c", "d"))
+
+    assert (len(found.cells), found.all_cells) == (12, 16)
+    assert found.cells[0] == ()
+    assert found.cells[-1] == ("a", "b", "c", "d")
+    assert found.csv().splitlines()[:3] == ["a,b,c,d,repeat,metric", "0,0,0,0,1,", "1,0,0,0,1,"]
+    assert found.words.startswith("pairwise plan: 12 of 16 cells: the base, 4 alone, 6 pairs")
+    for layers in (("a", "b"), ("a", "b", "b")):
+        with pytest.raises(ParamsError, match="wanted 3 or more different ones"):
+            pairwise_plan(layers)

@@ -53,22 +53,31 @@ def test_the_window_is_the_middle() -> None:
     assert sensitivity.window(trace, 99).arrival_s.size == 10
 
 
-def test_overlap_decides_what_softmax_saves() -> None:
-    """The ceiling of an approximated softmax is at overlap 0, nothing is left at 1 (central), and shares make a whole."""
+def swings(technique: str) -> tuple[dict[str, sensitivity.Swing], set[str]]:
+    """A technique of the instruction set on long prompts: the swings of its energy, and the names of its ranges."""
     trace = replace(fake_trace(60, 2.0), prompt_tokens=np.full(60, 8000) + fake_trace(60, 2.0).image_tokens)
     at, which = FleetRunner(root=ROOT, requests=trace, draws=1, canonical=False), layer("instruction_set")
-    ranges = sensitivity.ranged(ROOT, "instruction_set", "softmax_approx")
+    ranges = sensitivity.ranged(ROOT, "instruction_set", technique)
     base = {
         (OperatingPoint.AT_TRACE, Resource.ENERGY_J): at.usage(0, ())[OperatingPoint.AT_TRACE].total(Resource.ENERGY_J) or 0.0
     }
-    found = {s.parameter: s for s in sensitivity._of_technique(at, which, "softmax_approx", ranges, base)}
+    return {s.parameter: s for s in sensitivity._of_technique(at, which, technique, ranges, base)}, set(ranges)
 
-    assert found.keys() == ranges.keys() == {"saving", "overlap"}
-    assert (found["overlap"].central, found["overlap"].high) == (0.0, 0.0)
-    assert found["overlap"].low > 0.0
-    assert sum(s.share or 0.0 for s in found.values()) == pytest.approx(1.0)
+
+def test_the_kernel_decides_what_a_precision_saves() -> None:
+    """The tables' fp8 is the low end and the central value, the kernel measured apart saves more."""
+    found, ranges = swings("low_precision")
+
+    assert found.keys() == ranges == {"measured_share"}
+    assert found["measured_share"].high > found["measured_share"].central == found["measured_share"].low
+    assert found["measured_share"].share == pytest.approx(1.0)
+
+
+def test_no_range_moves_what_softmax_saves() -> None:
+    """No time is taken off for exponentials, so nothing swings with how many of them an approximation saves."""
+    assert swings("softmax_approx") == ({}, {"saving"})
 
 
 def test_a_technique_without_ranges_has_no_swings() -> None:
-    """Precision is a choice, not a range."""
-    assert sensitivity.ranged(ROOT, "instruction_set", "low_precision") == {}
+    """Alignment is a choice, not a range."""
+    assert sensitivity.ranged(ROOT, "storage", "block_alignment") == {}

@@ -70,20 +70,22 @@ def waited_s(run: Run) -> float:
 
 def joules(run: Run, precision: str, waking_share: float) -> float:
     """Energy of accelerators and their nodes: busy, idle, waking; what was given back draws nothing."""
-    r, node_w, idle_w = run.result, number("power", "node_w"), number("power", "idle_share") * float(BOARD["board_w"])
+    r, node_w, shares = run.result, number("power", "node_w"), FILE["power"]["idle"]
+    idle_w = sum(float(shares[k]["value"]) for k in ("no_process_share", "context_share")) * float(BOARD["board_w"])
     busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s + r.encoder_s
     idle_s = r.idle_s - r.asleep_s - r.waking_s + waited_s(run)
     waking_j = r.waking_s * (waking_share * float(BOARD["board_w"]) + node_w)
     return busy_s * (busy_w(run, precision) + node_w) + idle_s * (idle_w + node_w) + waking_j
 
 
-def dollars(run: Run, *, capital: float, spare_share: float, host_factor: float) -> float:
+def dollars(run: Run, *, made_usd: float, spare_share: float, host_factor: float) -> float:
     """Price of accelerators without host memory and flash, and both of them apart."""
     active_s = 2 * run.result.span_s - run.result.asleep_s
     host = 256e9 * number("prices", "host_memory_usd_per_byte_s")
     flash = number("prices", "drive_usd_per_byte_s")
     bare = number("prices", "accelerator_usd_per_s") - host - number("prices", "flash_bytes_in_price") * flash
-    return (active_s + waited_s(run)) * bare * capital + active_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
+    each = bare + made_usd / number("prices", "accelerator_life_s")
+    return (active_s + waited_s(run)) * each + active_s * (host * host_factor + 3.84e12 * (1 + spare_share) * flash)
 
 
 def grams(run: Run, energy_j: float) -> float:
@@ -99,7 +101,7 @@ def test_the_base_again() -> None:
     energy_j = joules(run, "bf16", 0.0)
 
     assert run.usage.total(Resource.ENERGY_J) == pytest.approx(energy_j / 400, rel=1e-9)
-    money = dollars(run, capital=1.0, spare_share=0.07, host_factor=1.0)
+    money = dollars(run, made_usd=0.0, spare_share=0.07, host_factor=1.0)
     assert run.usage.total(Resource.COST_USD) == pytest.approx(money / 400, rel=1e-9)
     assert run.usage.total(Resource.CARBON_G) == pytest.approx(grams(run, energy_j) / 400, rel=1e-9)
 
@@ -119,7 +121,6 @@ def test_four_layers_on_again() -> None:
     assert pool is not None
     assert run.usage.total(Resource.ENERGY_J) == pytest.approx(energy_j / 400, rel=1e-9)
     spare = 0.07 * central("storage", "zns", "overprovisioning_fraction_remaining")
-    capital = 1 + number("prices", "silicon_share") * (package.capital_factor - 1)
-    money = dollars(run, capital=capital, spare_share=spare, host_factor=pool.cost_factor)
+    money = dollars(run, made_usd=package.maker_usd, spare_share=spare, host_factor=pool.cost_factor)
     assert run.usage.total(Resource.COST_USD) == pytest.approx(money / 400, rel=1e-9)
     assert run.usage.total(Resource.CARBON_G) == pytest.approx(grams(run, energy_j) / 400, rel=1e-9)

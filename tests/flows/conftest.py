@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def drain_events() -> None:
+    """Send what waits and end every event worker of this process."""
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.drain_all(timeout=60, at_exit=False)
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing outside the test's folder is touched, and no process is left."""
@@ -56,10 +63,21 @@ def finished(_finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def _server() -> Iterator[None]:
     """One server for all tests that run a flow; the heartbeat's thread would cost a second a run."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def prefect_server(_server: None) -> Iterator[None]:
+    """The server, and no thread of its client left behind.
+
+    The client's event worker keeps a websocket open, and each frame draws from the global ``random``. Hypothesis
+    refuses a draw that happens while it makes an example, so a property later in this process would fail.
+    """
+    yield
+    drain_events()

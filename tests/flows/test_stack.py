@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from deltastack.errors import BusyError, StageError
 from flows import dvc_adapter
 from tasks import stage_runner
 from tasks.stage_outcome import PROGRESS, Done, Outcome
+from tests.flows.conftest import drain_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +27,19 @@ pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.xdist_group
 
 
 def states(kind: str = "task") -> list[tuple[str, str | None]]:
-    """Name and state of every run the server knows, oldest first."""
+    """Name and state of every run the server knows, oldest first.
+
+    The server writes the states of task runs from a queue of events, so the call asks until every run has ended.
+    """
     from prefect.client.orchestration import get_client
 
+    give_up = time.monotonic() + 60
     with get_client(sync_client=True) as client:
-        found: list[Any] = list(client.read_task_runs() if kind == "task" else client.read_flow_runs())
-    return [(r.name, r.state_name) for r in sorted(found, key=lambda r: r.created)]
+        while True:
+            found: list[Any] = list(client.read_task_runs() if kind == "task" else client.read_flow_runs())
+            if all(r.state is not None and r.state.is_final() for r in found) or time.monotonic() > give_up:
+                return [(r.name, r.state_name) for r in sorted(found, key=lambda r: r.created)]
+            time.sleep(0.1)
 
 
 def artifact(key: str) -> Any:
@@ -167,6 +176,21 @@ def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.Mon
     page = artifact("delta-headline")
     assert "| fleet, at capacity | energy | 12.5 % [10.0 %, 15.0 %] | -2.0 |" in page
     assert "data:image/png;base64,YSBwaWN0dXJl" in page
+
+
+@pytest.mark.usefixtures("finished")
+def test_no_event_worker_outlives_a_flow() -> None:
+    """A flow starts an event worker; once drained none is left, so that none draws from ``random`` in a later test."""
+    from prefect.events.worker import EventsWorker
+
+    from flows.stack import stack
+
+    stack("d")
+    before = len(EventsWorker._instances)
+    drain_events()
+
+    assert before > 0
+    assert not EventsWorker._instances
 
 
 def test_only_a_busy_stage_gets_another_try(caplog: pytest.LogCaptureFixture) -> None:

@@ -47,9 +47,13 @@ def cost(technique: str, replicas: int, prompt_images: bool) -> float:  # noqa: 
     if not prompt_images:
         trace = replace(trace, images=0 * trace.images, image_tokens=0 * trace.images)
     one = [c for c in techniques.chosen(ROOT, layer("pipeline")) if c.name == technique]
-    spent = []
-    for deployment in (served, techniques.apply_techniques(served, one)):
-        usage = evaluate.at_capacity(evaluate.prepare(deployment, trace, h100, ready.values), ready).usage
+    base, *rest = (
+        evaluate.prepare(deployment, trace, h100, ready.values)
+        for deployment in (served, techniques.apply_techniques(served, one))
+    )
+    load, spent = evaluate.offered(base, ready).load, []
+    for prepared in (base, *rest):
+        usage = evaluate.at_capacity(prepared, ready, load).usage
         spent.append(usage.total(Resource.COST_USD) or 0.0)
     return spent[1] / spent[0]
 

@@ -46,15 +46,15 @@ def finished(
     (root / "data/workload.json").write_text(json.dumps(facts))
     at_trace = joint(layers, interactions, sd_log=0.05, samples=8)
     both = pd.concat([at_trace, at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))], ignore_index=True)
-    JOINT.write(both, root / "data/joint/fleet.parquet")
+    JOINT.write(both, root / "data/joint/assistant.parquet")
     rows = [
         (Bench.FLEET, b, 0, c, Resource.ENERGY_J, v, Evidence.SIMULATED, None, "host", True)
         for b in (OperatingPoint.AT_TRACE, OperatingPoint.AT_CAPACITY)
         for c, v in BASE.items()
     ]
-    USAGE.write(USAGE.frame(rows), root / "data/baseline.parquet")
+    USAGE.write(USAGE.frame(rows), root / "data/baseline/assistant.parquet")
     for layer, factors in layers.items():
-        _delta(layer, factors).pipe(DELTA.write, root / f"data/delta/estimated/{layer}.parquet")
+        _delta(layer, factors).pipe(DELTA.write, root / f"data/delta/estimated/assistant/{layer}.parquet")
     return root
 
 

@@ -111,6 +111,8 @@ def test_a_base_of_nothing_has_no_delta() -> None:
     assert {r["resource"] for r in table_rows.totals(made)} == {"energy"}
     assert NO_BASE in html(made, {})
     assert "nothing to save (bytes read and written)" in html(made, {})
-    assert wording(made)["headline"][0].startswith("storage + idle + chiplet costs 8.0 % [8.0, 8.0] of energy")
+    assert wording(made)["headline"][0].startswith(
+        "storage + idle + chiplet costs 8.0 % (range of 5 draws: 8.0 to 8.0) of energy"
+    )
     answer = solve(made, Goal(targets={Resource.ENERGY_J: 0.05}, limits={}), Bench.FLEET, OperatingPoint.AT_CAPACITY)
     assert answer.cell is not None

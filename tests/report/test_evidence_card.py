@@ -28,8 +28,8 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     assert rows["Machine"] == ["fleet: host of a model in bf16 on 2 replicas of a card"]
     assert rows["Evidence"] == ["fleet, at trace and at capacity: simulated (energy)"]
     (drawn,) = rows["Intervals"]
-    assert drawn.startswith("fleet: 20 draws of the model's parameter ranges, and at capacity of the requests sampled")
-    assert drawn.endswith("; that few hold a further draw in about 90 % of cases, not 95 %")
+    assert drawn.startswith("fleet: the range of 20 draws of the model's parameter ranges,")
+    assert drawn.endswith("; it holds a further draw in 90 % of cases")
     assert "inside ±2.0 pp" in rows["A formula holds if"][0]
     assert rows["Canonical"] == ["yes: default profile, whose numbers may be quoted"]
 

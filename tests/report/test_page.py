@@ -133,9 +133,9 @@ def test_the_verdict_names_basis_evidence_and_gap() -> None:
     """Product 1 - 0.95 x 0.8 x 1.25 = +5.0 %, joint -5.0 %: the gap is +10.0 points and the product fails."""
     sentence = wording(results())["headline"][0]
 
-    assert "storage + pipeline + idle costs 5.0 % [5.0, 5.0] of energy per request, at SLO-constrained" in sentence
+    assert "storage + pipeline + idle costs 5.0 % (range of 20 draws: 5.0 to 5.0) of energy per request, at full load" in sentence
     assert "fleet bench, simulated" in sentence
-    assert "predicts +5.0 %, a gap of +10.0 pp [+10.0, +10.0]: the product rule fails" in sentence
+    assert "predicts +5.0 %, a gap of +10.0 pp (range of 20 draws: +10.0 to +10.0): the product rule fails" in sentence
 
 
 def test_a_text_only_trace_is_told_in_words() -> None:
@@ -239,7 +239,8 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     cases = read_published(root / "params/published_compositions.yaml")
     claims = params.load(root / "params/claims.yaml", Claims).claims
     made = results()
-    runs = [importers.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
+    said: dict[str, Any] = {"tool": "AIPerf", "conditions": {}, "source": "a.json", "identity": "a"}
+    runs = [importers.Run(amounts={"time_per_request_s": s}, **said) for s in (2.0, 1.0)]
     name = "delta_total.fleet.energy_j.joint"
     swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
     more = ReportContext(
@@ -306,7 +307,7 @@ def test_a_layer_that_is_off_says_what_it_would_do() -> None:
             ("encoder_pool", 1, 10.0, 90.0),
         ]
     )
-    told = "attention_ffn would cost 150.0 %, encoder_pool would save 10.0 % [-800.0, +10.0]"
+    told = "attention_ffn would cost 150.0 %, encoder_pool would save 10.0 % (range of 2 draws: -800.0 to +10.0)"
     (line,) = [line for line in summary_lines(wording(made)) if line.startswith("  pipeline")]
 
     assert line.split() == ["pipeline", "disabled", "0"]

@@ -20,7 +20,7 @@ URI = "http://127.0.0.1:1"
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Results of a run: metrics, two tables, a page; the parameters that made them."""
-    for name in ("data/joint", "data/delta/estimated", "reports/figures", "params"):
+    for name in ("data/joint", "data/delta/estimated/assistant", "reports/figures", "params"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "params" / "stack.yaml").write_text("layers: [idle]\nprofile: default\n")
     (tmp_path / "params" / "layers").mkdir()
@@ -34,8 +34,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "reports" / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "reports" / "report.html").write_text("<p>page</p>")
     (tmp_path / "data" / "total.parquet").write_bytes(b"total")
-    (tmp_path / "data" / "delta" / "estimated" / "idle.parquet").write_bytes(b"idle")
-    (tmp_path / "data" / "delta" / "estimated" / "gone.parquet").write_bytes(b"a layer that is off")
+    (tmp_path / "data" / "delta" / "estimated" / "assistant" / "idle.parquet").write_bytes(b"idle")
+    (tmp_path / "data" / "delta" / "estimated" / "assistant" / "gone.parquet").write_bytes(b"a layer that is off")
     return tmp_path
 
 
@@ -54,9 +54,9 @@ def test_the_key_is_the_content(project: Path) -> None:
     """Another table or other metrics are another set; the page and a layer that is off are not."""
     name = outbox.key(project)
     (project / "reports" / "report.html").write_text("<p>prettier</p>")
-    (project / "data" / "delta" / "estimated" / "gone.parquet").write_bytes(b"changed")
+    (project / "data" / "delta" / "estimated" / "assistant" / "gone.parquet").write_bytes(b"changed")
     same = outbox.key(project)
-    (project / "data" / "delta" / "estimated" / "idle.parquet").write_bytes(b"idle again")
+    (project / "data" / "delta" / "estimated" / "assistant" / "idle.parquet").write_bytes(b"idle again")
 
     assert name == same
     assert name != outbox.key(project)
@@ -83,7 +83,7 @@ def test_an_entry_holds_numbers_words_and_files(project: Path) -> None:
     assert entry["layers"] == ["idle"]
     assert (folder / "data" / "total.parquet").read_bytes() == b"total"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
-        "data/delta/estimated/idle.parquet",
+        "data/delta/estimated/assistant/idle.parquet",
         "data/total.parquet",
         "params/cases.yaml",
         "params/layers/idle.yaml",

@@ -99,5 +99,5 @@ def test_an_aa_pair_gets_two_names() -> None:
     """Base twice becomes base and base@aa; both are the cell base."""
     names = distinct(["base", "base", "base", "idle"])
 
-    assert names == ("base", "base@aa", "base#3", "idle")
+    assert names == ("base", "base@aa", "base@aa3", "idle")
     assert [plain(n) for n in names] == ["base", "base", "base", "idle"]

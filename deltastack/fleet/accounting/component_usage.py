@@ -2,13 +2,15 @@
 
     energy_j        = sum over lines of (accelerator_w + node_w) time_s
     memory_byte_s   = provisioned bytes x time: weights by who reads them, keys in use under attention, unused under idle
-    io_byte         = weights loaded once every reload period, and what a tier moves (``stores``)
-    cost_usd        = accelerator rate x time_s + host memory and drives (``stores``)
+    io_byte         = weights loaded once every reload period, and what a tier on flash moves (``stores``)
+    cost_usd        = (accelerator rate + maker_usd / life) x time_s + host memory and drives (``stores``)
     carbon_g        = energy x PUE x grid + embodied / lifetime x time_s
 
-Bits of memory and between dies take energy beside the lines' where the package is not the one that is sold (``packaging``).
-Host memory and drives are part of an accelerator's price; their part is taken out there and charged under storage, so that all
-add up to the price as long as nothing is changed. All amounts are of the whole run; ``bench`` divides by its requests.
+What another package changes of the cost to make an accelerator is passed on at cost, over its life; the hourly price, which holds
+memory, node, margin and power besides, does not scale with it. Bits of memory and between dies take energy beside the lines'
+where the package is not the one that is sold (``packaging``). Host memory and drives are part of an accelerator's price; their
+part is taken out there and charged under storage, so that all add up to the price as long as nothing is changed. All amounts
+are of the whole run; ``bench`` divides by its requests.
 
 Source: this project, decision 0004. Assumes: the node's power is drawn whether its accelerators work or not.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.fleet.accounting import storage_cost
-from deltastack.fleet.accounting.power_states import IDLE, Line, lines
+from deltastack.fleet.accounting.power_states import Line, lines
 from deltastack.fleet.effects import packaging, schedule, weights
 from deltastack.fleet.operators import LINEAR_COMPONENTS, Source
 from deltastack.fleet.power import carried
@@ -73,9 +75,9 @@ def _unpriced(account: Account) -> str | None:
 
 
 def _time_and_energy(account: Account) -> list[Charge]:
-    node_w = account.settings.values.power.node_w
-    found = []
-    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.idle_w, IDLE)
+    power = account.settings.values.power
+    node_w, found = power.node_w, []
+    waiting = Line(Component.STORAGE, _loads(account).wait_s, account.idle_w, power.idle_knows(account.platform))
     for line in [*lines(account), waiting]:
         if line is waiting and not waiting.time_s:
             continue
@@ -134,9 +136,9 @@ def _stores(account: Account) -> list[Charge]:
 
 def _money(account: Account, found: list[Charge]) -> list[Charge]:
     prices = account.settings.values.prices
-    capital = 1 + prices.silicon_share * (account.deployment.packaging.capital_factor - 1)
-    rate = (prices.accelerator_usd_per_s - storage_cost.in_price_usd_per_s(prices)) * capital
-    knows = PRICE + (("prices.silicon_share",) if capital != 1 else ())
+    made = account.deployment.packaging.maker_usd
+    rate = prices.accelerator_usd_per_s - storage_cost.in_price_usd_per_s(prices) + made / prices.accelerator_life_s
+    knows = PRICE + (("prices.accelerator_life_s",) if made else ())
     return [
         Charge(c.component, Resource.COST_USD, c.amount * rate, _evidence(account, *knows))
         for c in found

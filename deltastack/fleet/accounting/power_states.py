@@ -1,8 +1,9 @@
 """The states that accelerators are in while a run is served, how long, and what each draws without its node.
 
     busy        power.busy_w of the run's load
-    idle        power.idle_w
-    asleep      power.asleep_w of the share that sleep saves
+    waiting     power.idle_w, while the host decodes and resizes images
+    idle        power.idle_w of an accelerator whose process lives
+    asleep      power.idle_w of the state that sleep leaves: as idle while the context stays, less once the process has ended
     waking      a share of the board limit
 
 Times of all states sum to the time of all accelerators that are there; what was given back is in none of them.
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from deltastack.fleet.effects import sleep
 
 BUSY = ("power.busy_base", "power.busy_decode_attention", "power.busy_compute")
-IDLE = ("power.idle_share",)
 
 
 class Line(NamedTuple):
@@ -47,12 +47,15 @@ def lines(account: Account) -> list[Line]:
         Component.ATTENTION: result.attention_s,
         Component.FFN: result.ffn_s,
         Component.OTHER: result.other_s,
-        Component.HOST: result.host_s,
+        Component.HOST: result.host_s - result.image_host_s,
         Component.IDLE: result.idle_s - result.asleep_s - result.waking_s,
     }
     held = schedule.occupied(account.deployment, parts)
-    idle = Line(Component.IDLE, held.pop(Component.IDLE), account.idle_w, IDLE)
+    idle = Line(Component.IDLE, held.pop(Component.IDLE), account.idle_w, power.idle_knows(account.platform))
     found = [*(Line(c, s, busy_w, knows) for c, s in held.items() if s > 0 or c is not Component.ENCODER), idle]
+    if result.image_host_s > 0:
+        waits_s = schedule.accelerators_per_replica(account.deployment) * result.image_host_s
+        found.append(Line(Component.HOST, waits_s, account.idle_w, power.idle_knows(account.platform)))
     found += _sleep_lines(account)
     return found + (_pool_lines(account, pool) if pool else [])
 
@@ -63,21 +66,22 @@ def _sleep_lines(account: Account) -> list[Line]:
     wide = schedule.accelerators_per_replica(account.deployment)
     if scaling.policy == "fixed":
         return []
-    board_w = account.platform.board_w
-    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_share * board_w, ())]
+    power, here = account.settings.values.power, account.platform
+    found = [Line(Component.IDLE, result.waking_s * wide, scaling.cold_start_share * here.board_w, ())]
     if not scaling.released:
-        asleep_w = account.settings.values.power.asleep_w(scaling.saved_share, board_w=board_w)
-        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, IDLE))
+        asleep_w = power.idle_w(here, scaling.sleep_state)
+        found.append(Line(Component.IDLE, result.asleep_s * wide, asleep_w, power.idle_knows(here)))
     return found
 
 
 def _pool_lines(account: Account, pool: sleep.Pool) -> list[Line]:
     power, encoder, board_w = account.settings.values.power, account.deployment.encoder, account.platform.board_w
+    knows = power.idle_knows(account.platform)
     found = [
         Line(Component.ENCODER, pool.busy_s, power.encoder_w(board_w=board_w), ("power.encoder_share",)),
-        Line(Component.IDLE, pool.idle_s, account.idle_w, IDLE),
+        Line(Component.IDLE, pool.idle_s, account.idle_w, knows),
     ]
     if encoder.sleep_policy != "always_on":
-        found.append(Line(Component.IDLE, pool.asleep_s, account.idle_w - account.sleep_tradeoff.saved_w, IDLE))
+        found.append(Line(Component.IDLE, pool.asleep_s, account.idle_w - account.sleep_tradeoff.saved_w, knows))
         found.append(Line(Component.IDLE, pool.wakes * encoder.wake_s, encoder.wake_share * board_w, ()))
     return found

@@ -37,13 +37,13 @@ class Account:
 
     @property
     def idle_w(self) -> float:
-        """Power of an accelerator with nothing to do."""
-        return self.settings.values.power.idle_w(board_w=self.platform.board_w)
+        """Power of an accelerator with nothing to do and its process alive."""
+        return self.settings.values.power.idle_w(self.platform)
 
     @property
     def sleep_tradeoff(self) -> sleep.SleepTradeoff:
         """What sleep of an encoder saves, and waking it costs."""
-        return sleep.stakes(self.deployment.encoder, self.settings.values.power, board_w=self.platform.board_w)
+        return sleep.stakes(self.deployment.encoder, self.settings.values.power, self.platform)
 
     @property
     def replica_s(self) -> float:

@@ -4,9 +4,10 @@
     host money    = host_bytes there price                           x cost_factor of a pool
     drive money   = drive_bytes (1 + spare_share) there price
     wear money    = bytes programmed x drive price over its life / flash_cycles       programmed = written x write amplification
-    io bytes      = weights loaded (read amplification of the file's layout) + restored from a tier + programmed or written
+    io bytes      = weights loaded (read amplification of the file's layout) + restored from and programmed to a tier on flash
     loading time  = seconds of one load x loads, during which an accelerator waits
 
+Bytes that a tier in host memory copies over the bus touch no drive, so they are no bytes of storage.
 ``there`` are replica-seconds; a replica that was given back takes its host memory and drive with it. Accelerators beside the
 first of a replica, and those of pools, have the host memory and flash that their price includes.
 
@@ -108,15 +109,14 @@ def loads(account: Account, *, weight_bytes: float, started_bytes: float) -> Loa
 
 
 def _tier(account: Account) -> list[Amount]:
-    """Bytes restored and written, and the wear of the flash that they are written to."""
+    """Bytes restored from flash and programmed to it, and its wear; a tier in host memory moves no byte of storage."""
     tier, deployment, prices = account.tier, account.deployment, account.settings.values.prices
-    if tier is None:
+    if tier is None or deployment.kv_tier.medium != "flash":
         return []
-    on_flash = deployment.kv_tier.medium == "flash"
-    moved = tier.written_bytes * (deployment.storage.write_amplification if on_flash else 1.0)
+    programmed = float(tier.written_bytes.sum()) * deployment.storage.write_amplification
     restored = float(tier.restored_bytes.sum())
-    found = [Amount(Component.STORAGE, Resource.IO_BYTE, restored + moved, ())]
-    if on_flash:
-        life = prices.drive_usd_per_byte_s * prices.drive_life_s / prices.flash_cycles
-        found.append(Amount(Component.STORAGE, Resource.COST_USD, moved * life, (_DRIVE, _CYCLES)))
-    return found
+    life = prices.drive_usd_per_byte_s * prices.drive_life_s / prices.flash_cycles
+    return [
+        Amount(Component.STORAGE, Resource.IO_BYTE, restored + programmed, ()),
+        Amount(Component.STORAGE, Resource.COST_USD, programmed * life, (_DRIVE, _CYCLES)),
+    ]

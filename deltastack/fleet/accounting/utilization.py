@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.errors import UnknownNameError
-from deltastack.fleet.effects.weights import ends_bytes, feed_forward_apart
+from deltastack.fleet.effects.weights import by_component, ends_bytes, feed_forward_apart
 from deltastack.fleet.operators.roofline import WEIGHT_BYTES
 from deltastack.fleet.operators.shapes import BF16_BYTES
+from deltastack.model import Component
 
 if TYPE_CHECKING:
     from deltastack.fleet.operators import OperatorTables
@@ -55,7 +56,7 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
     if tables.precision not in WEIGHT_BYTES:
         raise UnknownNameError(f"no weight size for precision '{tables.precision}'; there are: {', '.join(WEIGHT_BYTES)}")
     encoder_s = result.encoder_s if inline else 0.0
-    busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s + encoder_s
+    busy_s = result.attention_s + result.ffn_s + result.other_s + result.host_s - result.image_host_s + encoder_s
     if busy_s <= 0:
         return Load(decode_attention=0.0, compute=0.0)
     tokens = float(result.steps_by_tokens @ np.arange(result.steps_by_tokens.size))
@@ -66,7 +67,8 @@ def load_of(result: Result, tables: OperatorTables, *, peak_flop_per_s: float, i
 
 
 def _weights(tables: OperatorTables) -> float:
-    """How many weights one accelerator holds."""
+    """How many weights of one accelerator a token meets: all of a dense model's, of a mixture its active experts'."""
     each = WEIGHT_BYTES[tables.precision]
     ends = 0.0 if each == BF16_BYTES else ends_bytes(tables)
-    return (tables.weight_bytes - ends) / each + ends / BF16_BYTES
+    asleep = (1 - tables.ffn_active) * by_component(tables)[Component.FFN] / each if tables.ffn_active != 1 else 0.0
+    return (tables.weight_bytes - ends) / each + ends / BF16_BYTES - asleep

@@ -96,7 +96,7 @@ def calibrate(rows: Sequence[Row], house: House) -> Calibration:
         )
     group = "model" if len({row.model for row in steady}) > 1 else "row"
     key: Callable[[Row], object] = (lambda row: row.model) if group == "model" else (lambda row: row.line)
-    first = host.simulate_rows(steady, Host(*host.START), house)
+    first = host.simulate_rows(steady, host.start(house), house)
     fitted, runs = host.fit(steady, house, first)
     busy = watts.fit(steady, runs, house.platforms)
     left_out, folds = _left_out(steady, first, house, key)
@@ -137,5 +137,5 @@ def _errors(row: Row, run: Run, busy: Busy | None, house: House) -> Errors:
     rate = run.tokens_per_s / row.output_tokens_per_s
     if busy is None or row.power_w is None:
         return Errors(rate - 1, None, None)
-    power = row.accelerators * busy.busy_w(run.load, board_w=house.platforms[row.platform].board_w) / row.power_w
+    power = row.accelerators * watts.power_w(run, busy, board_w=house.platforms[row.platform].board_w) / row.power_w
     return Errors(rate - 1, power - 1, power / rate - 1)

@@ -1,11 +1,12 @@
-"""Two constants of the engine's host, fitted to measured throughput by simulating the same closed loops.
+"""Constants of the engine's host, fitted to measured throughput by simulating the same closed loops.
 
 The time per output token of a run is, to first order in the constants h0 (a step) and h1 (a sequence and step),
 
-    1 / tokens_per_s = accelerator_s + h0 steps + h1 sequence_steps             each per output token
+    1 / tokens_per_s = accelerator_s + h0 steps + h1 sequence_steps + h2 visual_tokens     each per output token
 
 ``accelerator_s``, ``steps`` and ``sequence_steps`` are read off a run at the constants of the last round (more overhead
-also changes the schedule, a little), and h0, h1 >= 0 minimise the sum over rows of squared relative errors; three such rounds.
+also changes the schedule, a little), and h0, h1, h2 >= 0 minimise the sum of squared relative errors; three such rounds.
+Rows without images say nothing of h2, the host's time for a visual token: it stays as params/fleet.yaml has it.
 
 By hand: 10 ms a token of which 8 ms are the accelerator's, in 1 step of 1 sequence: h0 + h1 = 2 ms.
 
@@ -38,10 +39,11 @@ START = (8e-4, 4e-5)
 
 
 class Host(NamedTuple):
-    """Seconds of the host: for each step, and for each sequence in it."""
+    """Seconds of the host: for each step, for each sequence in it, and for each visual token."""
 
     step_s: float
     sequence_s: float
+    visual_token_s: float = 0.0
 
 
 class Run(NamedTuple):
@@ -52,6 +54,12 @@ class Run(NamedTuple):
     """Per output token, as the next."""
     sequence_steps: float
     load: Load
+    visual_tokens: float = 0.0
+    """Per output token."""
+    waiting: float = 0.0
+    """Share of the time in which the accelerator waits for the host's work on images."""
+    waiting_w: float = 0.0
+    """Its power meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ class House:
             replicas=1,
             host_step_s=host.step_s,
             host_sequence_s=host.sequence_s,
+            host_visual_token_s=host.visual_token_s,
             batching=replace(base.batching, max_sequences=row.concurrency, token_budget=budget),
         )
         outputs = closed_loop.lengths(row.mean_output_tokens, row.quantiles, closed_loop.count(row.concurrency))
@@ -95,26 +104,34 @@ def simulate_rows(rows: Sequence[Row], host: Host, house: House, *, threads: int
     """
     made = [house.prepare(row, host) for row in rows]
     results = simulate_each([(m.tables, m.requests, m.config) for m in made], lambda result: result, threads=threads)
-    return [_run(m, result) for m, result in zip(made, results, strict=True)]
+    return [_run(m, result, house.values) for m, result in zip(made, results, strict=True)]
 
 
-def _run(made: Prepared, result: Result) -> Run:
+def start(house: House) -> Host:
+    """Where a fit begins."""
+    return Host(*START, visual_token_s=house.values.deployment.host_visual_token_s)
+
+
+def _run(made: Prepared, result: Result, values: FleetParams) -> Run:
     tokens = float(made.requests.output_tokens.sum())
     return Run(
         tokens_per_s=closed_loop.steady_tokens_per_s(result, made.requests, made.config.clients),
         steps=result.steps / tokens,
         sequence_steps=result.sequence_steps / tokens,
         load=load_of(result, made.tables, peak_flop_per_s=made.platform.peak(made.deployment.precision)),
+        visual_tokens=float(made.requests.image_tokens.sum()) / tokens,
+        waiting=result.image_host_s / (result.span_s - result.idle_s),
+        waiting_w=values.power.idle_w(made.platform),
     )
 
 
 def solve(rows: Sequence[Row], runs: Sequence[Run], host: Host) -> Host:
     """The constants that the linear form above asks for, given runs at ``host``."""
     measured_s = np.array([1 / r.output_tokens_per_s for r in rows])
-    counts = np.array([(r.steps, r.sequence_steps) for r in runs])
+    counts = np.array([(r.steps, r.sequence_steps, r.visual_tokens) for r in runs])
     accelerator_s = np.array([1 / r.tokens_per_s for r in runs]) - counts @ np.array(host)
     found, _ = nnls(counts / measured_s[:, None], 1 - accelerator_s / measured_s)
-    return Host(float(found[0]), float(found[1]))
+    return Host(float(found[0]), float(found[1]), float(found[2]) if counts[:, 2].any() else host.visual_token_s)
 
 
 def fit(rows: Sequence[Row], house: House, first: Sequence[Run] | None = None) -> tuple[Host, list[Run]]:
@@ -128,7 +145,7 @@ def fit(rows: Sequence[Row], house: House, first: Sequence[Run] | None = None) -
     Raises:
         CapacityError: As ``simulate_rows``.
     """
-    host = Host(*START)
+    host = start(house)
     runs = simulate_rows(rows, host, house) if first is None else list(first)
     for _ in range(ROUNDS - 1):
         host = solve(rows, runs, host)

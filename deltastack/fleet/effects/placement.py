@@ -1,17 +1,20 @@
 """Transformer layers on separate dies of one accelerator: a pipeline inside the package.
 
 Each of p dies has L / p layers and 1 / p of the arithmetic and of the memory bandwidth, so its stage of n / m tokens takes as
-long as the whole accelerator takes for all layers at n / m tokens, and one step of m micro-batches takes
+long as the whole accelerator takes for all layers at n / m tokens. The server keeps the pipeline filled from step to step: a
+micro-batch starts its next token as soon as its last one left the last die and the first die is free. One step takes
 
-    t'(n) = (m + p - 1) t(n / m) + (m + p - 1) hop(n / m)        hop(n) = hop_s + n hidden 2 bytes / link_bytes_per_s,  p > 1
-    bubble = (p - 1) / (m + p - 1)
+    t'(n) = turns (t(n / m) + hop(n / m))        turns = max(m, p)
+    hop(n) = hop_s + n hidden 2 bytes / link_bytes_per_s        p > 1
+    bubble = 1 - m / turns
 
-Attention over a chunk of a prompt is already the sum over its parts: (m + p - 1) / m of it.
-Where t is proportional to n (large prompts) that is t(n) / (1 - bubble); where it is the reading of weights (small batches)
-every micro-batch reads them again and t' is (m + p - 1) t. At p = m = 1 nothing changes.
+With m >= p micro-batches no die ever waits; with fewer, each waits for its micro-batch to come round. Attention over a chunk of
+a prompt is already the sum over its parts: turns / m of it. Where t is proportional to n (large prompts) t' is
+t(n) / (1 - bubble); where it is the reading of weights (small batches) every micro-batch reads them again and t' is turns t.
+At p = m = 1 nothing changes.
 
-Source: the bubble of synchronous pipelines (Huang et al., GPipe, NeurIPS 2019); this project for the rest.
-Assumes: a step is a barrier, as the next token needs the last; equal stages; logits spread like layers.
+Source: this project; a flush after every step, (m + p - 1) turns (Huang et al., GPipe, NeurIPS 2019), is that of training.
+Assumes: equal stages; the batch has at least m sequences; logits spread like layers.
 """
 
 from __future__ import annotations
@@ -33,17 +36,17 @@ if TYPE_CHECKING:
 
 
 def bubble(dies: int, micro_batches: int) -> float:
-    """Share of its time that a die waits: (p - 1) / (m + p - 1).
+    """Share of its time that a die waits: 1 - m / max(m, p).
 
-    >>> bubble(4, 4)
-    0.42857142857142855
+    >>> bubble(4, 4), bubble(4, 1)
+    (0.0, 0.75)
 
     Raises:
         OutOfValidityError: Fewer than one die or micro-batch.
     """
     if min(dies, micro_batches) < 1:
         raise OutOfValidityError(f"a pipeline has at least one die and one micro-batch, found {dies} and {micro_batches}")
-    return (dies - 1) / (micro_batches + dies - 1)
+    return 1 - micro_batches / max(micro_batches, dies)
 
 
 def tables(tables: OperatorTables, deployment: Deployment) -> OperatorTables:
@@ -60,7 +63,7 @@ def tables(tables: OperatorTables, deployment: Deployment) -> OperatorTables:
             "no model of layers on several dies beside attention and feed-forward on accelerators of their own"
         )
     _check(placed, tables)
-    m, turns = placed.micro_batches, placed.micro_batches + placed.dies - 1
+    m, turns = placed.micro_batches, max(placed.micro_batches, placed.dies)
     linear = turns * _at(tables.token_n, tables.linear_s, m)
     if placed.dies > 1:
         sent = tables.token_n / m * tables.hidden_size * BF16_BYTES / placed.link_bytes_per_s

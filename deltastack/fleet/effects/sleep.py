@@ -1,7 +1,7 @@
 """Encoders that sleep between images: what they draw, and how long images wait for them to wake.
 
     E_awake = P_i t        E_asleep = (P_i - P_saved) t + E_w        break-even T = E_w / P_saved
-    P_saved = sleep_saved_share idle_w        E_w = wake_share board_w wake_s
+    P_saved = idle_w(context) - idle_w(sleep_state)        E_w = wake_share board_w wake_s
 
 ``timeout`` sleeps after T, so it never spends more than twice what foresight would; ``randomised`` draws its timeouts from
 f(tau) = e^(tau/T) / (T (e - 1)) on 0..T, at most e/(e-1) = 1.58 times in the mean; ``oracle`` knows every gap.
@@ -25,6 +25,7 @@ from deltastack.fleet.simulator.grids import prepare
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Encoder
     from deltastack.fleet.operators import OperatorTables
     from deltastack.fleet.power import PowerModel
@@ -66,14 +67,14 @@ class SleepTradeoff(NamedTuple):
         return break_even_s(wake_j=self.wake_j, saved_w=self.saved_w)
 
 
-def stakes(encoder: Encoder, power: PowerModel, *, board_w: float) -> SleepTradeoff:
-    """The stakes of ``encoder`` on accelerators of that board limit; energy is charged from the same two figures.
+def stakes(encoder: Encoder, power: PowerModel, platform: Platform) -> SleepTradeoff:
+    """The stakes of ``encoder`` on accelerators of ``platform``; energy is charged from the same two figures.
 
     Raises:
-        OutOfValidityError: More saved than an idle accelerator draws.
+        ParamsError: A state that nobody knows.
     """
-    saved_w = power.idle_w(board_w=board_w) - power.asleep_w(encoder.sleep_saved_share, board_w=board_w)
-    return SleepTradeoff(saved_w=saved_w, wake_j=encoder.wake_share * board_w * encoder.wake_s)
+    saved_w = power.idle_w(platform) - power.idle_w(platform, encoder.sleep_state)
+    return SleepTradeoff(saved_w=saved_w, wake_j=encoder.wake_share * platform.board_w * encoder.wake_s)
 
 
 def break_even_s(*, wake_j: float, saved_w: float) -> float:

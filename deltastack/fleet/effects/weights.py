@@ -48,6 +48,7 @@ def _parameters(tables: OperatorTables) -> dict[Component, int]:
             count[Component.ATTENTION] += math.prod(shape)
         elif ".mlp." in name:
             count[Component.FFN] += math.prod(shape)
+    count[Component.FFN] //= tables.expert_parallel
     return count
 
 

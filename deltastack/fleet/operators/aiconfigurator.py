@@ -26,6 +26,7 @@ import numpy as np
 
 from deltastack.errors import EvidenceError, UnknownNameError
 from deltastack.fleet.operators import grids
+from deltastack.fleet.operators.shapes import shapes
 from deltastack.fleet.operators.tables import LINEAR_COMPONENTS, OperatorTables, Source
 from deltastack.model import Component
 
@@ -56,6 +57,11 @@ LIKE = {
     )
 }
 """Models that the package does not carry: a bundled one of the same family, with these shapes instead (Qwen3 report)."""
+EXPERT_PARALLEL = {"Qwen/Qwen3-VL-235B-A22B-Instruct": 8}
+"""Accelerators that share the experts of a mixture, each with attention weights and sequences of its own (attention data
+parallel); the dispatch to experts and back is in the feed-forward row. A model that is not here keeps its experts together."""
+BLOCK = "fp8_block"
+"""What ``fp8`` means for a mixture of experts: its published checkpoints have one scale a block of 128 x 128."""
 COMPONENT_OF = {
     "embedding": Component.OTHER,
     "embedding_ar": Component.OTHER,
@@ -69,6 +75,10 @@ COMPONENT_OF = {
     "act_gate": Component.FFN,
     "ffn2_gemm": Component.FFN,
     "ar_2": Component.FFN,
+    "router_gemm": Component.FFN,
+    "moe_pre_dispatch": Component.FFN,
+    "moe": Component.FFN,
+    "moe_post_dispatch": Component.FFN,
 }
 CORE, LOGITS = "attention", "logits_gemm"
 NO_ENCODER_DATA = {"a100_sxm"}
@@ -95,11 +105,15 @@ class Opened:
     engine: Any
     model: Any
     names: tuple[str, ...]
+    logits: int
+    """Where the output matrix stands among the operators of a decode step."""
 
     def indices(self, component: Component, *, gemm_only: bool = False) -> list[int]:
         """Operators of a component, attention core and logits apart."""
         return [
-            i for i, n in enumerate(self.names) if COMPONENT_OF.get(n) is component and (not gemm_only or n.endswith("_gemm"))
+            i
+            for i, n in enumerate(self.names)
+            if COMPONENT_OF.get(n) is component and (not gemm_only or n == "moe" or n.endswith("_gemm"))
         ]
 
 
@@ -131,16 +145,39 @@ def open_engine(model: str, platform: str, precision: str, tensor_parallel: int,
     from aiconfigurator_core.sdk.models import get_model
 
     modes: dict[str, Any] = {"gemm_quant_mode": PRECISIONS[precision]} | ({"kvcache_quant_mode": "fp8"} if whose.fp8_kv else {})
+    ranks = _ranks(model, tensor_parallel)
+    if is_mixture(model):
+        scheme = BLOCK if precision == "fp8" else PRECISIONS[precision]
+        modes |= {"gemm_quant_mode": scheme, "moe_quant_mode": scheme}
     try:
-        engine = EngineHandle.compile(name, platform, whose.backend, tp_size=tensor_parallel, **modes)
+        engine = EngineHandle.compile(name, platform, whose.backend, **ranks, **modes)
         engine.evaluate_context_ops([2], batch_size=1, s=64, x=64)
     except Exception as error:
         raise EvidenceError(
             f"{PACKAGE} has no data for {model} in {precision} on {platform} x {tensor_parallel}: {error}"
         ) from error
-    built = get_model(name, build_model_config(tensor_parallel, 1, 1, 1, 1, **modes), whose.backend)
+    experts = ranks.get("moe_ep_size", 1)
+    built = get_model(name, build_model_config(tensor_parallel, 1, experts, 1, experts, **modes), whose.backend)
     names = tuple(re.sub(r"^context_", "", str(op._name)) for op in built.context_ops)  # noqa: SLF001 - it has no public name
-    return Opened(engine=engine, model=built, names=names)
+    last = [str(op._name) for op in built.generation_ops]  # noqa: SLF001 - as above
+    return Opened(engine=engine, model=built, names=names, logits=last.index(f"generation_{LOGITS}"))
+
+
+def is_mixture(model: str) -> bool:
+    """Whether a model's feed-forward is a mixture of experts, by its name (``-A22B``: 22 billion weights are active).
+
+    >>> is_mixture("Qwen/Qwen3-VL-235B-A22B-Instruct"), is_mixture("Qwen/Qwen3-VL-8B-Instruct")
+    (True, False)
+    """
+    return re.search(r"-A\d+B", model) is not None
+
+
+def _ranks(model: str, tensor_parallel: int) -> dict[str, int]:
+    """How accelerators share the work, as the package calls it."""
+    experts = EXPERT_PARALLEL.get(model, 1)
+    if experts == 1:
+        return {"tp_size": tensor_parallel}
+    return {"tp_size": tensor_parallel, "attention_dp_size": experts, "moe_tp_size": 1, "moe_ep_size": experts}
 
 
 @lru_cache(maxsize=8)
@@ -183,25 +220,45 @@ def build(model: str, platform: str, precision: str, tensor_parallel: int = 1, w
         platform=platform,
         precision=precision,
         tensor_parallel=tensor_parallel,
-        weight_bytes=float(sum(op.get_weights() for op in m.context_ops)),
+        weight_bytes=_weight_bytes(opened),
         encoder_weight_bytes=float(sum(op.get_weights() for op in m.encoder_ops or ())),
         kv_bytes_per_token=_kv_bytes(m, tensor_parallel) / (2 if whose.fp8_kv else 1),
         layers=int(m._num_layers),  # noqa: SLF001 - the package has no public name for these shapes
         hidden_size=int(m._hidden_size),  # noqa: SLF001 - as above
         context_limit_tokens=int(m._context_length),  # noqa: SLF001 - as above
+        expert_parallel=EXPERT_PARALLEL.get(model, 1),
+        ffn_active=_active(model),
         **arrays,
         sources=sources,
         provenance={
             "tool": f"{PACKAGE} {metadata.version(PACKAGE)}",
             "data": f"{whose.backend} {_database_version(platform, whose.backend)} on {platform}",
             "licence": "Apache-2.0",
-        },
+        }
+        | ({"fp8": "one scale a block"} if is_mixture(model) and precision == "fp8" else {}),
     )
+
+
+def _weight_bytes(opened: Opened) -> float:
+    """Of the language model; a mixture's list of prefill operators leaves out the output matrix."""
+    found = sum(op.get_weights() for op in opened.model.context_ops)
+    left_out = 0 if LOGITS in opened.names else opened.model.generation_ops[opened.logits].get_weights()
+    return float(found + left_out)
+
+
+def _active(model: str) -> float:
+    """Feed-forward weights that a token of one accelerator meets, over those that this accelerator holds.
+
+    With E experts of which k are active, shared by P accelerators: each holds 1 / P of them and its tokens meet k / E of all, so
+    P k / E. By hand: 8 of 128 on 8 accelerators is 0.5.
+    """
+    s = shapes(model)
+    return EXPERT_PARALLEL.get(model, 1) * s.active_experts / s.experts if s.experts else 1.0
 
 
 def _tabulate(opened: Opened) -> tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]:
     n, m, p, q, b, k = grids.tokens(), grids.sequences(), grids.chunks(), grids.prefixes(), grids.batches(), grids.contexts()
-    core, logits = opened.names.index(CORE), opened.names.index(LOGITS)
+    core, logits = opened.names.index(CORE), opened.logits
     engine = opened.engine
 
     def linear(ops: list[int]) -> Callable[[int], Any]:

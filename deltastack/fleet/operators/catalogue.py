@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NO_ENCODER = {"a100_sxm": "the attention of visual encoders was never measured on it"}
 
+SCHEMES = {
+    "bf16": "16 bits",
+    "fp8": "e4m3, one scale a tensor for weights and one for activations (static), quantizing activations a kernel of its own",
+    "nvfp4": "4 bits, one 8-bit scale for 16 of them and one a tensor",
+}
+"""How numbers of a precision are scaled in the kernels of the operator tables. Source: aiconfigurator's collector
+of vLLM's matrix products (Fp8Config with a static activation scheme and no block size; block-wise fp8 is another kernel there,
+slower than bf16 when decoding, and in no table here)."""
+
 
 class Known(NamedTuple):
     """One combination that a table exists for."""

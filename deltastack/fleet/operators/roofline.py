@@ -37,6 +37,8 @@ class _Roof:
     """One model in one precision on one platform."""
 
     def __init__(self, s: Shapes, platform: Platform, precision: str, tensor_parallel: int) -> None:
+        if s.experts:
+            raise UnknownNameError("a mixture of experts has no roofline here: which experts a batch meets decides its bytes")
         if precision not in WEIGHT_BYTES:
             raise UnknownNameError(f"no precision '{precision}'; the roofline has: {', '.join(WEIGHT_BYTES)}")
         self.s, self.wide = s, tensor_parallel
@@ -122,7 +124,12 @@ def build(model: str, platform: Platform, precision: str, tensor_parallel: int, 
         decode_kv=k,
         encoder_tokens=size,
         encoder_images=images,
-        **arrays,
+        linear_s=arrays["linear_s"],
+        linear_gemm_s=arrays["linear_gemm_s"],
+        logits_s=arrays["logits_s"],
+        prefill_attention_s=arrays["prefill_attention_s"],
+        decode_attention_s=arrays["decode_attention_s"],
+        encoder_s=arrays["encoder_s"],
         sources={name: np.full(a.shape, Source.ROOFLINE, np.uint8) for name, a in arrays.items()},
         provenance={"tool": "roofline", "data": f"{platform.name}: {platform.source}", "licence": "Apache-2.0"},
     )

@@ -39,7 +39,7 @@ class Vision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shapes:
-    """A dense decoder with grouped keys and values, and its visual encoder if it has one."""
+    """A decoder with grouped keys and values, dense or with experts, and its visual encoder if it has one."""
 
     layers: int
     hidden_size: int
@@ -51,6 +51,10 @@ class Shapes:
     tied_embeddings: bool
     head_norms: bool
     """Whether queries and keys are normalised head by head."""
+    experts: int = 0
+    """Experts of each layer's feed-forward, ``intermediate_size`` wide each; 0: it is dense."""
+    active_experts: int = 0
+    """Of them, those that one token meets."""
     vision: Vision | None = None
 
 
@@ -94,14 +98,22 @@ def decoder(s: Shapes) -> Tensors:
         "self_attn.k_proj": (kv, h),
         "self_attn.v_proj": (kv, h),
         "self_attn.o_proj": (h, q),
-        "mlp.gate_proj": (wide, h),
-        "mlp.up_proj": (wide, h),
-        "mlp.down_proj": (h, wide),
-    }
+    } | _feed_forward(s, h, wide)
     norms: Tensors = {"self_attn.q_norm": (s.head_dim,), "self_attn.k_norm": (s.head_dim,)} if s.head_norms else {}
     ends: Tensors = {"model.embed_tokens": (s.vocabulary, h), "model.norm": (h,)}
     head: Tensors = {} if s.tied_embeddings else {"lm_head": (s.vocabulary, h)}
     return ends | head | {f"model.layers.{i}.{name}": shape for i in range(s.layers) for name, shape in (block | norms).items()}
+
+
+def _feed_forward(s: Shapes, h: int, wide: int) -> Tensors:
+    """Tensors of one layer's feed-forward; experts are stored as one tensor."""
+    if s.experts:
+        return {
+            "mlp.gate": (s.experts, h),
+            "mlp.experts.gate_up_proj": (s.experts, h, 2 * wide),
+            "mlp.experts.down_proj": (s.experts, wide, h),
+        }
+    return {"mlp.gate_proj": (wide, h), "mlp.up_proj": (wide, h), "mlp.down_proj": (h, wide)}
 
 
 def encoder(s: Shapes) -> Tensors:

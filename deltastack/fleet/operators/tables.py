@@ -81,6 +81,11 @@ class OperatorTables:
     provenance: Mapping[str, str]
     """Tool, version, database version, licence, date of the snapshot."""
 
+    expert_parallel: int = 1
+    """Accelerators that share the experts of a mixture; times and weights are of one of them."""
+    ffn_active: float = 1.0
+    """Feed-forward weights that a token meets, over those that one accelerator holds; 1 for a dense model."""
+
     @property
     def multimodal(self) -> bool:
         """Whether the model has a visual encoder here."""

@@ -100,19 +100,6 @@ def simulated_rate_per_s(
     return (passes - 1 - skip) / float(done_s[-1] - done_s[skip])
 
 
-def bubble(stages: int, micro_batches: int) -> float:
-    """Share of time that a pipeline of ``stages`` stands empty: (p - 1) / (m + p - 1).
-
-    Source: Huang et al., GPipe, NeurIPS 2019.
-
-    Raises:
-        OutOfValidityError: Fewer than one stage or micro-batch.
-    """
-    if min(stages, micro_batches) < 1:
-        raise OutOfValidityError(f"at least one stage and one micro-batch, found {stages} and {micro_batches}")
-    return (stages - 1) / (micro_batches + stages - 1)
-
-
 def _times(rng: np.random.Generator, mean_s: float, variation: float, count: int) -> NDArray[np.float64]:
     if variation == 0:
         return np.full(count, mean_s)

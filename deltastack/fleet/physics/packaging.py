@@ -17,8 +17,9 @@ f the further routing layers of a substrate that carries several dies (1 for one
 
 Source: the equations of Chiplet Actuary (Feng & Ma, DAC 2022, arXiv 2203.12268), derived again from its paper; bump cost
 is counted on every die (the published program counts it once). Yield models: Stapper (1973), Murphy (1964), Seeds (1967).
-Assumes: list prices of logic only. HBM (but for the last two), test and margin are not in it, so Δ of an accelerator is smaller.
-A stack that fails to bond takes the logic and its fellows with it.
+Assumes: what the parts cost the maker, of logic only; no margin, so that none of it is the price of an accelerator. HBM (but
+for the last two), test and margin are not in it, so Δ of an accelerator is smaller. A stack that fails to bond takes the logic
+and its fellows with it.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def _raise(error: type[Exception], what: str, breaches: list[str]) -> None:
 
 def _config_breaches(config: Config) -> list[str]:
     """What is wrong with the configuration alone."""
-    positive = ("replicas", "token_budget", "max_sequences", "kv_capacity_tokens")
-    times = ("host_step_s", "host_sequence_s", "sleep_timeout_s", "cold_start_s")
+    positive = ("replicas", "token_budget", "encoder_budget", "max_sequences", "kv_capacity_tokens")
+    times = ("host_step_s", "host_sequence_s", "host_visual_token_s", "sleep_timeout_s", "cold_start_s")
     counts = (*times, "encoder_pool", "clients", "kv_bins", "pack_tokens")
     choices = {
         "router": ("round_robin", "least_loaded", "packed"),

@@ -1,6 +1,7 @@
-"""A pool of encoders that may sleep: first in, first out, on the encoder that is free first, as the router's own pool does.
+"""A pool of encoders that may sleep: first in, first out, on the encoder that can start first, the first one among equals.
 
-An encoder that was idle for longer than its timeout is asleep; the image that finds it so waits ``wake_s``. With foresight
+So images are packed on the first encoders, as a router packs requests, and the others have gaps in which to sleep. An encoder
+that was idle for longer than its timeout is asleep; the image that finds it so waits ``wake_s``. With foresight
 it sleeps at once in a gap longer than the break-even and wakes in time, so that nobody waits.
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.fleet.simulator.kernels import encoder_s
-from deltastack.fleet.simulator.numba_support import entry
+from deltastack.fleet.simulator.numba_support import compiled, entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 BUSY, IDLE, ASLEEP, WAKES = range(4)
 """Places in ``spent``."""
+
+
+@compiled
+def first(free_s: NDArray[np.float64], now_s: float, timeout_s: float, wake_s: float) -> int:
+    """The encoder that can start first: at once if idle, when it falls free, or after waking; the first one among equals."""
+    best, best_s = 0, np.inf
+    for i in range(free_s.size):
+        start_s = max(now_s, free_s[i]) + (wake_s if now_s - free_s[i] > timeout_s else 0.0)
+        if start_s < best_s:
+            best, best_s = i, start_s
+    return best
 
 
 @entry
@@ -53,7 +65,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a compiled loop takes arrays, not objects
         ready_s[r] = arrival_s[r]
         if images[r] == 0:
             continue
-        server = int(np.argmin(free_s))
+        server = first(free_s, arrival_s[r], timeout_s[r], wake_s if np.isinf(foresight_s) else 0.0)
         gap_s = max(arrival_s[r] - free_s[server], 0.0)
         start_s = max(arrival_s[r], free_s[server])
         if gap_s > foresight_s:

@@ -54,8 +54,12 @@ class Config:
     kv_capacity_tokens: int
     host_step_s: float = 0.0
     host_sequence_s: float = 0.0
+    host_visual_token_s: float = 0.0
+    """Host time of each visual token that is encoded inline, in the step that encodes it; an encoder pool's is its own host's."""
     encoder_pool: int = 0
-    """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before the step that admits."""
+    """Encoder accelerators apart from the replicas, served first in, first out; 0 encodes inline, before a step."""
+    encoder_budget: int = 8192
+    """Inline: visual tokens that are encoded before one step at most; a step that has encoded none takes one image at least."""
     clients: int = 0
     """Closed loop: this many requests in flight, arrivals ignored; 0 is open loop."""
     macro_steps: bool = True
@@ -80,6 +84,8 @@ class Result:
     ffn_s: float
     other_s: float
     host_s: float
+    image_host_s: float
+    """Part of ``host_s``: the host's work for images, while the accelerator waits."""
     idle_s: float
     """Replica time with nothing to do, between time 0 and ``span_s``, summed over replicas."""
     encoder_idle_s: float
@@ -107,7 +113,8 @@ class Result:
     decode_steps: int
     preemptions: int
     sequence_steps: float
-    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this."""
+    """Sum over steps of all sequences in them, prefilling and decoding: host time = host_step_s steps + host_sequence_s this
+    + host_visual_token_s visual tokens."""
     prefill_tokens: float
     """Prompt tokens computed, recomputed ones counted again: ``steps`` x weight bytes is read, this many keys are written."""
     prefill_prefix_tokens: float
@@ -132,5 +139,5 @@ class Result:
     idle_gap_start_s: NDArray[np.float64]
     idle_gap_replica: NDArray[np.int64]
     encoder_gap_s: NDArray[np.float64]
-    """Every idle gap of the encoder pool (or, inline, between encoder runs) in order."""
+    """Every idle gap of the encoder pool in order of encoder and time; none inline."""
     encoder_gap_start_s: NDArray[np.float64]

@@ -43,5 +43,5 @@ def _close(state: State) -> None:
     for g in range(state.replicas.size):
         settle(state, g, span_s)
         skip_gap(state, g, span_s)
-    for server in range(state.encoder_free_s.size):
+    for server in range(state.plan[0].pool):
         skip_encoder_gap(state, server, span_s)

@@ -55,14 +55,13 @@ def settle(state: State, g: int, span_s: float) -> None:
 
 
 @compiled
-def encode(state: State, grids: Grids, server: int, request: int) -> float:
-    """Encode the images of a request as soon as the encoder is free, once for all; the run's duration [s]."""
+def encode(state: State, grids: Grids, request: int, images: int) -> float:
+    """Encode the next ``images`` images of a request, once for all; the run's duration [s]."""
     row, total = state.requests[request], state.total[0]
-    run_s = encoder_s(grids, row.images, row.image_size)
-    state.encoder_free_s[server] += run_s
+    run_s = encoder_s(grids, images, row.image_size)
     total.encoder_s += run_s
-    total.images += row.images
-    row.images = 0
+    total.images += images
+    row.encoded += images
     return run_s
 
 

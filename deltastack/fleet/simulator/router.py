@@ -51,7 +51,7 @@ def arrive(state: State, grids: Grids, now_s: float) -> None:
     if plan.pool > 0 and row.images > 0:
         server = int(np.argmin(state.encoder_free_s))
         skip_encoder_gap(state, server, now_s)
-        encode(state, grids, server, request)
+        state.encoder_free_s[server] += encode(state, grids, request, row.images)
         ready_s = state.encoder_free_s[server]
     ready_s += row.delay_s
     if ready_s > now_s:

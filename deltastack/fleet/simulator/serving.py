@@ -32,11 +32,12 @@ def simulate(tables: OperatorTables, requests: Requests, config: Config) -> Resu
 
     A step with n tokens, b' emitting sequences, chunks (c, p) and b decoding sequences of mean context k takes
 
-        encoder_s(newly admitted images, inline) + linear_s(n) + logits_s(b') + sum prefill_attention_s(c, p)
-        + decode_attention_s(b, k) + host_step_s + host_sequence_s (b + chunks)
+        encoder_s(images that begin in the chunks, inline) + linear_s(n) + logits_s(b') + sum prefill_attention_s(c, p)
+        + decode_attention_s(b, k) + host_step_s + host_sequence_s (b + chunks) + host_visual_token_s (visual tokens)
 
     and all its tokens appear at its end. An evicted request computes its prompt and what it had emitted again, except
-    ``cached_tokens``; its images are not encoded again.
+    ``cached_tokens``; its images are not encoded again. Images are encoded before the step whose chunk reaches them, up to
+    ``encoder_budget`` visual tokens a step; there the step's prompts end.
 
     Raises:
         ParamsError: A configuration that no engine accepts.
@@ -95,7 +96,10 @@ def _result(tables: OperatorTables, requests: Requests, config: Config, state: S
         attention_s=float(linear_s[0] + total["prefill_attention_s"] + total["decode_attention_s"]),
         ffn_s=float(linear_s[1]),
         other_s=float(linear_s[2] + total["logits_s"]),
-        host_s=float(config.host_step_s * total["steps"] + config.host_sequence_s * total["sequence_steps"]),
+        host_s=float(
+            config.host_step_s * total["steps"] + config.host_sequence_s * total["sequence_steps"] + total["image_host_s"]
+        ),
+        image_host_s=float(total["image_host_s"]),
         idle_s=float(gaps["length_s"].sum()),
         encoder_idle_s=float(encoder_gaps["length_s"].sum()) if config.encoder_pool else 0.0,
         asleep_s=float(total["asleep_s"]),

@@ -29,26 +29,27 @@ def _record(floats: str, integers: str) -> np.dtype[np.void]:
 
 REQUEST = _record(
     "arrival_s delay_s image_size start_s first_token_s finish_s",
-    "images prompt output cached emitted replica after",
+    "images encoded prompt output cached emitted replica after",
 )
-"""``images`` still to encode, of ``image_size`` visual tokens each; ``emitted`` output tokens at admission."""
+"""``images`` to encode, of ``image_size`` visual tokens each; ``encoded`` are; ``emitted`` output tokens at admission."""
 
 REPLICA = _record(
-    "clock_s next_s chunk_s image_s awake_s",
+    "clock_s next_s chunk_s image_s awake_s seen",
     "first last partial partial_done decoding context resident committed step cell admitted load freed peak chunks tokens fresh",
 )
 """``clock_s`` end of the last step, ``next_s`` start of the next (inf: none in sight),
 ``awake_s`` end of the last cold start. ``context``: keys of the decoding
-ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chunk_s .. fresh``: the step being built."""
+ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chunk_s .. fresh``: the step being built;
+``seen``: the visual tokens encoded before it."""
 
 PLAN = _record(
-    "host_step_s host_sequence_s bin_s timeout_s cold_s",
-    "replicas least_loaded packed pack budget sequences prefill_first reserve capacity pool clients macro bins",
+    "host_step_s host_sequence_s host_visual_token_s bin_s timeout_s cold_s",
+    "replicas least_loaded packed pack budget encoder_budget sequences prefill_first reserve capacity pool clients macro bins",
 )
 
 TOTAL = _record(
     "encoder_s prefill_attention_s decode_attention_s logits_s prefill_s kv_token_s decode_kv_token_steps prefill_prefix_tokens "
-    "asleep_s waking_s",
+    "asleep_s waking_s image_host_s",
     "finished next_request future times steps decode_steps decode_sequence_steps sequence_steps preemptions prefill_tokens "
     "images peak_batch gaps encoder_gaps cold_starts",
 )
@@ -74,7 +75,7 @@ class State(NamedTuple):
     times: NDArray[np.void]
     """Heap of the clock times at which clients of a closed loop come back."""
     encoder_free_s: NDArray[np.float64]
-    """(E,) when each encoder is free: the pool's accelerators, or the replicas themselves."""
+    """(E,) when each accelerator of the encoder pool is free; (1,) unused where images are encoded inline."""
     plan: NDArray[np.void]
     total: NDArray[np.void]
     gaps: NDArray[np.void]
@@ -88,7 +89,8 @@ def allocate(requests: Requests, config: Config, bin_s: float) -> State:
     """The state before the first event."""
     count, replicas, most = requests.arrival_s.size, config.replicas, config.max_sequences
     later = count if config.encoder_pool > 0 or bool(np.any(requests.delay_s > 0)) else 1
-    encoders = config.encoder_pool or replicas
+    encoders = config.encoder_pool
+    runs = int(np.count_nonzero(requests.images)) if encoders else 0
     return State(
         requests=_requests(requests),
         replicas=_replicas(replicas),
@@ -98,11 +100,11 @@ def allocate(requests: Requests, config: Config, bin_s: float) -> State:
         fresh=np.zeros(most + 1, np.int64),
         future=np.zeros(later, ENTRY),
         times=np.zeros(max(config.clients, 1), ENTRY),
-        encoder_free_s=np.zeros(encoders),
+        encoder_free_s=np.zeros(max(encoders, 1)),
         plan=_plan(config, bin_s),
         total=_total(config, count),
         gaps=np.zeros(count + replicas, GAP),
-        encoder_gaps=np.zeros(int(np.count_nonzero(requests.images)) + encoders, GAP),
+        encoder_gaps=np.zeros(max(runs + encoders, 1), GAP),
         kv_bins=np.zeros((replicas, config.kv_bins if bin_s > 0 else 0)),
         steps_by_tokens=np.zeros(max(config.token_budget, most) + 1, np.int64),
     )
@@ -135,10 +137,12 @@ def _plan(config: Config, bin_s: float) -> NDArray[np.void]:
     """(1,) the configuration as numbers."""
     row = np.zeros(1, PLAN)
     row["host_step_s"], row["host_sequence_s"], row["bin_s"] = config.host_step_s, config.host_sequence_s, bin_s
+    row["host_visual_token_s"] = config.host_visual_token_s
     row["replicas"], row["least_loaded"] = config.replicas, config.router == "least_loaded"
     row["packed"], row["pack"] = config.router == "packed", config.pack_tokens
     row["timeout_s"], row["cold_s"] = config.sleep_timeout_s, config.cold_start_s
     row["budget"], row["sequences"] = config.token_budget, config.max_sequences
+    row["encoder_budget"] = config.encoder_budget
     row["prefill_first"], row["reserve"] = config.policy == "prefill_first", config.kv_policy == "reserve"
     row["capacity"], row["pool"], row["clients"] = config.kv_capacity_tokens, config.encoder_pool, config.clients
     row["macro"], row["bins"] = config.macro_steps, config.kv_bins if bin_s > 0 else 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from deltastack.fleet.simulator.kernels import prefill_attention_s, run_s, steps_before, walk
 from deltastack.fleet.simulator.numba_support import compiled
-from deltastack.fleet.simulator.occupancy import encode, occupy, skip_encoder_gap, skip_gap
+from deltastack.fleet.simulator.occupancy import encode, occupy, skip_gap
 from deltastack.fleet.simulator.replica import admissible, admit, evict, first_tokens, last_tokens
 from deltastack.fleet.simulator.state import NOBODY
 from deltastack.fleet.simulator.tournament_tree import reseat
@@ -74,18 +74,15 @@ def _prefill_step(state: State, grids: Grids, g: int) -> None:
 
 @compiled
 def _fill(state: State, grids: Grids, g: int, budget: int) -> None:
-    """Fill a step with chunks of prompts up to ``budget`` tokens, oldest first; inline images are encoded before it."""
-    rep, plan = state.replicas[g], state.plan[0]
+    """Fill a step with chunks of prompts up to ``budget`` tokens, oldest first; it ends where the encoder's budget does."""
+    rep = state.replicas[g]
     rep.chunks = rep.tokens = 0
-    rep.chunk_s = rep.image_s = 0.0
+    rep.chunk_s = rep.image_s = rep.seen = 0.0
     if rep.partial != NOBODY:
         _take_chunk(state, grids, g, budget)
-    while rep.tokens < budget and admissible(state, g, 0):
+    while rep.partial == NOBODY and rep.tokens < budget and admissible(state, g, 0):
         request = admit(state, g)
         rep.partial, rep.partial_done = request, state.requests[request].cached
-        if state.requests[request].images > 0 and plan.pool == 0:
-            skip_encoder_gap(state, g, rep.clock_s)
-            rep.image_s += encode(state, grids, g, request)
         _take_chunk(state, grids, g, budget)
 
 
@@ -96,6 +93,10 @@ def _take_chunk(state: State, grids: Grids, g: int, budget: int) -> None:
     row = state.requests[rep.partial]
     target = row.prompt + row.emitted
     chunk = min(target - rep.partial_done, budget - rep.tokens)
+    if row.encoded < row.images:
+        chunk = _encode_ahead(state, grids, g, chunk)
+        if chunk == 0:
+            return
     rep.chunk_s += prefill_attention_s(grids, chunk, rep.partial_done)
     state.total[0].prefill_prefix_tokens += rep.partial_done
     rep.tokens += chunk
@@ -105,6 +106,31 @@ def _take_chunk(state: State, grids: Grids, g: int, budget: int) -> None:
         state.fresh[rep.fresh] = rep.partial
         rep.fresh += 1
         rep.partial = NOBODY
+
+
+@compiled
+def _encode_ahead(state: State, grids: Grids, g: int, chunk: int) -> int:
+    """Encode the images that begin in the next ``chunk`` tokens of the prompt in progress; the tokens up to the first left out.
+
+    Images to encode lie evenly over the tokens to compute: image k of n begins at token k (prompt - cached) // n of them.
+    """
+    rep, request = state.replicas[g], state.replicas[g].partial
+    row, budget = state.requests[request], state.plan[0].encoder_budget
+    span, done = row.prompt - row.cached, rep.partial_done - row.cached
+    begun = min(-(-(done + chunk) * row.images // span), row.images)
+    fits = int((budget - rep.seen) / row.image_size)
+    upto = min(begun, row.encoded + max(fits, 1 if rep.seen == 0.0 else 0))
+    if rep.seen == 0.0:
+        while upto < begun and upto * span // row.images <= done:
+            upto += 1
+    if upto < begun:
+        chunk = max(upto * span // row.images - done, 0)
+    if upto > row.encoded:
+        rep.seen += (upto - row.encoded) * row.image_size
+        work_s = state.plan[0].host_visual_token_s * (upto - row.encoded) * row.image_size
+        state.total[0].image_host_s += work_s
+        rep.image_s += encode(state, grids, request, upto - row.encoded) + work_s
+    return int(chunk)
 
 
 @compiled

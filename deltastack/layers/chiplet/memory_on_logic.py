@@ -9,7 +9,6 @@ from pydantic import Field
 
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.physics import links, packaging
-from deltastack.fleet.physics.packaging import Bonding
 from deltastack.layers.chiplet.silicon import STACKED_MEMORY, SiliconParams, logic_mm2
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class MemoryOnLogicParams(SiliconParams):
 
 
 class MemoryOnLogic:
-    """Saves the interface's energy of every bit; the price changes by an interposer less and by what failed bonds take along."""
+    """Saves the interface's energy of every bit; making it costs an interposer less, and what failed bonds take along."""
 
     name = "memory_on_logic"
     params = MemoryOnLogicParams
@@ -47,17 +46,17 @@ class MemoryOnLogic:
                 f"{deployment.platform} has no memory in stacks to put on its logic; those that have: {', '.join(STACKED_MEMORY)}"
             )
         saved = links.interface_saving(p.interface_j_per_bit, p.dram_j_per_bit) if p.stacks else 0.0
-        price = _price_factor(logic_mm2(deployment), p) if p.stacks else 1.0
+        change_usd = _change_usd(logic_mm2(deployment), p) if p.stacks else 0.0
         package = deployment.packaging
         stacked = replace(
             package,
             dram_j_per_bit=p.dram_j_per_bit,
             dram_energy_factor=package.dram_energy_factor * (1 - saved),
-            capital_factor=package.capital_factor * price,
+            maker_usd=package.maker_usd + change_usd,
         )
         words = (
             f"{p.interface_j_per_bit * 1e12:.1f} of {p.dram_j_per_bit * 1e12:.1f} pJ/bit is the interface that {p.stacks} stacks "
-            f"on the logic do without: {saved:.0%} of memory energy; the processor and its memory at {price:.2f} of its price"
+            f"on the logic do without: {saved:.0%} of memory energy; {change_usd:+.0f} USD for the maker of logic and memory"
         )
         return replace(deployment, packaging=stacked).noted(self.name, words)
 
@@ -71,8 +70,8 @@ class MemoryOnLogic:
         return p.model_copy(update={"stacks": 0})
 
 
-def _price_factor(area_mm2: float, p: MemoryOnLogicParams) -> float:
-    """Price of the packaged processor after over before, its memory's change booked on it."""
+def _change_usd(area_mm2: float, p: MemoryOnLogicParams) -> float:
+    """Cost to make logic with its memory, after less before."""
     process = p.process()
     on_top, beside = (packaging.with_memory_usd(area_mm2, p.stacks, p.stack_usd, process, stacked=s) for s in (True, False))
-    return 1 + (on_top - beside) / packaging.package_usd(area_mm2, 1, Bonding.INTERPOSER, process)
+    return on_top - beside

@@ -31,7 +31,7 @@ class PackagingParams(SiliconParams):
 
 
 class ChipletPackaging:
-    """The same processor in pieces: its price changes by yield and bonding, and bits that cross dies take energy."""
+    """The same processor in pieces: its cost to make changes by yield and bonding, and bits that cross dies take energy."""
 
     name = "packaging"
     params = PackagingParams
@@ -44,17 +44,19 @@ class ChipletPackaging:
         """
         area = logic_mm2(deployment)
         process = p.process(p.link_area_share)
-        factor = packaging.cost_factor(area, p.chiplets, p.bonding, process, baseline=p.baseline)
+        pieces_usd = packaging.package_usd(area, p.chiplets, p.bonding, process)
+        whole_usd = packaging.package_usd(area, 1, p.baseline, process)
         crossing = p.crossing_share if p.chiplets > 1 else 0.0
         package = deployment.packaging
         pieces = replace(
             package,
-            capital_factor=package.capital_factor * factor,
+            maker_usd=package.maker_usd + pieces_usd - whole_usd,
             crossing_share=crossing,
             link_j_per_bit=p.link_j_per_bit if crossing else 0.0,
         )
         words = (
-            f"{area:.0f} mm2 of logic in {p.chiplets} on {p.bonding} cost {factor:.2f} of one die on {p.baseline}; "
+            f"{area:.0f} mm2 of logic in {p.chiplets} on {p.bonding} cost their maker {pieces_usd:.0f} USD, one die on "
+            f"{p.baseline} {whole_usd:.0f} USD; passed on at cost over the accelerator's life, its price does not scale with it; "
             f"{crossing:.0%} of memory bytes cross dies at {p.link_j_per_bit * 1e12:.2f} pJ/bit"
         )
         return replace(deployment, packaging=pieces).noted(self.name, words)

@@ -10,6 +10,7 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import KvTier
 from deltastack.fleet.effects import recompute
+from deltastack.fleet.effects.kv_tier import coverage
 from deltastack.fleet.operators import Known, known, load_tables
 from deltastack.model import Params
 
@@ -32,7 +33,8 @@ class KvTierParams(Params):
     image_hit_share: float = Field(ge=0, le=1, description="of requests with images")
     host_bytes_per_s: float = Field(gt=0)
     latency_s: float = Field(ge=0)
-    write_share: float = Field(ge=0, le=1, description="of newly computed keys and values")
+    write_share: float = Field(ge=0, le=1, description="of newly computed keys, values and embeddings")
+    coverage: tuple[tuple[float, float], ...] = Field(description="points (share written, share of the reuse that it holds)")
     capacity_share: float = Field(ge=0, le=1, description="of the medium")
     mean_reuse_interval_s: float = Field(ge=0, description="mean time until a prefix comes again")
 
@@ -62,10 +64,11 @@ class KeyValueTier:
             read_bytes_per_s=bandwidth,
             latency_s=p.latency_s,
             write_share=p.write_share,
+            coverage=p.coverage,
             capacity_bytes=p.capacity_share * size,
             mean_reuse_interval_s=p.mean_reuse_interval_s,
         )
-        return replace(deployment, kv_tier=kept).noted(self.name, _words(deployment, p, bandwidth))
+        return replace(deployment, kv_tier=kept).noted(self.name, _words(deployment, p, kept))
 
     def switch(self, engine: Engine, p: KvTierParams) -> AbstractContextManager[None] | None:
         """Not on the testbed: its questions share no prefix."""
@@ -77,10 +80,12 @@ class KeyValueTier:
         return p.model_copy(update={"hit_rate": 0.0, "image_hit_share": 0.0, "write_share": 0.0})
 
 
-def _words(deployment: Deployment, p: KvTierParams, bandwidth: float) -> str:
+def _words(deployment: Deployment, p: KvTierParams, kept: KvTier) -> str:
+    bandwidth = kept.read_bytes_per_s
     return (
         f"prefixes on {p.medium} at {bandwidth / 1e9:.1f} GB/s; {_break_even(deployment, bandwidth)}; {p.hit_rate:.0%} of "
-        f"requests find {p.covered_fraction:.0%} of their prompt (assumed)"
+        f"requests come again for {p.covered_fraction:.0%} of their prompt (assumed); the {p.write_share:.0%} that is written "
+        f"holds {coverage(kept):.0%} of that"
     )
 
 

@@ -142,7 +142,7 @@ def _steps(a: FactorialAnalysis) -> pd.DataFrame:
     if len(shares) > 1:
         kind = "saves" if end <= at else "loses"
         rows.append(_bar("interaction", at, end, kind, label=formatting.percent((end - at) / 100)))
-    low, high = a.joint[1:]
+    low, high = a.joint[1:3]
     ends = None if low is None or high is None else (100 * (1 - high), 100 * (1 - low))
     return pd.DataFrame([*rows, _bar("joint", 0.0, end, "whole", whisker=ends)])
 

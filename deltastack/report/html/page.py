@@ -155,6 +155,7 @@ def _environment() -> jinja2.Environment:
         "speed_up": formatting.speed_up,
         "interval": formatting.interval,
         "ends": formatting.ends,
+        "between": formatting.between,
         "amount": _amount,
         "disabled": table_rows.disabled,
         "named": lambda resource, bench: formatting.resource(Bench(bench), Resource(resource)),

@@ -125,7 +125,7 @@ def disabled(techniques: Iterable[DisabledTechnique]) -> str:
 def _would(d: DisabledTechnique) -> str:
     if far(d.delta):
         return f"spend {formatting.change(d.delta)}"
-    told = "" if d.low is None or d.high is None else f" {formatting.ends((d.low, d.high))}"
+    told = "" if d.low is None or d.high is None else f" {formatting.ends((d.low, d.high), draws=d.draws)}"
     return f"{'cost' if d.delta < 0 else 'save'} {formatting.percent(abs(d.delta)).lstrip('+')}{told}"
 
 

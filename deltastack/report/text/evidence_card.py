@@ -12,6 +12,7 @@ from deltastack import formatting
 from deltastack.analysis.factorial import NO_BASE, SIMULATED
 from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
 from deltastack.model import cell_name
+from deltastack.statistics import holds_further
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def machines(analysis: Analysis) -> list[str]:
 def intervals(analysis: Analysis) -> list[str]:
     """What the ends of intervals are, one line a bench.
 
-    The range of n draws holds a further one with probability (n - 1) / (n + 1): five draws have no ends of 95 %.
+    The ends over draws are their range, which is no interval of confidence: how often it holds a further draw is said.
     """
     asked, found = analysis.stack.confidence, []
     for bench in analysis.benches:
@@ -95,9 +96,8 @@ def intervals(analysis: Analysis) -> list[str]:
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
             found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
         elif draws > 1:
-            holds = (draws - 1) / (draws + 1)
-            few = f"; that few hold a further draw in about {100 * holds:.0f} % of cases, not {100 * asked:.0f} %"
-            found.append(f"{bench}: {draws} draws {DRAWN}{few if holds < asked else ''}")
+            known = min(holds_further(draws), asked)
+            found.append(f"{bench}: the range of {draws} draws {DRAWN}; it holds a further draw in {100 * known:.0f} % of cases")
     return found
 
 
@@ -144,7 +144,7 @@ def _admissible(bench: Bench, reading: QualityReading | None, limit: float, word
     known = ", ".join(filter(None, (reading.evidence, reading.reason)))
     return (
         f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {formatting.points(change.value)} "
-        f"{formatting.ends(change[1:])} ({known}), limit {formatting.points(limit)}: {told}."
+        f"{formatting.ends(change[1:3])} ({known}), limit {formatting.points(limit)}: {told}."
     )
 
 

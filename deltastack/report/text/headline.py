@@ -46,7 +46,8 @@ def sentence(analysis: Analysis, a: FactorialAnalysis) -> str:
     product = a.totals[Formula.INDEPENDENT]
     if product.saving is None or product.gap is None or product.verdict is None:
         return f"{observed}. The product rule has no result ({product.reason})."
-    ends = "" if product.gap.low is None else f" {formatting.ends(product.gap[1:])}"
+    gap = product.gap
+    ends = "" if gap.low is None else f" {formatting.ends(gap[1:3], draws=gap.draws)}"
     predicts = (
         f"their product predicts {formatting.change(product.saving.value)}, a gap of {formatting.points(product.gap.value)}{ends}"
     )
@@ -61,7 +62,8 @@ def _observed(a: FactorialAnalysis, joint: Estimate) -> str:
     what = f"of {formatting.resource(f.bench, f.resource)} {formatting.OPERATING_POINT[f.operating_point]} ({known}){but}"
     layers = " + ".join(f.layers).replace("_", " ")
     if a.resolution is Resolution.NOT_RESOLVED:
-        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint.value)} {formatting.ends(joint[1:])}"
+        ends = formatting.ends(joint[1:3], draws=joint.draws)
+        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint.value)} {ends}"
     if a.resolution is Resolution.NO_CHANGE:
         return f"{layers} changes nothing {what}"
     size = moved(f, joint.value).removesuffix(f" {per(f)}") if far(joint.value) else _size(joint)
@@ -74,10 +76,15 @@ def _size(joint: Estimate) -> str:
     >>> from deltastack.statistics import Estimate
     >>> _size(Estimate(-0.2, -0.25, -0.1)), _size(Estimate(0.2, None, None))
     ('20.0 % [10.0, 25.0]', '20.0 %')
+    >>> _size(Estimate(-0.2, -0.25, -0.1, 20))
+    '20.0 % (range of 20 draws: 10.0 to 25.0)'
     """
     sign = 1 if joint.value > 0 else -1
-    size, *ends = (f"{100 * sign * x:.1f}" for x in joint if x is not None)
-    return f"{size} % [{', '.join(ends[::sign])}]" if ends else f"{size} %"
+    size, *ends = (f"{100 * sign * x:.1f}" for x in joint[:3] if x is not None)
+    if not ends:
+        return f"{size} %"
+    low, high = ends[::sign]
+    return f"{size} % {formatting.between(low, high, joint.draws)}"
 
 
 def decided_by(analysis: Analysis, a: FactorialAnalysis, product: Total) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deltastack.testbed.learning.vlm_training import Training
     from deltastack.testbed.settings import Testbed, Trained
 
-FOLDER = Path(__file__).parent / "checkpoints"
+FOLDER = Path(__file__).parents[1] / "checkpoints"
 FILE, CARD = "trained.safetensors", "trained.json"
 _NOT_TRAINING = {"held_out", "least_accuracy"}
 

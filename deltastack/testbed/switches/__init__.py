@@ -47,7 +47,7 @@ _BASELINES = {
     "two_threads": ("placement", "two_threads"),
     "free_lanes": ("placement", "free_lanes"),
 }
-_BESIDE = {"shared_weights": ("copies", "private_copies")}
+_BESIDE = {"shared_weights": ("private_copies", "private_copies")}
 
 
 def on(technique: str, engine: Engine, p: Params) -> AbstractContextManager[None]:

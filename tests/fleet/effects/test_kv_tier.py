@@ -17,7 +17,8 @@ from deltastack.fleet.simulator import Requests
 from tests.fakes import fake_tables, fake_trace
 
 QWEN = load_tables("Qwen/Qwen3-VL-8B-Instruct", "h100_sxm", "bf16")
-HOST = KvTier(medium="host", hit_rate=1.0, covered_fraction=0.5, read_bytes_per_s=50e9, latency_s=1e-3, write_share=0.5)
+PUBLISHED = ((0.0, 0.0), (0.1, 0.77), (1.0, 1.0))
+HOST = KvTier(medium="host", hit_rate=1.0, covered_fraction=0.5, read_bytes_per_s=50e9, latency_s=1e-3, write_share=1.0)
 
 
 def deployment(kept: KvTier, *, replicas: int = 1, **more: object) -> Deployment:
@@ -45,7 +46,7 @@ def trace(arrival_s: list[float], prompt: list[int], *, images: int = 0, image_t
 def test_by_hand() -> None:
     """Two prompts of 2000 tokens at 0 s and 1 ms, half of each restored: 1000 x 147,456 B at 50 GB/s and 1 ms are 3.949 ms.
 
-    The second waits 2.949 ms for the first. Of 4002 - 2000 tokens that are computed half is written.
+    The second waits 2.949 ms for the first. Of 2001 - 1000 tokens each that are computed all are written.
     """
     requests = trace([0.0, 1e-3], [2000, 2000])
     found = kv_tier.tier(requests, deployment(HOST), QWEN)
@@ -55,7 +56,7 @@ def test_by_hand() -> None:
     assert found.cached_tokens.tolist() == [1000, 1000]
     assert found.delay_s == pytest.approx([once, 2 * once - 1e-3])
     assert found.restored_bytes == pytest.approx([147456e3, 147456e3])
-    assert found.written_bytes == pytest.approx(2002 * 147456 * 0.5)
+    assert found.written_bytes == pytest.approx([1001 * 147456.0] * 2)
 
 
 def test_two_replicas_do_not_wait_for_each_other() -> None:
@@ -85,12 +86,12 @@ def test_break_even_of_the_default_model() -> None:
 
 
 def test_the_tier_is_not_credited_with_what_accelerator_memory_still_has() -> None:
-    """By hand: 2000 tokens a second are computed, half is written; 120,000 tokens of room hold 60 s, 600,000 of the tier 600 s.
+    """By hand: 2000 tokens a second are computed and written; 120,000 tokens of room hold 60 s, 1,200,000 of the tier 600 s.
 
     What comes again after 300 s in the mean is in accelerator memory in 18.1 % of cases, on the tier in 68.3 % more.
     """
     steady = trace([float(n) for n in range(1001)], [1997] * 1001)
-    kept = replace(HOST, capacity_bytes=600_000 * 147456.0, mean_reuse_interval_s=300.0)
+    kept = replace(HOST, capacity_bytes=1_200_000 * 147456.0, mean_reuse_interval_s=300.0)
     found = kv_tier.tier(steady, deployment(kept), QWEN, room_bytes=120_000 * 147456.0)
 
     assert found is not None
@@ -100,6 +101,41 @@ def test_the_tier_is_not_credited_with_what_accelerator_memory_still_has() -> No
     )
     assert (found.cached_tokens > 0).mean() == pytest.approx(found.kept, abs=0.01)
     assert "accelerator memory still had 18%, which is credited to nobody, and the tier 68% more" in found.words(steady)
+
+
+@pytest.mark.parametrize(("write_share", "held"), [(0.0, 0.0), (0.05, 0.385), (0.1, 0.77), (0.5, 0.87222), (1.0, 1.0)])
+def test_only_what_was_written_comes_back(write_share: float, held: float) -> None:
+    """By hand: the first 10 % of blocks bring 77 % of the reuse, half of the first 10 % half of that, half of all 87.2 %."""
+    steady = trace([float(n) for n in range(2001)], [1999] * 2001)
+    found = kv_tier.tier(steady, deployment(replace(HOST, write_share=write_share, coverage=PUBLISHED)), QWEN)
+
+    assert found is not None
+    assert found.kept == pytest.approx(held, abs=1e-5)
+    assert (found.cached_tokens > 0).mean() == pytest.approx(held, abs=1e-3)
+    assert found.restored_bytes.sum() == pytest.approx(held * 2001 * 999 * 147456, rel=2e-3, abs=0)
+    if write_share == 0:
+        assert found.written_bytes.sum() == 0.0
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_more_written_never_holds_less_and_never_less_than_its_share(one: float, other: float) -> None:
+    """The curve rises, is concave, and lies on or above the straight line of a policy that does not choose."""
+    low, high = (kv_tier.coverage(replace(HOST, write_share=w, coverage=PUBLISHED)) for w in sorted((one, other)))
+    middle = kv_tier.coverage(replace(HOST, write_share=(one + other) / 2, coverage=PUBLISHED))
+
+    assert low <= high
+    assert middle >= (low + high) / 2 - 1e-12
+    assert min(one, other) - 1e-12 <= low
+    assert kv_tier.coverage(replace(HOST, write_share=one)) == pytest.approx(one)
+
+
+def test_embeddings_are_written_before_they_come_back() -> None:
+    """Three requests with an image of 256 tokens: half of 300 keys and of 256 embeddings of 32,768 bytes is written each."""
+    kept = replace(HOST, hit_rate=0.0, image_hit_share=0.0, write_share=0.5)
+    found = kv_tier.tier(trace([0.0, 1.0, 2.0], [299] * 3, images=1, image_tokens=256), deployment(kept), QWEN)
+
+    assert found is not None
+    assert found.written_bytes == pytest.approx([0.5 * (300 * 147456 + 256 * 32768)] * 3)
 
 
 def test_a_tier_that_forgets_sooner_than_the_accelerator_restores_nothing() -> None:
@@ -172,7 +208,7 @@ def test_bounds(hit_rate: float, covered: float, bandwidth: float, replicas: int
 def test_a_tier_forgets() -> None:
     """A tier that holds 100 s of writes, prefixes that come again after 100 s: 1 - 1/e of the hits are left, 63.2 %."""
     requests = trace(list(np.linspace(0, 1000, 2001)), [2000] * 2001)
-    rate = 2001 * 2001 * 147456 * 0.5 / 1000
+    rate = 2001 * 2001 * 147456 / 1000
     kept = replace(HOST, capacity_bytes=100 * rate, mean_reuse_interval_s=100.0)
     found = kv_tier.requests(requests, deployment(kept), QWEN)
 
@@ -216,5 +252,8 @@ def test_refusals() -> None:
         kv_tier.requests(requests, deployment(replace(HOST, read_bytes_per_s=0.0)), QWEN)
     with pytest.raises(ParamsError, match="flash, host"):
         kv_tier.requests(requests, deployment(replace(HOST, medium="tape")), QWEN)
+    for curve in (((0.0, 0.1), (1.0, 1.0)), ((0.0, 0.0), (0.5, 0.3), (1.0, 1.0)), ((0.0, 0.0), (0.0, 0.5), (1.0, 1.0))):
+        with pytest.raises(OutOfValidityError, match="ever more slowly"):
+            kv_tier.requests(requests, deployment(replace(HOST, coverage=curve)), QWEN)
     with pytest.raises(OutOfValidityError, match="shared by more than it carries"):
         kv_tier.requests(requests, deployment(HOST), QWEN)

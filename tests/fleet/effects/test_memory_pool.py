@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet import accelerator
-from deltastack.fleet.deployment import Deployment, Memory
+from deltastack.fleet.deployment import Deployment, KvTier, Memory
 from deltastack.fleet.effects import memory_pool
+from deltastack.fleet.effects.kv_tier import Tier
+from tests.fakes import fake_result
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 H100 = accelerator.load(Path(__file__).parents[3], "h100_sxm")
 POOL = Memory(host_bytes_per_replica=256e9, pooled_share=0.25, pool_hosts=16, pool_overhead_share=0.1, pool_bytes_per_s=55e9)
+
+
+def memory_pool_tier(written_bytes: NDArray[np.float64]) -> Tier:
+    """A tier that wrote so many bytes for each request and restored nothing."""
+    none = np.zeros(written_bytes.size, np.int64)
+    return Tier(none, none, np.zeros(none.size), written_bytes, np.zeros(none.size), 1.0, 0.0, 1.0, 0.0)
 
 
 def deployment(memory: Memory) -> Deployment:
@@ -97,5 +109,35 @@ def test_pools_that_nobody_needs_do_not_count() -> None:
 
     assert found is not None
     assert found.saving == pytest.approx(0.4)
-    with pytest.raises(OutOfValidityError, match="nothing to pool"):
-        memory_pool.observe(np.zeros((2, 9)), deployment(POOL))
+
+
+def test_demand_is_what_the_tier_holds_by_hand() -> None:
+    """Two requests write 100 and 60 bytes on the first replica when they end at 10 and 50 s, one 40 on the second at 20 s.
+
+    With reuse after 10 s the window is 23.03 s: at 30 s the first holds 100, at 40 s nothing, at 60 s 60; 70 bytes is its size.
+    """
+    kept = KvTier(medium="host", capacity_bytes=70.0, mean_reuse_interval_s=10.0)
+    served = replace(deployment(POOL), replicas=2, kv_tier=kept)
+    ran = replace(
+        fake_result(span_s=288.0), replica=np.array([0, 1, 0]), finish_s=np.array([10.0, 20.0, 50.0]), first_token_s=np.zeros(3)
+    )
+    tier = memory_pool_tier(np.array([100.0, 40.0, 60.0]))
+    held = memory_pool.demand(tier, ran, served)
+    endless = memory_pool.demand(tier, ran, replace(served, kv_tier=replace(kept, mean_reuse_interval_s=0.0, capacity_bytes=0.0)))
+
+    assert held[0, [8, 9, 29, 39, 59]] == pytest.approx([0, 70, 70, 0, 60])
+    assert held[1, [18, 19, 42, 43]] == pytest.approx([0, 40, 40, 0])
+    assert endless[:, -1] == pytest.approx([160, 40])
+
+
+@pytest.mark.parametrize("kept", [KvTier(), KvTier(medium="flash", read_bytes_per_s=1e9)])
+def test_without_a_tier_in_host_memory_a_pool_has_nothing_to_share(kept: KvTier) -> None:
+    """Accelerator memory in use is no demand on host memory: the saving is exactly 0, the switches are paid, and words say so."""
+    served = replace(deployment(POOL), replicas=2, kv_tier=kept)
+    tier = memory_pool_tier(np.array([5.0])) if kept.medium == "flash" else None
+    ran = replace(fake_result(span_s=288.0, kv_token_s=1e6), replica=np.array([0]), finish_s=np.array([1.0]))
+    found = memory_pool.observe(memory_pool.demand(tier, ran, served), served)
+
+    assert found is not None
+    assert (found.saving, found.memory_factor, found.cost_factor) == (0.0, 1.0, 1.025)
+    assert found.words().startswith("nothing fills host memory here")

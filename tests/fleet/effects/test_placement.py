@@ -25,16 +25,16 @@ def deployment(placed: Placement) -> Deployment:
 
 
 def test_by_hand() -> None:
-    """Times 1 s at 1 token and 2 s at 2; two dies, two micro-batches: (2 + 2 - 1) x t(1) = 3 s at 2 tokens, and 3 hops.
+    """Times 1 s at 1 token and 2 s at 2; two dies, two micro-batches: max(2, 2) x t(1) = 2 s at 2 tokens, and 2 hops.
 
-    A hop is 0.1 s and 1 token x 4096 x 2 B at 81,920 B/s = 0.1 s: 3 x 0.2 s more, in the last row.
+    A hop is 0.1 s and 1 token x 4096 x 2 B at 81,920 B/s = 0.1 s: 2 x 0.2 s more, in the last row.
     """
     tables = replace(fake_tables(), token_n=np.array([1, 2]), linear_s=np.ones((3, 1)) * [[1.0, 2.0]])
     tables = replace(tables, linear_gemm_s=tables.linear_s)
     found = placement.tables(tables, deployment(Placement(dies=2, micro_batches=2, hop_s=0.1, link_bytes_per_s=81_920.0)))
 
-    assert found.linear_s[:, 1] == pytest.approx([3.0, 3.0, 3.6])
-    assert found.linear_gemm_s[:, 1] == pytest.approx([3.0, 3.0, 3.0])
+    assert found.linear_s[:, 1] == pytest.approx([2.0, 2.0, 2.4])
+    assert found.linear_gemm_s[:, 1] == pytest.approx([2.0, 2.0, 2.0])
 
 
 def test_one_die_is_the_accelerator() -> None:
@@ -45,24 +45,49 @@ def test_one_die_is_the_accelerator() -> None:
     assert all((getattr(found, k) == getattr(QWEN, k)).all() for k in TIMES)
 
 
+def slow_pipeline(dies: int, micro_batches: int, steps: int) -> int:
+    """Turns that ``steps`` steps take in the steady state, one die and one micro-batch at a time.
+
+    A die serves one micro-batch a turn, oldest first; a micro-batch goes through all dies for one token, then starts again.
+    """
+    free, ready = [0] * dies, [0] * micro_batches
+    ends = []
+    for _ in range(steps):
+        for batch in range(micro_batches):
+            at = ready[batch]
+            for die in range(dies):
+                at = free[die] = max(at, free[die]) + 1
+            ready[batch] = at
+        ends.append(ready[0])
+    return ends[-1] - ends[-2]
+
+
 @given(st.integers(1, 16), st.integers(1, 32))
 def test_the_bubble(dies: int, micro_batches: int) -> None:
-    """(p - 1) / (m + p - 1), within 0..1, less with more micro-batches (Huang et al., GPipe, NeurIPS 2019)."""
+    """1 - m / max(m, p), within 0..1, none from m = p on; the slow loop takes max(m, p) turns a step."""
     found = placement.bubble(dies, micro_batches)
 
-    assert found == pytest.approx((dies - 1) / (micro_batches + dies - 1))
+    assert slow_pipeline(dies, micro_batches, 4) == max(micro_batches, dies)
+    assert found == pytest.approx(1 - micro_batches / slow_pipeline(dies, micro_batches, 4))
     assert 0 <= found < 1
     assert placement.bubble(dies, micro_batches + 1) <= found
+    assert placement.bubble(dies, dies) == 0
 
 
-def test_arithmetic_waits_for_the_bubble_and_weights_are_read_again() -> None:
-    """Four dies, four micro-batches: 8192 tokens take 1 / (1 - 3/7) of their time within 8 %, 4 tokens 7 times theirs."""
-    found = placement.tables(QWEN, deployment(Placement(dies=4, micro_batches=4, link_bytes_per_s=1e12)))
+def test_a_filled_pipeline_waits_for_nothing_and_weights_are_read_again() -> None:
+    """Four dies, four micro-batches: 8192 tokens take as long as before within 8 %, 4 tokens four times as long.
+
+    With one micro-batch three of four dies wait: both take four times as long.
+    """
+    filled, empty = (
+        placement.tables(QWEN, deployment(Placement(dies=4, micro_batches=m, link_bytes_per_s=1e12))) for m in (4, 1)
+    )
     many, few = (int(np.searchsorted(QWEN.token_n, n)) for n in (8192, 4))
-    ratio = found.linear_s.sum(axis=0) / QWEN.linear_s.sum(axis=0)
+    ratio, alone = (t.linear_s.sum(axis=0) / QWEN.linear_s.sum(axis=0) for t in (filled, empty))
 
-    assert ratio[many] == pytest.approx(1 / (1 - placement.bubble(4, 4)), rel=0.08)
-    assert ratio[few] == pytest.approx(7.0, rel=0.06)
+    assert ratio[many] == pytest.approx(1.0, rel=0.08)
+    assert ratio[few] == pytest.approx(4.0, rel=0.06)
+    assert alone[[few, many]] == pytest.approx([4.0, 4.0], rel=0.06)
 
 
 def test_refusals() -> None:

@@ -64,12 +64,6 @@ def test_an_iteration_by_hand() -> None:
     assert disaggregation.iteration_s(s, 2, 3) == pytest.approx(7.0)
 
 
-def test_bubble_by_hand() -> None:
-    """28 stages and 32 micro-batches stand empty 46 % of the time; one stage never does."""
-    assert disaggregation.bubble(28, 32) == pytest.approx(27 / 59)
-    assert disaggregation.bubble(1, 5) == 0.0
-
-
 def test_link_energy_is_a_tiny_share_of_a_layer() -> None:
     """An activation of 4096 bf16 values at 0.5 pJ/bit is 0.033 uJ; against one 233 MB layer at batch 1 a share below 7e-5."""
     hop = links.hop_energy_j(4096, 2.0, 0.5e-12)
@@ -100,8 +94,6 @@ def test_refusals() -> None:
         disaggregation.simulated_rate_per_s(s, 3, variation=-0.1)
     with pytest.raises(OutOfValidityError):
         disaggregation.iteration_s(s, 1, 0)
-    with pytest.raises(OutOfValidityError):
-        disaggregation.bubble(0, 1)
     with pytest.raises(OutOfValidityError):
         links.interface_saving(2.0, 1.0)
     with pytest.raises(OutOfValidityError):

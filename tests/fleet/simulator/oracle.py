@@ -48,6 +48,8 @@ class Job:
     computed: int = 0
     """Of the tokens it must compute before the next output token, how many are there."""
     decoding: bool = False
+    begins: list[int] = field(default_factory=list)
+    """At which token of its prompt each image that is not encoded yet begins."""
 
     @property
     def target(self) -> int:
@@ -65,7 +67,6 @@ class Replica:
     ends_s: float | None = None
     free_since_s: float = 0.0
     awake_s: float = 0.0
-    encoder_free_s: float = 0.0
     emitting: list[Job] = field(default_factory=list)
     peak: int = 0
 
@@ -98,6 +99,8 @@ class Oracle:
             )
             for i in range(requests.arrival_s.size)
         ]
+        for job in self.jobs:
+            job.begins = [job.cached + k * (job.prompt - job.cached) // job.images for k in range(job.images)]
         self.coming = list(self.jobs)
         self.arrivals = sorted([0.0] * config.clients if config.clients else requests.arrival_s.tolist())
         self.later: list[tuple[float, int]] = []
@@ -145,7 +148,7 @@ class Oracle:
             server = self.pool_s.index(min(self.pool_s))
             begin = max(now, self.pool_s[server])
             self.encoder_gaps.append((server, self.pool_s[server], begin))
-            ready = self.pool_s[server] = begin + self.encode(job)
+            ready = self.pool_s[server] = begin + self.encode(job, job.images)
         ready += job.delay_s
         if ready > now:
             self.later.append((ready, job.number))
@@ -175,16 +178,31 @@ class Oracle:
             sleeper.awake_s = now + self.c.cold_start_s
         return min(awake, key=lambda g: loads[g])
 
-    def encode(self, job: Job) -> float:
-        """Encoder time of a job's images, once for all."""
+    def encode(self, job: Job, images: int) -> float:
+        """Encoder time of a job's next images, once for all."""
         most = int(self.t.encoder_images[-1])
-        runs = [most] * (job.images // most) + ([job.images % most] if job.images % most else [])
+        runs = [most] * (images // most) + ([images % most] if images % most else [])
         rows, columns = self.t.encoder_tokens.tolist(), self.t.encoder_images.tolist()
         took = sum(plane(rows, columns, self.t.encoder_s.tolist(), job.image_size, n) for n in runs)
         self.sum["encoder_s"] += took
-        self.sum["encoded_images"] += job.images
-        job.images = 0
+        self.sum["encoded_images"] += images
+        job.begins = job.begins[images:]
         return took
+
+    def look(self, job: Job, chunk: int, seen: float) -> tuple[int, int]:
+        """How many images to encode before a chunk of a job's prompt, and how long the chunk may then be.
+
+        One image after the other, as long as visual tokens are left for it; the first of a step always; those that begin at one
+        token together, if else no token could be computed.
+        """
+        images = 0
+        while images < len(job.begins) and job.begins[images] < job.computed + chunk:
+            fits = seen + (images + 1) * job.image_size <= self.c.encoder_budget
+            stuck = seen == 0 and (images == 0 or job.begins[images] <= job.computed)
+            if not fits and not stuck:
+                return images, max(job.begins[images] - job.computed, 0)
+            images += 1
+        return images, chunk
 
     def head_may_start(self, replica: Replica) -> bool:
         """Whether the head of the queue, if there is one, fits beside those that run."""
@@ -218,7 +236,7 @@ class Oracle:
             decoders = [j for j in replica.running if j.decoding]
         for job in decoders:
             job.keys += 1
-        chunks, image_s = self.fill(g, replica, self.c.token_budget - len(decoders), now if admit else None)
+        chunks, image_s = self.fill(replica, self.c.token_budget - len(decoders), admit=admit)
         replica.emitting = decoders + [j for j in replica.open_prompts if j.computed == j.target]
         step_s = image_s + self.step(decoders, chunks, len(replica.emitting))
         self.sum["prefill_s"] += step_s if chunks else 0.0
@@ -226,21 +244,25 @@ class Oracle:
         replica.peak = max(replica.peak, replica.keys)
         replica.ends_s = now + step_s
 
-    def fill(self, g: int, replica: Replica, left: int, admit_at_s: float | None) -> tuple[list[tuple[int, int]], float]:
+    def fill(self, replica: Replica, left: int, *, admit: bool) -> tuple[list[tuple[int, int]], float]:
         """Chunks (tokens, tokens before them) up to ``left`` tokens: the open prompt first, then the queue; and encoder time."""
-        chunks, image_s, open_prompts = [], 0.0, replica.open_prompts
-        while left > 0 and (open_prompts or (admit_at_s is not None and self.head_may_start(replica))):
+        chunks, image_s, seen, stopped, open_prompts = [], 0.0, 0.0, False, replica.open_prompts
+        while left > 0 and not stopped and (open_prompts or (admit and self.head_may_start(replica))):
             if open_prompts:
                 job = open_prompts.pop()
             else:
                 job = replica.queue.pop(0)
                 replica.running.append(job)
                 job.keys, job.computed = job.target, job.cached
-                if job.images:
-                    self.encoder_gaps.append((g, replica.encoder_free_s, admit_at_s))
-                    image_s += self.encode(job)
-                    replica.encoder_free_s = admit_at_s + image_s
             chunk = min(job.target - job.computed, left)
+            images, upto = self.look(job, chunk, seen)
+            if images:
+                image_s += self.encode(job, images) + self.c.host_visual_token_s * images * job.image_size
+                self.sum["host_s"] += self.c.host_visual_token_s * images * job.image_size
+                seen += images * job.image_size
+            stopped, chunk = upto < chunk, upto
+            if not chunk:
+                break
             chunks.append((chunk, job.computed))
             job.computed += chunk
             left -= chunk
@@ -293,16 +315,9 @@ class Oracle:
                 s["asleep_s"] += max(span_s - self.since_s(replica) - self.c.sleep_timeout_s, 0.0)
                 s["waking_s"] -= max(replica.awake_s - span_s, 0.0)
             self.gaps.append((g, replica.free_since_s, span_s))
-            if not self.pool_s:
-                self.encoder_gaps.append((g, replica.encoder_free_s, span_s))
         self.encoder_gaps += [(server, free_s, span_s) for server, free_s in enumerate(self.pool_s)]
         gaps = [gap for g in range(len(self.replicas)) for gap in self.gaps if gap[0] == g and gap[2] > gap[1]]
-        encoder = [
-            gap
-            for g in range(max(len(self.pool_s), len(self.replicas)))
-            for gap in self.encoder_gaps
-            if gap[0] == g and gap[2] > gap[1]
-        ]
+        encoder = [gap for g in range(len(self.pool_s)) for gap in self.encoder_gaps if gap[0] == g and gap[2] > gap[1]]
         numbers = (
             "prefill_attention_s",
             "decode_attention_s",

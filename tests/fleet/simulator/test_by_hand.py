@@ -146,6 +146,32 @@ def test_an_encoder_pool_encodes_beside_the_replica() -> None:
     assert got.idle_gap_s.tolist() == pytest.approx([1.0, 0.74], rel=1e-12)
 
 
+@pytest.mark.parametrize(("budget", "steps", "first_s"), [(8, 1, 4.42), (7, 2, 4.435), (4, 2, 4.43), (2, 4, 4.45), (1, 4, 4.45)])
+def test_images_are_spread_over_steps(budget: int, steps: int, first_s: float) -> None:
+    """Four images of two visual tokens in a prompt of 20, which begin at its tokens 0, 5, 10, 15; an image takes 1 s.
+
+    A budget of 8 takes all at once: 4 + 0.12 + 0.2 + 0.1 s. One of 7 takes three images and 15 tokens in 3.24 s, the rest in
+    1.195 s; one of 4 two and 10 in 2.16 s, the rest in 2.27 s; one of 2 or less one and five: 1.08, 1.085, 1.09, 1.195 s.
+    """
+    requests = trace([0.0], [20], [1], images=[4], image_tokens=[8])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, encoder_budget=budget))
+
+    assert (got.steps, got.encoded_images, got.encoder_s) == (steps, 4, 4.0)
+    assert got.first_token_s[0] == pytest.approx(first_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(("budget", "wait_s"), [(8, 4.0), (2, 1.0)])
+def test_who_decodes_waits_for_the_images_of_one_step(budget: int, wait_s: float) -> None:
+    """A sequence decodes its second token beside four images of 1 s: it waits for all, or for one; the step takes 0.7 s."""
+    requests = trace([0.0, 0.05], [1, 20], [2, 1], images=[0, 4], image_tokens=[0, 8])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, encoder_budget=budget))
+
+    assert got.finish_s[0] - got.first_token_s[0] == pytest.approx(wait_s, abs=0.7)
+    assert got.finish_s[0] - got.first_token_s[0] > wait_s
+
+
 def test_a_closed_loop_sends_the_next_when_one_is_done() -> None:
     """One client, three requests of 0.26 s: each starts when the one before has finished."""
     requests = trace([9.0, 9.0, 9.0], [10, 10, 10], [1, 1, 1])
@@ -165,6 +191,15 @@ def test_the_least_loaded_replica_gets_the_next() -> None:
     assert got.replica.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize(("need", "second"), [(40, 0), (41, 1), (100, 1)])
+def test_a_packed_replica_takes_no_more_than_its_tokens(need: int, second: int) -> None:
+    """The first request brings 60 of 100 tokens: one of 40 still fits beside it, one of 41 goes to the next replica."""
+    requests = trace([0.0, 0.001], [50, need - 1], [10, 1])
+    result = simulate(pencil_tables(), requests, Config(replicas=2, router="packed", pack_tokens=100, kv_capacity_tokens=1000))
+
+    assert result.replica.tolist() == [0, second]
+
+
 def test_host_overhead_is_paid_by_step_and_sequence() -> None:
     """3 steps of 10 ms and 3 sequence steps of 1 ms make 33 ms, and TPOT grows by 11 ms."""
     tables, requests = pencil_tables(), trace([0.0], [10], [3])
@@ -173,6 +208,18 @@ def test_host_overhead_is_paid_by_step_and_sequence() -> None:
 
     assert got.host_s == pytest.approx(0.033, rel=1e-12)
     assert tpot_s(got, requests).tolist() == pytest.approx([(0.117 + 0.118) / 2 + 0.011], rel=1e-12)
+
+
+def test_the_host_works_for_every_visual_token_once() -> None:
+    """Four images of two visual tokens at 25 ms each: 0.2 s more, in the step that encodes them, all host time."""
+    requests = trace([0.0], [20], [1], images=[4], image_tokens=[8])
+    plain, got = (
+        simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, host_visual_token_s=s)) for s in (0.0, 0.025)
+    )
+
+    assert got.host_s == pytest.approx(0.2, rel=1e-12)
+    assert got.first_token_s[0] == pytest.approx(plain.first_token_s[0] + 0.2, rel=1e-12)
+    assert got.encoder_s == plain.encoder_s
 
 
 def test_an_evicted_request_returns_before_a_later_one() -> None:

@@ -1,0 +1,1 @@
+"""The engine bench: layers as switches of a real serving engine."""

@@ -1,0 +1,64 @@
+"""What every cell of a draw is offered, and the goodput of one that is offered it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from deltastack.errors import CapacityError, OutOfValidityError
+from deltastack.fleet import capacity, load_samples
+from deltastack.fleet.slo import objectives
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deltastack.fleet.load_samples import LoadSamples
+    from deltastack.fleet.settings import Capacity, Goals
+    from deltastack.fleet.simulator import Requests, Result
+    from deltastack.fleet.slo import Objectives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Offered:
+    """The trace and samples of it, with the goals of each request: those of the deployment with nothing switched on."""
+
+    trace: Objectives
+    load: LoadSamples
+
+
+def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Requests], Result]) -> Offered:
+    """The trace and its samples.
+
+    Args:
+        requests: The trace.
+        goals: Slack and share.
+        how: How many requests and seeds.
+        serve: The deployment with nothing switched on.
+    """
+    return Offered(trace=objectives(requests, goals, serve), load=load_samples.load_samples(requests, how, goals, serve))
+
+
+def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
+    """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
+
+    Args:
+        load: What is offered.
+        serve: The deployment in question; it may refuse a rate as outside its validity.
+
+    Raises:
+        CapacityError: No rate meets the goals; what ``serve`` refused is said with it.
+    """
+    refused: list[str] = []
+
+    def met(aim: Objectives, place: int) -> float:
+        try:
+            return aim.met(serve(load_samples.at(aim.requests, capacity.rate_per_s(place))))
+        except OutOfValidityError as error:
+            refused.append(str(error))
+            return 0.0
+
+    try:
+        return capacity.goodput(partial(met, load.pilot), [partial(met, aim) for aim in load.samples], share=load.share)
+    except CapacityError as error:
+        raise CapacityError("; ".join([str(error), *refused[-1:]])) from error

@@ -1,0 +1,202 @@
+"""A serving engine as a bench: what params/engines/NAME.yaml declares, measured as one experiment.
+
+``measure`` gives the tables; ``write`` puts them where the stages after it look (``joint@engine``), or below
+``data/engine/NAME`` for an engine of one's own; ``findings`` says what the runs allow to say.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltastack import params
+from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY, atomic
+from deltastack.engine import bench, declaration
+from deltastack.engine.bench import Frames, Order
+from deltastack.errors import ParamsError
+from deltastack.model import Resource
+from tasks import stage_runner, testbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from deltastack.analysis.results import Stack
+    from deltastack.engine.declaration import Engine
+
+log = logging.getLogger("deltastack.tasks")
+FOLDER = "params/engines"
+
+
+def run(root: Path, name: str) -> None:
+    """Measure the engine that params/engines/NAME.yaml declares, with the effort of params/stack.yaml, as this checkout's own.
+
+    Raises:
+        ParamsError: No such declaration, or values that do not hold.
+        StageError: The base cannot be run.
+    """
+    stack, engine = testbed.stack(root), declared(root, name)
+    order = Order(chosen=stack.cells, canonical=stack.canonical)
+    frames = bench.measure(root, engine, order, log.info)  # the stage holds the machine's lock already
+    write(frames, root / "data", layers=stack.layers)
+    frames.forget()
+
+
+def declared(root: Path, name: str) -> Engine:
+    """A declaration by its file, or by its name in params/engines.
+
+    Raises:
+        ParamsError: No such file or preset.
+    """
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = root / FOLDER / f"{name}.yaml"
+        if not path.is_file():
+            there = ", ".join(sorted(p.stem for p in (root / FOLDER).glob("*.yaml"))) or "none"
+            raise ParamsError(f"no engine '{name}' in {FOLDER}; there are: {there}; or give the path of a YAML file")
+    return declaration.load(path)
+
+
+def trace(root: Path, path: Path) -> pd.DataFrame:
+    """The workload in a trace (contract WORKLOAD); its images count as params/workload.yaml says.
+
+    Raises:
+        WorkloadError: No such file, no known format, or bad rows.
+    """
+    from deltastack.workload import readers, settings
+
+    return readers.read(path, settings.load(root).images).frame
+
+
+def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]) -> Frames:
+    """Measure ``engine`` under the lock of the machine; goes on where it was cut.
+
+    Raises:
+        DeltastackError: As ``bench.measure``.
+    """
+    with stage_runner.lock(stage_runner.machine_lock(), "another measurement runs on this machine, waiting", say):
+        return bench.measure(root, engine, order, say)
+
+
+def write(frames: Frames, folder: Path, *, layers: tuple[str, ...] | None = None) -> None:
+    """Write every table below ``folder``, and what has no row beside the joint table.
+
+    Args:
+        frames: What was measured.
+        folder: The data folder of a checkout, or one of an engine of one's own.
+        layers: Leave out the factorial's cells of other layers; None keeps all.
+    """
+    joint = frames.joint if layers is None else of_layers(frames.joint, layers)
+    JOINT.write(joint, folder / "joint" / "engine.parquet")
+    QUALITY.write(frames.quality, folder / "quality" / "joint" / "engine.parquet")
+    COUNTER.write(frames.counters, folder / "counter" / "engine.parquet")
+    for layer, table in frames.deltas.items():
+        DELTA.write(table, folder / "delta" / "engine" / f"{layer}.parquet")
+    with atomic(folder / "joint" / "engine.json") as part:
+        part.write_text(json.dumps(facts(frames), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def of_layers(joint: pd.DataFrame, layers: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of a joint table whose cells are sets of ``layers``, the base and its twin among them."""
+    from deltastack.model import AA_TWIN, cell_of
+
+    keep = joint["cell"].map(lambda c: c == AA_TWIN or cell_of(c) <= set(layers))
+    return joint[keep].reset_index(drop=True)
+
+
+def facts(frames: Frames) -> dict[str, Any]:
+    """How an experiment went, and what has no row, as plain values."""
+    measured = frames.measured
+    return {
+        "layers": list(frames.layers),
+        "stopped": str(measured.stopped),
+        "runs": len(measured.entries),
+        "host": frames.host,
+        "left_out": dict(frames.left_out),
+        "given_up": dict(measured.given_up),
+        "faults": list(measured.faults),
+        "notes": {cell: list(notes) for cell, notes in frames.notes.items()},
+    }
+
+
+def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
+    """Everything the runs allow to say, as plain values: every cell alone, formulas against the joint run, the A/A floor."""
+    from deltastack.analysis.results import Stack
+
+    stack = params.load(root / "params" / "stack.yaml", Stack)
+    resource = Resource(engine.experiment.quantity)
+    return {
+        "engine": engine.name,
+        "quantity": str(resource),
+        **facts(frames),
+        **_formulas(frames, stack, resource),
+        "cells": _cells(frames, resource),
+        "counters": _counters(frames),
+        "quality": _quality(frames),
+        "absent": {layer: why.reason for layer, why in engine.absent.items()},
+    }
+
+
+def _formulas(frames: Frames, stack: Stack, resource: Resource) -> dict[str, Any]:
+    """Formulas against the joint run at the stack's tolerance and confidence, and the noise floor of the quantity."""
+    from deltastack.analysis import noise_floor
+    from deltastack.analysis.factorial import factorials
+    from deltastack.analysis.formula_totals import frame, held
+
+    apart, floors = noise_floor.split(frames.joint)
+    floor = next((f for (_, r), f in floors.items() if r == resource), None)
+    told: dict[str, Any] = {"floor": None if floor is None else {"lo": floor.low, "hi": floor.high, "pairs": floor.pairs}}
+    if not frames.layers:
+        return told | {"formulas": [], "why": "no layer has all its cells, so there is no factorial"}
+    found, missing = factorials(apart, frames.layers)
+    totals = [(f, held(f, tolerance=stack.tolerance, confidence=stack.confidence).totals, None) for f in found]
+    table = frame(totals, missing)
+    mine = table[table["resource"] == str(resource)]
+    return told | {"formulas": [_plain(row) for row in mine.to_dict("records")]}
+
+
+def _cells(frames: Frames, resource: Resource) -> list[dict[str, Any]]:
+    """Δ of every cell against the base, with its interval."""
+    from deltastack.engine.bench import QUANTITIES
+    from deltastack.errors import EvidenceError
+    from deltastack.testbed.plan import Kind
+    from deltastack.testbed.run_plan import compare
+    from deltastack.testbed.tables import called
+
+    entries = frames.measured.entries
+    found: list[dict[str, Any]] = []
+    for cell in dict.fromkeys(e.slot.cell for e in entries if e.slot.kind is Kind.RUN and e.slot.cell != "base"):
+        name = called(cell)
+        try:
+            n = compare(entries, cell, "base", QUANTITIES[str(resource)])
+        except EvidenceError as error:
+            found.append({"cell": name, "delta": None, "lo": None, "hi": None, "pairs": 0, "why": str(error)})
+            continue
+        found.append({"cell": name, "delta": n.delta, "lo": n.low, "hi": n.high, "pairs": n.pairs, "why": None})
+    return found
+
+
+def _counters(frames: Frames) -> dict[str, dict[str, float]]:
+    """Mean of every counter, by cell."""
+    told: dict[str, dict[str, float]] = {}
+    for cell, rows in frames.counters.groupby("cell", sort=False):
+        means = rows.groupby("counter", sort=False)["amount"].mean()
+        told[str(cell)] = {str(counter): float(value) for counter, value in means.items()}
+    return told
+
+
+def _quality(frames: Frames) -> list[dict[str, Any]]:
+    return [_plain(row) for row in frames.quality.to_dict("records")]
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    return {str(k): None if pd.isna(v) else v for k, v in row.items()}
+
+
+if __name__ == "__main__":
+    stage_runner.main("engine", run, measured=True)
