@@ -307,6 +307,6 @@ def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]]
             rows.append((f.bench, f.operating_point, f.resource, t.formula, *numbers, *tail))
     for a in missing:
         head = (a.bench, a.operating_point, a.resource)
-        tail = (Verdict.UNDECIDED, a.evidence, a.reason, a.canonical, None, None, a.scene)
-        rows += [(*head, n, *nothing, *nothing, *tail) for n in Formula]
+        why = (Verdict.UNDECIDED, a.evidence, a.reason, a.canonical, None, None, a.scene)
+        rows += [(*head, n, *nothing, *nothing, *why) for n in Formula]
     return TOTAL.frame(rows)
