@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     (root / "reports" / "figures").mkdir(parents=True)
     for figure in figures(results()):
         figure.rows.to_csv(root / "reports" / "figures" / f"{figure.name}.csv", index=False)
-        measured = figure.name.replace("fleet-at_trace", "testbed-per_session")
+        measured = figure.name.replace("fleet-at_trace", "engine-per_session")
         figure.rows.to_csv(root / "reports" / "figures" / f"{measured}.csv", index=False)
     return root
 
@@ -64,4 +64,4 @@ def test_the_entries_name_what_the_report_writes() -> None:
         ((path, column),) = entry["y"].items()
 
         assert path == f"reports/figures/{name}.csv"
-        assert {column, entry["x"]} <= rows[name.replace("testbed-per_session", "fleet-at_trace")]
+        assert {column, entry["x"]} <= rows[name.replace("engine-per_session", "fleet-at_trace")]
