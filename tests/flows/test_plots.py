@@ -24,7 +24,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the plots and templates of this one, and figures of planted results; the testbed's are the fleet's."""
+    """A project with the plots and templates of this one, and figures of planted results; the engine's are the fleet's."""
     root = tmp_path / "plots"
     shutil.copytree(HOME / ".dvc" / "plots", root / ".dvc" / "plots")
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n    check_update = false\n")
