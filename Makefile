@@ -8,13 +8,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint up down repro report bench engine doctor checkpoint clean ready-run ready-test
+.PHONY: help run test lint up down repro report bench engine doctor checkpoint clean ready-run ready-testbed ready-test
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ready-run ## bring the whole graph up to date and print the headline (SCENE=name|all, TRACE=file, QUICK=1, BUDGET=long)
-	@$(BIN)/deltastack run $(if $(SCENE),--scene "$(SCENE)") $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
+run: $(if $(TESTBED),ready-testbed,ready-run) ## bring the whole graph up to date and print the headline (SCENE=name|all, TRACE=file, QUICK=1, BUDGET=long, TESTBED=1)
+	@$(BIN)/deltastack run $(if $(TESTBED),--testbed) $(if $(SCENE),--scene "$(SCENE)") $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
 
 test: ready-test ## all tests, the slow ones with real servers too
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
@@ -32,8 +32,8 @@ up: ready-run ## start Prefect server, worker and MLflow on loopback and print t
 down: ready-run ## stop what `make up` started
 	@$(BIN)/python -m flows.services down
 
-repro: ready-run ## dvc repro
-	@$(BIN)/dvc repro
+repro: ready-run ## dvc repro aggregate
+	@$(BIN)/dvc repro aggregate
 
 report: ready-run ## write reports/report.html again from the tables that are there
 	@$(BIN)/deltastack report
@@ -47,7 +47,7 @@ engine: ready-run ## switches of a serving engine (ENGINE=vllm: vLLM on this pro
 doctor: ready-run ## what this machine can measure, and what is missing
 	@$(BIN)/deltastack doctor
 
-checkpoint: ready-run ## train the testbed's default model, its students and pruned parts again, as the proof of the shipped files
+checkpoint: ready-testbed ## train the testbed's default model, its students and pruned parts again, as the proof of the shipped files
 	@$(BIN)/python -m tasks.checkpoint --train
 
 clean: ## remove the environment, caches and generated results (the shipped files stay)
@@ -55,5 +55,5 @@ clean: ## remove the environment, caches and generated results (the shipped file
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	git clean -fdxq data reports
 
-ready-run ready-test: ready-%:
+ready-run ready-testbed ready-test: ready-%:
 	@sh scripts/bootstrap.sh $*

@@ -17,7 +17,7 @@ def lines(folder: Path) -> list[str]:
     from deltastack.report import summary_lines
     from deltastack.report.text.scenes import scene_lines
 
-    return [*summary_lines(said), *scene_lines(said.get("scenes", []))]
+    return [*summary_lines(said), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
 
 
 def card(folder: Path) -> list[str]:

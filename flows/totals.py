@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FORMULAS = ("independent", "weighted", "by_component", "pairwise")
-BASES = {"fleet": "fleet, at capacity", "testbed": "testbed, a session", "fleet_at_trace": "fleet, at its trace"}
+BASES = {
+    "fleet": "fleet, at capacity",
+    "engine": "engine, a session",
+    "testbed": "testbed, a session",
+    "fleet_at_trace": "fleet, at its trace",
+}
 """The bench and basis behind a name in metrics.json, in the order in which they are read."""
 RESOURCES = ("energy_j", "cpu_s", "cost_usd", "time_s")
 """The resources that are read first."""

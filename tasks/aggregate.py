@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-KINDS = {Bench.FLEET: "estimated/{scene}", Bench.TESTBED: "measured"}
+KINDS = {Bench.FLEET: "estimated/{scene}", Bench.TESTBED: "measured", Bench.ENGINE: "engine"}
+ENGINE = "data/joint/engine.json"
 
 
 def load(root: Path) -> Analysis:
@@ -59,7 +60,8 @@ def load(root: Path) -> Analysis:
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
     analysis = load(root)
-    said = wording(analysis) | {"scenes": _scenes(root, analysis.stack.scene)}
+    said = wording(analysis)
+    said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
     fleet = analysis.total["bench"] == str(Bench.FLEET)
     total = analysis.total.assign(scene=analysis.total["scene"].mask(fleet, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")
@@ -91,8 +93,10 @@ def _joint_s(root: Path) -> dict[str, float]:
 
 def _baseline(root: Path, scene: str, joint: Mapping[Bench, pd.DataFrame]) -> pd.DataFrame:
     """Usage with nothing switched: simulated, and measured where the factorial was."""
-    simulated = USAGE.read(root / f"data/baseline/{scene}.parquet")
-    return USAGE.check(with_measured(simulated, joint[Bench.TESTBED])) if Bench.TESTBED in joint else simulated
+    found = USAGE.read(root / f"data/baseline/{scene}.parquet")
+    for bench in (Bench.ENGINE, Bench.TESTBED):
+        found = USAGE.check(with_measured(found, joint[bench])) if bench in joint else found
+    return found
 
 
 def _deltas(root: Path, stack: Stack) -> dict[str, pd.DataFrame]:
@@ -111,13 +115,27 @@ def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict
     switched = scenes.switched_of(root, scene)
     for key, table in deltas.items():
         layer, bench = key.split("/")
+        if bench == Bench.ENGINE:
+            continue
         path, seen = root / f"params/layers/{layer}.yaml", set(table["technique"])
         choices = params.read_yaml(path)["techniques"] if path.is_file() else {}
         there = switched.get(layer, {})
         on = {n: there.get(n, c["on"]) if bench == Bench.FLEET else c.get("on_testbed", c["on"]) for n, c in choices.items()}
         if choices:
             found.setdefault(layer, {})[Bench(bench)] = tuple(n for n, is_on in on.items() if is_on and n in seen)
+    told = outbox.read(root / ENGINE)
+    for layer, names in told.get("techniques", {}).items():
+        found.setdefault(layer, {})[Bench.ENGINE] = tuple(names)
+    for layer in set(told.get("absent", {})) & set(found):
+        found[layer][Bench.ENGINE] = (f"no switch, {told['absent'][layer]}",)
     return found
+
+
+def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
+    """One line a layer of the stack that the engine has no switch for, with the reason."""
+    told = outbox.read(root / ENGINE)
+    absent = told.get("absent", {})
+    return [f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent]
 
 
 def _deployment_text(root: Path, scene: str) -> str | None:

@@ -1,7 +1,7 @@
-"""A serving engine as a bench: what params/engines/NAME.yaml declares, measured as one experiment.
+"""Stage ``engine``: a serving engine as a bench, what params/engines/NAME.yaml declares measured as one experiment.
 
-``measure`` gives the tables; ``write`` puts them where the stages after it look (``joint@engine``), or below
-``data/engine/NAME`` for an engine of one's own; ``findings`` says what the runs allow to say.
+``measure`` gives the tables; ``write`` puts them where the stages after it look, or below ``data/engine/NAME`` for an engine of
+one's own; ``findings`` says what the runs allow to say. Model files that the bench can write itself are written first.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltastack.analysis.results import Profile
+
 from deltastack import params
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY, atomic
 from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.errors import ParamsError
-from deltastack.model import Resource
+from deltastack.model import Params, Resource
 from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
@@ -29,20 +31,65 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("deltastack.tasks")
 FOLDER = "params/engines"
+SETTINGS = "params/engine.yaml"
+MODELS = ".run/models"
+"""Where the bench's own model files lie, which presets name."""
 
 
-def run(root: Path, name: str) -> None:
-    """Measure the engine that params/engines/NAME.yaml declares, with the effort of params/stack.yaml, as this checkout's own.
+class Default(Params):
+    """params/engine.yaml: what the default run measures, and for how long."""
+
+    preset: str
+    budget_s: dict[Profile, float]
+    block_pairs: dict[Profile, int]
+
+
+def run(root: Path) -> None:
+    """Measure the engine of params/engine.yaml in sets of the stack's layers, as this checkout's own.
 
     Raises:
         ParamsError: No such declaration, or values that do not hold.
+        PreflightError: The engine is not installed.
         StageError: The base cannot be run.
     """
-    stack, engine = testbed.stack(root), declared(root, name)
-    order = Order(chosen=stack.cells, canonical=stack.canonical)
+    for noisy in ("httpx", "gguf"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    stack, chosen = testbed.stack(root), params.load(root / SETTINGS, Default)
+    engine = _paired(declared(root, chosen.preset), chosen.block_pairs[stack.profile])
+    prepare(root, engine, log.info)
+    order = Order(chosen=stack.cells, canonical=stack.canonical, layers=stack.layers, budget_s=chosen.budget_s[stack.profile])
     frames = bench.measure(root, engine, order, log.info)  # the stage holds the machine's lock already
-    write(frames, root / "data", layers=stack.layers)
+    write(frames, root / "data", engine, layers=stack.layers)
+    log.info("%s", ended(frames))
     frames.forget()
+
+
+def _paired(engine: Engine, pairs: int) -> Engine:
+    return engine.model_copy(update={"experiment": engine.experiment.model_copy(update={"block_pairs": pairs})})
+
+
+def ended(frames: Frames) -> str:
+    """How many blocks were run, and why no more."""
+    blocks = len({(e.slot.start, e.slot.block) for e in frames.measured.entries})
+    return f"{len(frames.measured.entries)} server starts in {blocks} blocks; ended because {frames.measured.stopped}"
+
+
+def prepare(root: Path, engine: Engine, say: Callable[[str], None]) -> None:
+    """Write the bench's own model files that a declaration names, where they are missing; others are the user's.
+
+    Raises:
+        PreflightError: The engine's packages are not installed.
+    """
+    every = [*engine.files.values(), *(f for t in engine.techniques.values() for s in t.states for f in s.files.values())]
+    every += [load.file for load in (engine.load, engine.questions) if load is not None and load.file is not None]
+    mine = {Path(f).name for f in every if Path(f).parent == Path(MODELS)}
+    if not mine:
+        return
+    from deltastack.engine.llamacpp import models
+
+    written = models.prepare(root / MODELS, only=mine).written
+    if written:
+        say(f"model files written in {MODELS}: {', '.join(written)}")
 
 
 def declared(root: Path, name: str) -> Engine:
@@ -77,26 +124,28 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     Raises:
         DeltastackError: As ``bench.measure``.
     """
+    prepare(root, engine, say)
     with stage_runner.lock(stage_runner.machine_lock(), "another measurement runs on this machine, waiting", say):
         return bench.measure(root, engine, order, say)
 
 
-def write(frames: Frames, folder: Path, *, layers: tuple[str, ...] | None = None) -> None:
+def write(frames: Frames, folder: Path, engine: Engine, *, layers: tuple[str, ...] | None = None) -> None:
     """Write every table below ``folder``, and what has no row beside the joint table.
 
     Args:
         frames: What was measured.
         folder: The data folder of a checkout, or one of an engine of one's own.
+        engine: What was measured.
         layers: Leave out the factorial's cells of other layers; None keeps all.
     """
     joint = frames.joint if layers is None else of_layers(frames.joint, layers)
     JOINT.write(joint, folder / "joint" / "engine.parquet")
     QUALITY.write(frames.quality, folder / "quality" / "joint" / "engine.parquet")
     COUNTER.write(frames.counters, folder / "counter" / "engine.parquet")
-    for layer, table in frames.deltas.items():
+    for layer, table in ((n, t) for n, t in frames.deltas.items() if layers is None or n in layers):
         DELTA.write(table, folder / "delta" / "engine" / f"{layer}.parquet")
     with atomic(folder / "joint" / "engine.json") as part:
-        part.write_text(json.dumps(facts(frames), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(facts(frames, engine), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def of_layers(joint: pd.DataFrame, layers: tuple[str, ...]) -> pd.DataFrame:
@@ -107,11 +156,15 @@ def of_layers(joint: pd.DataFrame, layers: tuple[str, ...]) -> pd.DataFrame:
     return joint[keep].reset_index(drop=True)
 
 
-def facts(frames: Frames) -> dict[str, Any]:
-    """How an experiment went, and what has no row, as plain values."""
+def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
+    """How an experiment went, what is on in each layer, and what has no row, as plain values."""
     measured = frames.measured
     return {
+        "title": engine.title,
         "layers": list(frames.layers),
+        "techniques": {layer: list(engine.of_layer(layer)) for layer in frames.layers},
+        "absent": {layer: why.reason for layer, why in engine.absent.items()},
+        "blocks": len({(e.slot.start, e.slot.block) for e in measured.entries}),
         "stopped": str(measured.stopped),
         "runs": len(measured.entries),
         "host": frames.host,
@@ -131,12 +184,11 @@ def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
     return {
         "engine": engine.name,
         "quantity": str(resource),
-        **facts(frames),
+        **facts(frames, engine),
         **_formulas(frames, stack, resource),
         "cells": _cells(frames, resource),
         "counters": _counters(frames),
         "quality": _quality(frames),
-        "absent": {layer: why.reason for layer, why in engine.absent.items()},
     }
 
 

@@ -13,14 +13,12 @@ from deltastack.errors import UnknownNameError
 from deltastack.evaluation import fleet_estimates, published_quality, testbed_cells
 from deltastack.fleet import scene
 from deltastack.model import Bench
-from tasks import engine, fleet, stage_runner, testbed
+from tasks import fleet, stage_runner, testbed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
-EMBEDDED = "llamacpp"
-"""The declaration in params/engines that the default run measures."""
 FLEET_INPUTS = (
     *("data/workload.parquet", "params/workload.yaml"),
     *("params/fleet.yaml", "params/layers", "params/platforms", "params/stack.yaml"),
@@ -37,14 +35,10 @@ def run(root: Path, name: str) -> None:
     path = root / "data" / "joint" / f"{name}.parquet"
     if name == Bench.TESTBED:
         _testbed(root, path)
-    elif name == Bench.ENGINE:
-        _engine(root)
     elif name in scene.scenes(root):
         _fleet(root, name, path)
     else:
-        raise UnknownNameError(
-            f"no factorial '{name}'; there are: {', '.join((Bench.TESTBED, Bench.ENGINE, *scene.scenes(root)))}"
-        )
+        raise UnknownNameError(f"no factorial '{name}'; there are: {', '.join((Bench.TESTBED, *scene.scenes(root)))}")
 
 
 def _fleet(root: Path, name: str, path: Path) -> None:
@@ -89,14 +83,9 @@ def _testbed(root: Path, path: Path) -> None:
     measured.finish()
 
 
-def _engine(root: Path) -> None:
-    """Measure every set of layers as switches of the embedded engine; its deltas, counters and quality are written beside."""
-    engine.run(root, EMBEDDED)
-
-
 def _quality(root: Path, name: str) -> Path:
     return root / "data" / "quality" / "joint" / f"{name}.parquet"
 
 
 if __name__ == "__main__":
-    stage_runner.main("joint", run, measured=sys.argv[1:] in ([Bench.TESTBED], [Bench.ENGINE]))
+    stage_runner.main("joint", run, measured=sys.argv[1:] == [Bench.TESTBED])

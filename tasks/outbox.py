@@ -30,7 +30,7 @@ TABLES = ("data/workload.parquet", "data/baseline/{scene}.parquet", "data/total.
 ESTIMATED = "data/delta/estimated/{scene}"
 PAGES = ("reports/summary.json", "reports/report.html", "reports/figures/*")
 BESIDE = (
-    *("data/workload.json", "data/quality/**/*.parquet", "data/scenes/*.parquet"),
+    *("data/workload.json", "data/joint/engine.json", "data/quality/**/*.parquet", "data/scenes/*.parquet"),
     *("params/*.yaml", "params/layers/*.yaml", "params/scenes/*.yaml"),
 )
 """What a comparison needs beside the tables."""
@@ -50,8 +50,8 @@ def key(root: Path) -> str | None:
 def tables(root: Path) -> list[Path]:
     """The tables that exist of the layers that are on, in a fixed order."""
     scene = provenance.scene(root)
-    names = [*(n.format(scene=scene) for n in TABLES), "data/joint/testbed.parquet"]
-    folders = (ESTIMATED.format(scene=scene), "data/delta/measured")
+    names = [*(n.format(scene=scene) for n in TABLES), "data/joint/engine.parquet", "data/joint/testbed.parquet"]
+    folders = (ESTIMATED.format(scene=scene), "data/delta/engine", "data/delta/measured")
     names += [f"{folder}/{layer}.parquet" for folder in folders for layer in provenance.layers(root)]
     return [root / n for n in names if (root / n).is_file()]
 

@@ -25,6 +25,15 @@ def set_profile(root: Path, profile: str) -> None:
     edit(root / "params" / "stack.yaml", {"profile": profile})
 
 
+def layers(root: Path) -> list[str]:
+    """The layers that params/stack.yaml names.
+
+    Raises:
+        ParamsError: The file is absent.
+    """
+    return [str(name) for name in _opened(root / "params" / "stack.yaml")[1]["layers"]]
+
+
 def add_scene(root: Path, name: str) -> None:
     """Give a scene of params/scenes its stages, if it has none: its name in ``scenes`` and ``factorials`` of params/stack.yaml.
 

@@ -12,6 +12,7 @@ from deltastack.contracts import QUALITY, WORKLOAD, atomic
 from deltastack.evaluation import testbed_cells
 from deltastack.layers import techniques
 from deltastack.stack import Stack
+from tasks import testbed_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,12 @@ ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def one_thread() -> None:
-    """Before torch is imported, here or in a process start: no ambient threads."""
+    """Before torch is imported, here or in a process start: no ambient threads.
+
+    Raises:
+        PreflightError: The testbed's packages are not installed.
+    """
+    testbed_tables.require()
     for name in ONE_THREAD:
         os.environ[name] = "1"
 

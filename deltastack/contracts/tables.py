@@ -149,7 +149,7 @@ COUNTER = Contract(
     ),
     key=("cell", "bench", "operating_point", "block", "replicate", "position", "counter"),
     relations=(_ONE_HOST,),
-    remedy="dvc repro joint@engine",
+    remedy="dvc repro engine",
 )
 """What a serving engine counted in each run: tokens computed and cached, drafts accepted, latencies; a name's suffix is its unit.
 A counter that an engine does not have has no row."""

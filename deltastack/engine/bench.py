@@ -65,6 +65,8 @@ class Order:
     """``all`` or ``half`` of the sets of layers."""
     only: tuple[str, ...] = ()
     """These cells beside the base, instead of all."""
+    layers: tuple[str, ...] | None = None
+    """Sets of these layers alone; None takes every layer that the engine has a switch for."""
     trace: pd.DataFrame | None = None
     canonical: bool = True
 
@@ -138,7 +140,7 @@ def host(engine: Engine) -> str:
 
 def _cells(engine: Engine, order: Order) -> tuple[tuple[str, ...], dict[str, str]]:
     """The cells to run, the base first, and why others are not."""
-    every = ("base", *(c for c in order.only if c != "base")) if order.only else cells.names(engine, order.chosen)
+    every = ("base", *(c for c in order.only if c != "base")) if order.only else cells.names(engine, order.chosen, order.layers)
     left_out = {c: why for c in every if (why := cells.left_out(engine, c)) is not None}
     wanted = tuple(c for c in every if c not in left_out)
     if len(wanted) == 1:

@@ -51,22 +51,24 @@ class Cell:
     """Made before it ends."""
 
 
-def names(engine: Engine, chosen: str = "all") -> tuple[str, ...]:
+def names(engine: Engine, chosen: str = "all", among: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Every cell, the base first, then the sets of layers by size, then techniques alone; addresses name their own cells.
 
     Args:
         engine: The declaration.
         chosen: ``all`` sets of layers, or the planned ``half`` of five (``statistics.planned``).
+        among: Layers that sets are made of, and whose techniques run alone; None takes all.
 
     Raises:
         ParamsError: A half of more than five layers.
     """
     if engine.start is None:
         return (BASE, *(c for c in engine.addresses if c != BASE))
-    layers = engine.layers
+    layers = tuple(x for x in engine.layers if among is None or x in among)
     wanted = {cell_name(x for i, x in enumerate(layers) if m >> i & 1) for m in statistics.planned(layers, chosen)}
     sets = [c for n in range(len(layers) + 1) for some in itertools.combinations(layers, n) if (c := cell_name(some)) in wanted]
-    singles = [f"{t.layer}/{name}" for name, t in engine.techniques.items() if engine.of_layer(t.layer) != (name,)]
+    switches = {n: t for n, t in engine.techniques.items() if among is None or t.layer in among}
+    singles = [f"{t.layer}/{name}" for name, t in switches.items() if engine.of_layer(t.layer) != (name,)]
     return (*sets, *(singles if engine.experiment.alone else ()))
 
 

@@ -103,6 +103,18 @@ class Load(Params):
         return self
 
 
+class ExactWork(Params):
+    """What exact counts of work are formed from, of an engine whose files the bench wrote itself."""
+
+    card: str = Field(description="models.json beside the model files; relative to the checkout")
+    model: str = Field("model", description="which of ``files`` is the decoder")
+    batch: int = Field(2048, gt=0, description="tokens of one call at most")
+    micro_batch: str = Field(description="tokens of one pass at most; may name a value, such as {micro_batch}")
+    cache_type: str = Field("f16", description="type of keys and values; may name a value")
+    picture: int = Field(0, ge=0, description="tokens of the one picture of each request, computed apart from the words; 0: none")
+    before_picture: int = Field(1, gt=0, description="tokens before it")
+
+
 class Limits(Params):
     """What one run may take, so that a fault in one cell leaves the others right."""
 
@@ -146,6 +158,7 @@ class Engine(Params):
     version_at: Counter | None = Field(None, description="where the server says its own version")
     load: Load = Load()
     questions: Load | None = Field(None, description="asked once a cell, outside the timed window; answers are known")
+    work: ExactWork | None = Field(None, description="what bytes of weights, keys and values are formed from")
     limits: Limits = Limits()
     experiment: Experiment = Experiment()
     techniques: dict[str, Technique]

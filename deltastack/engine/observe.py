@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from deltastack.engine import asking, cells, loading, meters, phases, process, readback
+from deltastack.engine import asking, cells, exact, loading, meters, phases, process, readback
 from deltastack.engine.faults import FaultKind
 from deltastack.engine.guard import Guard
 from deltastack.engine.loading import Setup
@@ -122,6 +122,7 @@ def observe(at: Setup, slot: Slot, *, ask: bool) -> Observed:
         after = readback.resolved(server, readback.needed(at.engine), at.headers)
         answered = loading.asked(at, cell, at.questions, guard) if ask else ()
     figures = phases.counts(records) | phases.latencies(records) | counted(at.engine, before, after) | start
+    figures |= exact.figures(at.engine.work, at.root, cell, records, figures)
     figures |= evidence(cell, records, before, after) | {"requests": float(len(records))}
     parts = [phases.components(spent.less(gap), records), phases.whole(gap, Component.IDLE)]
     if at.engine.experiment.count_start:

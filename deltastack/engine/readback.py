@@ -85,17 +85,26 @@ def amount(found: Resolved, counter: Counter) -> float | None:
 
 
 def grown(before: Resolved, after: Resolved, evidence: Evidence) -> float | None:
-    """By how much a figure of the server rose over the load; None where it is no number, or not there."""
+    """By how much a figure of the server rose over the load; None where it is no number, or not there.
+
+    With ``matches`` it is how many more places of the source's text match, such as lines of a log.
+    """
+    if evidence.matches is not None:
+        first, last = (
+            len(re.findall(evidence.matches, r.get(evidence.source, {}).get(evidence.key, ""))) for r in (before, after)
+        )
+        return float(last - first)
     counter = Counter(source=evidence.source, key=evidence.key)
-    first, last = amount(before, counter), amount(after, counter)
-    return None if last is None else last - (first or 0.0)
+    was, now = amount(before, counter), amount(after, counter)
+    return None if now is None else now - (was or 0.0)
 
 
 def needed(engine: Engine) -> dict[str, Source]:
-    """The sources that counters and evidence read before and after the load, the log left out."""
-    shown = (e.source for t in engine.techniques.values() for e in t.evidence)
-    names = {c.source for c in engine.counters.values()} | set(shown)
-    return {n: s for n, s in engine.sources.items() if n in names and s.style is not Style.LOG}
+    """The sources that counters and evidence read before and after the load; the log where evidence counts its lines."""
+    shown = [e for t in engine.techniques.values() for e in t.evidence]
+    names = {c.source for c in engine.counters.values()} | {e.source for e in shown}
+    counted = {e.source for e in shown if e.matches is not None}
+    return {n: s for n, s in engine.sources.items() if n in names and (s.style is not Style.LOG or n in counted)}
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -14,6 +14,15 @@ LAYERS = (*LAYER_NAMES, "pruning", "distillation", "routing", "speculative", "ba
 """Layers that an engine's techniques may belong to."""
 
 
+def _regular(value: str | None) -> str | None:
+    """Refuse what is no regular expression."""
+    try:
+        re.compile(value or "")
+    except re.error as error:
+        raise ValueError(f"'{value}' is no regular expression: {error}") from error
+    return value
+
+
 class Expectation(Params):
     """One resolved value that a source must show after the start; exactly one of the conditions is given."""
 
@@ -30,14 +39,7 @@ class Expectation(Params):
             raise ValueError(f"{self.source}: {self.key}: wanted one of equals, matches, absent; found {len(given)}")
         return self
 
-    @field_validator("matches", "absent")
-    @classmethod
-    def _pattern(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"'{value}' is no regular expression: {error}") from error
-        return value
+    _pattern = field_validator("matches", "absent")(_regular)
 
 
 class Evidence(Params):
@@ -46,8 +48,11 @@ class Evidence(Params):
     name: str
     source: str = Field(description="a source of the declaration, or 'requests' for what answers report")
     key: str
+    matches: str | None = Field(None, description="regular expression: how many more places match, such as lines of the log")
     at_least: float | None = Field(None, description="below it the technique did nothing: the run is void")
     at_most: float | None = Field(None, description="above it the run is void, e.g. preemptions")
+
+    _pattern = field_validator("matches")(_regular)
 
 
 class Call(Params):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,9 +21,7 @@ from deltastack.errors import ParamsError
 from tasks import engine as task
 from tests.engine.fakes import declared, engine, silent
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 STACK = {"layers": ["storage", "instruction_set"], "tolerance": 0.02, "confidence": 0.95, "profile": "default"}
 
 
@@ -80,12 +79,28 @@ def test_run_tells_a_person(checkout: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_stage_writes_where_later_stages_look(checkout: Path) -> None:
-    """joint@engine's tables lie beside those of the other benches; layers outside the stack are left out."""
+    """The stage's tables lie beside those of the other benches; layers outside the stack are not run."""
     (checkout / "params" / "stack.yaml").write_text(yaml.safe_dump(STACK | {"layers": ["storage"]}))
+    effort = {"preset": "fake", "budget_s": {"default": 1}, "block_pairs": {"default": 1}}
+    (checkout / "params" / "engine.yaml").write_text(yaml.safe_dump(effort))
 
-    task.run(checkout, "fake")
+    task.run(checkout)
 
     assert set(JOINT.read(checkout / "data/joint/engine.parquet")["cell"]) == {"base", "base@aa", "storage"}
+    assert [p.stem for p in (checkout / "data/delta/engine").iterdir()] == ["storage"]
+    told = json.loads((checkout / "data/joint/engine.json").read_text())
+    assert (told["runs"], told["blocks"], told["layers"], told["techniques"]) == (6, 2, ["storage"], {"storage": ["cache"]})
+
+
+def test_the_stage_measures_what_the_parameters_name() -> None:
+    """The preset of params/engine.yaml is declared, is what dvc.yaml watches, and has a switch for four of the seed layers."""
+    chosen = params.load(ROOT / task.SETTINGS, task.Default)
+    engine = task.declared(ROOT, chosen.preset)
+    stack = yaml.safe_load((ROOT / "params/stack.yaml").read_text())
+
+    assert f"params/engines/{chosen.preset}.yaml" in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["engine"]["deps"]
+    assert set(stack["layers"]) - set(engine.layers) == {"chiplet"} == set(engine.absent) & set(stack["layers"])
+    assert chosen.budget_s["default"] <= 120
 
 
 def test_an_unknown_engine_is_told_with_those_there_are(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

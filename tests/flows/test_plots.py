@@ -24,7 +24,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the plots and templates of this one, and figures of planted results; the testbed's are the fleet's."""
+    """A project with the plots and templates of this one, and figures of planted results; the engine's are the fleet's."""
     root = tmp_path / "plots"
     shutil.copytree(HOME / ".dvc" / "plots", root / ".dvc" / "plots")
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n    check_update = false\n")
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     (root / "reports" / "figures").mkdir(parents=True)
     for figure in figures(results()):
         figure.rows.to_csv(root / "reports" / "figures" / f"{figure.name}.csv", index=False)
-        measured = figure.name.replace("fleet-at_trace", "testbed-per_session")
+        measured = figure.name.replace("fleet-at_trace", "engine-per_session")
         figure.rows.to_csv(root / "reports" / "figures" / f"{measured}.csv", index=False)
     return root
 
@@ -64,4 +64,4 @@ def test_the_entries_name_what_the_report_writes() -> None:
         ((path, column),) = entry["y"].items()
 
         assert path == f"reports/figures/{name}.csv"
-        assert {column, entry["x"]} <= rows[name.replace("testbed-per_session", "fleet-at_trace")]
+        assert {column, entry["x"]} <= rows[name.replace("engine-per_session", "fleet-at_trace")]

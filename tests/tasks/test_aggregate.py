@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from deltastack.contracts import JOINT
 from deltastack.errors import UnknownNameError
-from deltastack.model import Bench
-from tasks import aggregate
-from tests.report.project import finished
+from deltastack.model import Bench, Resource
+from flows import summary
+from tasks import aggregate, outbox
+from tests.report.project import LAYERS, finished
+from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,3 +40,43 @@ def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
 
     with pytest.raises(UnknownNameError, match="no layer 'idel'; there are: chiplet, distillation"):
         aggregate.load(root)
+
+
+@pytest.mark.parametrize("benches", [(Bench.ENGINE,), (Bench.TESTBED,), (Bench.ENGINE, Bench.TESTBED), ()])
+def test_the_page_is_made_from_the_measured_benches_that_are_there(tmp_path: Path, benches: tuple[Bench, ...]) -> None:
+    """Engine without testbed, testbed without engine, both, none: each that is there has a total, a base and a sentence."""
+    root = finished(tmp_path / "here", tolerance=0.02)
+    for bench in benches:
+        planted = joint({"storage": LAYERS["storage"]}, bench=bench, resource=Resource.CPU_S, sd_log=0.01)
+        JOINT.write(planted, root / f"data/joint/{bench}.parquet")
+
+    aggregate.run(root)
+
+    said = outbox.read(root / "reports/summary.json")
+    found = aggregate.load(root)
+    assert set(found.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
+    for bench in (Bench.ENGINE, Bench.TESTBED):
+        assert any(f"{bench} bench" in line for line in said["headline"]) == (bench in benches)
+    assert (root / "reports/report.html").is_file()
+
+
+def test_a_layer_without_a_switch_is_told_with_the_reason(tmp_path: Path) -> None:
+    """On the card, where the layer's techniques stand, and in the terminal's last lines; other layers of the engine are not."""
+    root = finished(tmp_path / "here")
+    JOINT.write(joint({"storage": LAYERS["storage"]}, bench=Bench.ENGINE), root / "data/joint/engine.parquet")
+    told = {
+        "title": "an engine",
+        "techniques": {"storage": ["prefix_cache"]},
+        "absent": {"idle": "it never sleeps", "routing": "one server"},
+    }
+    (root / aggregate.ENGINE).write_text(json.dumps(told))
+    (root / "params/layers").mkdir()
+    (root / "params/layers/idle.yaml").write_text("techniques: {sleep: {on: true}}")
+
+    aggregate.run(root)
+
+    assert "idle: an engine has no switch for it: it never sleeps" in summary.lines(root)
+    assert not any("routing" in line for line in summary.lines(root))
+    page = (root / "reports/report.html").read_text()
+    assert "no switch, it never sleeps (engine)" in page
+    assert "prefix cache (engine)" in page

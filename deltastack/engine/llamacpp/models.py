@@ -24,7 +24,7 @@ from deltastack.errors import DeltastackError, ParamsError
 from deltastack.testbed.learning import bundled_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 CARD = "models.json"
 PRECISIONS = (Precision.F32, Precision.Q8_0, Precision.Q4_0)
@@ -72,13 +72,20 @@ def image_name(precision: Precision) -> str:
     return f"image-{precision}.gguf"
 
 
-def prepare(folder: Path, precisions: Iterable[Precision] = PRECISIONS, *, trained: Path | None = None) -> Models:
+def prepare(
+    folder: Path,
+    precisions: Iterable[Precision] = PRECISIONS,
+    *,
+    trained: Path | None = None,
+    only: Collection[str] | None = None,
+) -> Models:
     """Write what is missing in ``folder``, and check what is there.
 
     Args:
         folder: Where the files lie.
         precisions: Of both models.
         trained: The folder of the trained model; the one that ships with the package by default.
+        only: Names of the files that are wanted; all of both models by default.
 
     Raises:
         PreflightError: The engine's packages are not installed.
@@ -87,7 +94,7 @@ def prepare(folder: Path, precisions: Iterable[Precision] = PRECISIONS, *, train
     source = trained or bundled_checkpoint.FOLDER
     recipe = _recipe(source)
     known = _known(folder, recipe)
-    wanted = _writers(source, tuple(precisions))
+    wanted = {n: w for n, w in _writers(source, tuple(precisions)).items() if only is None or n in only}
     written = tuple(name for name in wanted if not _holds(folder, known.get(name)))
     made = {name: _described(folder / name, wanted[name](folder / name)) for name in written}
     files = {name: f for name, f in {**known, **made}.items() if (folder / name).is_file()}

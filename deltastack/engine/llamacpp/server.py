@@ -32,6 +32,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Serve until a signal; the exit status."""
     args = _parser().parse_args(words)
     parent = os.getppid()
+    if args.pin:
+        pin()
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # before the engine's threads, which inherit it
     try:
         chosen = settings.split(args.set)
@@ -45,6 +47,14 @@ def main(words: Sequence[str] | None = None) -> int:
     _wait(parent if args.with_parent else None)
     sys.stderr.flush()
     os._exit(0)
+
+
+def pin() -> None:
+    """Stay on the last processor that this process may use; threads that start later inherit it. Nothing where there is one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) > 1:
+        os.sched_setaffinity(0, allowed[-1:])
+    print(f"pinned {allowed[-1]}")  # noqa: T201 - this is a program
 
 
 def start(model: Path, mmproj: Path | None, host: str, port: int, chosen: dict[str, str]) -> tuple[Any, Any]:
@@ -104,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the engine; may be repeated"
     )
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one is gone")
+    parser.add_argument("--pin", action="store_true", help="stay on the last processor that this process may use")
     return parser
 
 

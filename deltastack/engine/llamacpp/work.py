@@ -98,24 +98,36 @@ def prefill_passes(tokens: int, batching: Batching) -> int:
     return whole * -(-batching.batch // batching.micro_batch) + -(-rest // batching.micro_batch)
 
 
-def of_request(decoder: DecoderSize, counts: RequestCounts, batching: Batching) -> Work:
+def of_request(decoder: DecoderSize, counts: RequestCounts, batching: Batching, first: tuple[int, ...] = ()) -> Work:
     """Work of one request that was served alone and not speculatively.
 
+    Args:
+        decoder: What a pass touches.
+        counts: Of the answer.
+        batching: How tokens are split.
+        first: Tokens of the parts of the prompt that are computed apart before the rest: words before a picture, the picture.
+
     Raises:
-        EvidenceError: Drafts were made; or nothing was generated.
+        EvidenceError: Drafts were made; nothing was generated; or a prompt of several parts that was cached or is too short.
         ParamsError: As ``kv_token_byte``.
     """
     if counts.drafted.amount is not None or counts.generated < 1:
         raise EvidenceError("work is exact for a request that generated tokens one by one; this one was drafted or empty")
+    rest = counts.computed - sum(first)
+    if first and (counts.cached or rest < 1):
+        found = f"computed {counts.computed}, cached {counts.cached}"
+        raise EvidenceError(f"wanted a prompt in parts of {first} and more, all computed; {found}")
+    parts = (*first, rest)
     decode = counts.generated - 1
-    passes = prefill_passes(counts.computed, batching) + decode
+    passes = sum(prefill_passes(part, batching) for part in parts) + decode
     token_byte = kv_token_byte(decoder, batching)
+    reads = _prefill_reads(parts, counts.cached, batching) + decode * counts.prompt + decode * (decode + 1) // 2
     return Work(
         tokens_computed=counts.computed + decode,
         passes=passes,
         weights_read_byte=passes * decoder.blocks_byte + counts.generated * decoder.head_byte,
         kv_written_byte=(counts.computed + decode) * token_byte,
-        kv_read_byte=token_byte * (_prefill_reads(counts, batching) + decode * counts.prompt + decode * (decode + 1) // 2),
+        kv_read_byte=token_byte * reads,
     )
 
 
@@ -147,11 +159,10 @@ def of_run(decoder: DecoderSize, counts: EngineCounts, batching: Batching, *, re
     )
 
 
-def _prefill_reads(counts: RequestCounts, batching: Batching) -> int:
+def _prefill_reads(parts: tuple[int, ...], cached: int, batching: Batching) -> int:
     """Tokens in the cache after each pass of the prompt, summed."""
-    total, there = 0, counts.cached
-    for start in range(0, counts.computed, batching.batch):
-        left = min(batching.batch, counts.computed - start)
+    total, there = 0, cached
+    for left in (min(batching.batch, part - start) for part in parts for start in range(0, part, batching.batch)):
         whole, rest = divmod(left, batching.micro_batch)
         total += whole * there + batching.micro_batch * whole * (whole + 1) // 2 + (there + left if rest else 0)
         there += left

@@ -62,6 +62,20 @@ def test_a_loop_over_passes_agrees(computed: int, cached: int, generated: int, b
     assert found.weights_read_byte == passes * 1000 + generated * 100
 
 
+def test_a_prompt_with_a_picture_by_hand() -> None:
+    """One word, a picture of 16 tokens, three words, 5 generated: the parts are passes of their own, the picture two of 8.
+
+    Passes: 1 + 2 + 1 of the prompt and 4 more. The cache holds 1, 9, 17, 20 after the first, and 21 to 24 after the others.
+    """
+    found = work.of_request(SIZE, counts(20, 0, 5), Batching(batch=2048, micro_batch=8), (1, 16))
+    assert (found.passes, found.tokens_computed) == (8, 24)
+    assert found.weights_read_byte == 8 * 1000 + 5 * 100
+    assert found.kv_read_byte == (1 + 9 + 17 + 20 + 21 + 22 + 23 + 24) * 192
+    for computed, cached in ((17, 0), (20, 3)):
+        with pytest.raises(EvidenceError, match="in parts"):
+            work.of_request(SIZE, counts(computed, cached, 5), Batching(batch=2048, micro_batch=8), (1, 16))
+
+
 def test_a_run_from_the_engines_counts_by_hand() -> None:
     """Two requests, 20 prompt tokens, 10 generated in 7 calls, 4 drafted and 3 accepted: 20 + (10 - 2 - 3) + 4 tokens."""
     seen = EngineCounts(
