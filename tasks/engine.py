@@ -11,14 +11,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltastack.analysis.results import Profile
-
 from deltastack import params
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY, atomic
 from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.errors import ParamsError
 from deltastack.model import Params, Resource
+from deltastack.stack import Profile
 from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:

@@ -133,7 +133,7 @@ def test_a_lock_excludes_another_process_and_dies_with_its_holder(tmp_path: Path
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_a_stage_dies_with_its_parent() -> None:
     """Kill -9 of the parent ends the child: its end of the pipe closes."""
-    child = "import os, signal; from tasks import stage_runner; stage_runner.die_with_parent(9, os.getppid()); print('up', flush=True)"
+    child = "import os, signal; from tasks import stage_runner as s; s.die_with_parent(9, os.getppid()); print('up', flush=True)"
     child += "; signal.pause()"
     parent = python(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])")
     assert parent.stdout is not None
