@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
 
 _FOLDER = ".run/ledgers"
+CODE = ("composition", "contracts", "evaluation", "layers", "model.py", "params.py", "statistics", "testbed", "workload")
+"""What of the domain decides a measured cell: the switches' code, and which techniques a cell switches on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,9 @@ class _Factory:
 def _key(setup: Setup, plan: Plan, where: str) -> str:
     digest = hashlib.sha256(json.dumps(setup.settings.model_dump(mode="json"), sort_keys=True).encode())
     digest.update(repr((plan, setup.text_share, where, sorted(setup.cells), [repr(v) for v in setup.cells.values()])).encode())
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    code = Path(__file__).parents[1]
+    for start in (code / name for name in CODE):
+        for file in sorted((start, *start.rglob("*.py"))):
+            if file.is_file():
+                digest.update(f"{file.relative_to(code)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()[:20]

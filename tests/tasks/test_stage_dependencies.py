@@ -25,15 +25,15 @@ OTHER_BENCHES = {
         *("deltastack.evaluation.published_quality", "deltastack.evaluation.cell_checkpoint"),
     ),
     "engine": (
-        *("tasks.testbed", "tasks.fleet", "deltastack.fleet", "deltastack.testbed"),
+        *("tasks.fleet", "deltastack.fleet"),
         *("deltastack.evaluation", "deltastack.layers", "deltastack.analysis", "deltastack.composition"),
     ),
 }
 """By bench, what a stage imports and does not call: a layer holds its effect on every bench; the engine's commands print."""
-BENCH_OF = {"checkpoint": "testbed", "measure": "testbed", "workload": "fleet"} | dict.fromkeys(
+BENCH_OF = {"checkpoint": "testbed", "measure": "testbed", "engine": "engine", "workload": "fleet"} | dict.fromkeys(
     ("operators", "baseline", "estimate", "sensitivity", "scene", "aggregate"), "fleet"
 )
-STAGES = [(name, bench) for name in GRAPH for bench in (OTHER_BENCHES if name == "joint" else (BENCH_OF[name],))]
+STAGES = [(name, bench) for name in GRAPH for bench in (("fleet", "testbed") if name == "joint" else (BENCH_OF[name],))]
 
 
 @cache
