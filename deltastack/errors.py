@@ -7,6 +7,7 @@
     - MeasurementError        a file of measured rows with bad rows, a wrong header, no rows
     - FormulaError            weights, savings or ratios outside their domain
     - FactorialError          runs that form no factorial: a cell, a column or a unit that does not hold
+    - LayerError              two layers of one name, or an entry point that is no layer
     - UnknownNameError        a layer, technique, model or platform nobody has
   x ContractError             a table that breaks its contract; names every breach
   x EvidenceError             a reading, an operator time or a result that is not there
@@ -53,6 +54,10 @@ class FormulaError(InputError):
 
 class FactorialError(InputError):
     """Runs that form no factorial: a missing cell, mixed units, a misspelt column."""
+
+
+class LayerError(InputError):
+    """Layers that cannot stand beside each other, or an entry point that holds no layer."""
 
 
 class UnknownNameError(InputError):

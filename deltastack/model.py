@@ -1,4 +1,4 @@
-"""The nouns: benches, components, resources, evidence, usage, cells, layers.
+"""The nouns: benches, components, resources, evidence, usage, cells.
 
 Every other room speaks in these words (docs/decisions/0001). All of them are frozen.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,10 +15,6 @@ from deltastack.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
-
-    from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 
 class Bench(StrEnum):
@@ -174,60 +170,6 @@ class Params(BaseModel):
     """Values of one technique or stage, read from params/: frozen, exact keys, finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-P = TypeVar("P", bound=Params)
-
-
-class Technique(Protocol[P]):
-    """One concrete way inside a layer: a pure rewrite on the fleet, a reversible switch on the testbed."""
-
-    @property
-    def name(self) -> str:
-        """Its word in tables and params."""
-        ...
-
-    @property
-    def params(self) -> type[P]:
-        """The type of its values."""
-        ...
-
-    def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
-        """The deployment with this technique on; None if it makes no sense on the fleet.
-
-        Raises:
-            OutOfValidityError: The physics does not hold for this deployment.
-        """
-        ...
-
-    def switch(self, engine: Engine, p: P) -> AbstractContextManager[None] | None:
-        """On at entry, off at exit; None if it makes no sense on the testbed."""
-        ...
-
-    def control(self, p: P) -> P:
-        """The same technique where Δ must be exactly 0."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One optimization layer: a name and the techniques that can be switched alone."""
-
-    name: str
-    techniques: tuple[Technique[Any], ...]
-
-    def technique(self, name: str) -> Technique[Any]:
-        """The technique of that name.
-
-        Raises:
-            UnknownNameError: This layer has no such technique.
-        """
-        for technique in self.techniques:
-            if technique.name == name:
-                return technique
-        known = ", ".join(t.name for t in self.techniques)
-        message = f"no technique '{name}' in layer '{self.name}'; it has: {known}"
-        raise UnknownNameError(message)
 
 
 AA_TWIN = "base@aa"

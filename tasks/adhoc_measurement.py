@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deltastack import layers
 from deltastack.errors import ParamsError, UnknownNameError
 from deltastack.evaluation import testbed_cells
-from deltastack.model import LAYER_NAMES, Component, Resource, cell_of
+from deltastack.model import Component, Resource, cell_of
 from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _switches(root: Path, name: str) -> tuple[Switch, ...]:
         layers.layer(layer).technique(technique)
         return tuple(testbed_cells.switch(c) for c in testbed.chosen(root, [layers.layer(layer)])[layer] if c.name == technique)
     on = cell_of(name)
-    strange = on - set(LAYER_NAMES) - set(layers.LAYERS)
+    strange = on - set(layers.LAYERS)
     if strange:
         there = ", ".join(["base", *layers.LAYERS])
         raise UnknownNameError(f"no cell '{name}'; a cell is LAYER, LAYER+LAYER or LAYER/TECHNIQUE; there are: {there}")

@@ -12,7 +12,8 @@ from deltastack.analysis.scenes import lines
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import NO_SCENE, Bench
-from deltastack.report import Results, Stack, compute, metrics, wording
+from deltastack.report import Results, compute, metrics, wording
+from deltastack.stack import Stack
 from tasks import outbox, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from deltastack import params
 from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.errors import EvidenceError
-from deltastack.report import Stack
+from deltastack.stack import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path

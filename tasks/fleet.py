@@ -17,7 +17,7 @@ from deltastack.evaluation.cell_checkpoint import Kept
 from deltastack.evaluation.fleet_runner import FleetRunner
 from deltastack.fleet import scene as scenes
 from deltastack.fleet.trace_arrays import requests
-from deltastack.report import Stack
+from deltastack.stack import Stack
 from deltastack.workload import settings
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from deltastack.fleet.scene import Scene
 
 log = logging.getLogger("deltastack.tasks")
-CODE = ("fleet", "layers", "model.py", "params.py")
+CODE = (
+    *("fleet", "layers", "evaluation", "contracts", "statistics", "composition/domain.py"),
+    *("machine_fingerprint.py", "model.py", "params.py"),
+)
 """What of the domain decides a simulated cell."""
 LEDGER = "joint-{scene}-"
 

@@ -12,7 +12,7 @@ from deltastack import params, statistics
 from deltastack.contracts import DELTA, JOINT
 from deltastack.decisions import pairwise_plan, plan
 from deltastack.model import AA_TWIN, Resource
-from deltastack.report import Stack
+from deltastack.stack import Stack
 from tasks import stage_runner
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from deltastack import params
 from deltastack.contracts import QUALITY, WORKLOAD, atomic
 from deltastack.evaluation import testbed_cells
 from deltastack.layers import techniques
-from deltastack.report import Stack
+from deltastack.stack import Stack
 from tasks import testbed_tables
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from deltastack.layers.technique import Layer
     from deltastack.layers.techniques import ConfiguredTechnique
-    from deltastack.model import Layer
     from deltastack.testbed.bench import Cells, Setup
     from deltastack.testbed.measure_cells import Effort, Measured
     from deltastack.testbed.settings import Testbed

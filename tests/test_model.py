@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deltastack.errors import UnknownNameError
+from deltastack.layers.technique import Layer
 from deltastack.model import (
     LAYER_NAMES,
     Component,
     Evidence,
-    Layer,
     Params,
     Reading,
     Resource,

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.delta_summary import Estimate, Saving
     from deltastack.evaluation.fleet_runner import FleetRunner
-    from deltastack.model import Layer
+    from deltastack.layers.technique import Layer
 
 SERVED = "deployment"
 
 
 def estimate(
-    layer: Annotated[str, typer.Argument(help="storage, chiplet, pipeline, instruction_set or idle.")],
+    layer: Annotated[str, typer.Argument(help="A layer: the name of a file in params/layers.")],
     technique: Annotated[str | None, typer.Option(help="Only this one; otherwise each alone, and all that are on.")] = None,
     changed: Annotated[
         list[str] | None,

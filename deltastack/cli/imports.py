@@ -23,7 +23,7 @@ def import_(
 ) -> None:
     """Read results of vLLM, SGLang, GuideLLM, AIPerf, InferenceX, ML.ENERGY or llm-d as a layer that was measured elsewhere."""
     from deltastack import importers, params
-    from deltastack.report import Stack
+    from deltastack.stack import Stack
     from tasks import imported
     from tasks.stage_runner import root_from
 

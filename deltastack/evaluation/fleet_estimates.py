@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.evaluation.fleet_runner import FleetRunner
+    from deltastack.layers.technique import Layer
     from deltastack.layers.techniques import ConfiguredTechnique
-    from deltastack.model import Layer, Reading
+    from deltastack.model import Reading
 
 ALL = "all"
 BASE = "base"

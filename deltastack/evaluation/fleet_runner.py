@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.scene import Scene
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
-    from deltastack.model import Layer
+    from deltastack.layers.technique import Layer
 
 
 class Refused(NamedTuple):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from deltastack.evaluation.fleet_runner import FleetRunner
     from deltastack.fleet.simulator import Requests
-    from deltastack.model import Layer, OperatingPoint, Resource, Usage
+    from deltastack.layers.technique import Layer
+    from deltastack.model import OperatingPoint, Resource, Usage
 
 TRAJECTORIES, LEVELS, SEED = 4, 4, 20260103
 WINDOW_REQUESTS = 6000

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from deltastack.layers.technique import Technique
     from deltastack.layers.techniques import ConfiguredTechnique
-    from deltastack.model import Params, Technique
+    from deltastack.model import Params
     from deltastack.testbed.bench import Cells, Switch
     from deltastack.testbed.vlm.engine import Engine
 

@@ -1,38 +1,32 @@
-"""The optimization layers: one file each, one row each in LAYERS.
+"""The optimization layers: one module each in this folder, or a package of its own with an entry point ``deltastack.layers``.
 
-Which of them are stacked is said by ``layers`` in params/stack.yaml; those after ``idle`` are not, by default (decision 0009).
+Layers are found, not listed: a module here that holds a ``Layer`` adds it. Which layers are stacked is said by ``layers`` in
+params/stack.yaml (decision 0009).
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from deltastack.errors import UnknownNameError
-from deltastack.layers.chiplet import CHIPLET
-from deltastack.layers.distillation import DISTILLATION
-from deltastack.layers.idle import IDLE
-from deltastack.layers.instruction_set import INSTRUCTION_SET
-from deltastack.layers.pipeline import PIPELINE
-from deltastack.layers.pruning import PRUNING
-from deltastack.layers.routing import ROUTING
-from deltastack.layers.storage import STORAGE
+from deltastack.errors import LayerError, UnknownNameError
+from deltastack.layers.technique import Layer
 
 if TYPE_CHECKING:
-    from deltastack.model import Layer
+    from collections.abc import Iterable, Iterator
 
-LAYERS: dict[str, Layer] = {
-    one.name: one
-    for one in (
-        STORAGE,
-        CHIPLET,
-        PIPELINE,
-        INSTRUCTION_SET,
-        IDLE,
-        PRUNING,
-        ROUTING,
-        DISTILLATION,
-    )
-}
+GROUP = "deltastack.layers"
+
+
+def discover() -> dict[str, Layer]:
+    """Every layer of this folder and of installed packages, by name.
+
+    Raises:
+        LayerError: Two layers have one name, or an entry point is no layer.
+    """
+    return _by_name([*_own(), *_installed()])
 
 
 def layer(name: str) -> Layer:
@@ -44,3 +38,30 @@ def layer(name: str) -> Layer:
     if name not in LAYERS:
         raise UnknownNameError(f"no layer '{name}'; there are: {', '.join(LAYERS) or 'none'}")
     return LAYERS[name]
+
+
+def _own() -> Iterator[tuple[str, Layer]]:
+    for found in pkgutil.iter_modules(__path__, f"{__name__}."):
+        module = importlib.import_module(found.name)
+        yield from ((found.name, one) for one in vars(module).values() if isinstance(one, Layer))
+
+
+def _installed() -> Iterator[tuple[str, Layer]]:
+    for point in entry_points(group=GROUP):
+        one = point.load()
+        if not isinstance(one, Layer):
+            raise LayerError(f"entry point {point.name} = {point.value} is a {type(one).__name__}; wanted a Layer")
+        yield point.value, one
+
+
+def _by_name(found: Iterable[tuple[str, Layer]]) -> dict[str, Layer]:
+    places: dict[str, str] = {}
+    layers: dict[str, Layer] = {}
+    for place, one in found:
+        if one.name in layers:
+            raise LayerError(f"two layers are named '{one.name}': in {places[one.name]} and in {place}; rename one")
+        places[one.name], layers[one.name] = place, one
+    return layers
+
+
+LAYERS = discover()

@@ -27,8 +27,9 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Autoscaling
 from deltastack.fleet.power import State
+from deltastack.layers.technique import Layer
 from deltastack.layers.techniques import FleetOnly, TestbedOnly
-from deltastack.model import Layer, Params
+from deltastack.model import Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches.settings import NEVER_S, EncoderUnload, Nothing
 

@@ -16,7 +16,8 @@ from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Kernel
 from deltastack.fleet.effects.arithmetic import sparsity
 from deltastack.fleet.operators import SCHEMES, Known, known
-from deltastack.model import Layer, Params
+from deltastack.layers.technique import Layer
+from deltastack.model import Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 

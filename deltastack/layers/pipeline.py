@@ -14,8 +14,9 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Schedule, Search
 from deltastack.fleet.effects.schedule import DISAGGREGATED
+from deltastack.layers.technique import Layer
 from deltastack.layers.techniques import FleetOnly
-from deltastack.model import Layer, Params
+from deltastack.model import Params
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deltastack.layers.technique import Layer
 from deltastack.layers.techniques import TestbedOnly
-from deltastack.model import Layer
 from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 

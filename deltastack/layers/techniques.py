@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.scene import Scene
-    from deltastack.model import Layer, Technique
+    from deltastack.layers.technique import Layer, Technique
     from deltastack.testbed.vlm.engine import Engine
 
 FOLDER = "params/layers"

@@ -1,6 +1,6 @@
 """Tables, figures and the page, from results (pure)."""
 
-from deltastack.analysis.results import HEADLINE, Results, Stack, compute
+from deltastack.analysis.results import HEADLINE, Results, compute
 from deltastack.report.metrics_json import metrics, wording
 from deltastack.report.text.evidence_card import card_markdown, escaped
 from deltastack.report.text.terminal import layer_lines, summary_lines
@@ -8,7 +8,6 @@ from deltastack.report.text.terminal import layer_lines, summary_lines
 __all__ = [
     "HEADLINE",
     "Results",
-    "Stack",
     "card_markdown",
     "compute",
     "escaped",

@@ -18,8 +18,9 @@ from deltastack.analysis.formula_totals import NOT_RUN, totals, values
 from deltastack.contracts import USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, OperatingPoint, Resource, cell_of
-from deltastack.report import Stack, compute
+from deltastack.report import compute
 from deltastack.report.context import Past
+from deltastack.stack import Stack
 from tests.report.synthetic import WHOLE, joint
 
 A, F = Component.ATTENTION, Component.FFN

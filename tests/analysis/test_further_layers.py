@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from deltastack.contracts import DELTA, USAGE
 from deltastack.model import Bench, Component, Evidence, Resource
-from deltastack.report import Results, Stack, compute, metrics, summary_lines, wording
+from deltastack.report import Results, compute, metrics, summary_lines, wording
 from deltastack.report.figures import figures
 from deltastack.report.html.page import html
+from deltastack.stack import Stack
 from tests.report.synthetic import BASE, WHOLE, joint
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import pytest
 from deltastack.analysis import noise_floor
 from deltastack.contracts import USAGE
 from deltastack.model import AA_TWIN, Bench, Component, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report import compute, metrics, summary_lines, wording
 from deltastack.report.html import sections
 from deltastack.report.html import table_rows as tables
 from deltastack.report.html.page import html
+from deltastack.stack import Stack
 from deltastack.statistics import aa_noise
 from tests.report.synthetic import joint, with_twin
 

@@ -12,9 +12,10 @@ from deltastack.analysis.formula_totals import values
 from deltastack.analysis.overprediction import RESAMPLES, promises
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component
-from deltastack.report import Stack, compute, metrics
+from deltastack.report import compute, metrics
 from deltastack.report.html import table_rows as tables
 from deltastack.report.html.page import html
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component, 0.5)}

@@ -9,10 +9,11 @@ import pytest
 from deltastack.analysis.quality import unfit, worst_reading
 from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Results, Stack, compute, wording
+from deltastack.report import Results, compute, wording
 from deltastack.report.html.page import html
 from deltastack.report.html.sections import admissible
 from deltastack.report.text.terminal import summary_lines
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from deltastack.analysis.factorial import factorials
 from deltastack.analysis.formula_totals import Estimate, estimate, values
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component, Resource
-from deltastack.report import Stack, compute, wording
+from deltastack.report import compute, wording
+from deltastack.stack import Stack
 from tasks import aggregate
 from tests.report.synthetic import joint
 

@@ -10,9 +10,10 @@ from deltastack.analysis.slo import Late, late, said
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Results, Stack, compute, wording
+from deltastack.report import Results, compute, wording
 from deltastack.report.html.page import html
 from deltastack.report.text.terminal import summary_lines
+from deltastack.stack import Stack
 from tasks import aggregate
 from tests.report.project import finished
 from tests.report.synthetic import joint

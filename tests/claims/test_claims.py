@@ -22,7 +22,8 @@ from deltastack.composition import read_published
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Stack, compute
+from deltastack.report import compute
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ def test_a_set_value_is_used_and_a_loss_comes_first(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["nothing"], 2, "no layer 'nothing'; there are: storage, chiplet, pipeline, instruction_set, idle"),
+        (["nothing"], 2, "no layer 'nothing'; there are: chiplet, distillation, idle, instruction_set, pipeline"),
         (["pipeline", "--technique", "x"], 2, "no technique 'x' in layer 'pipeline'; it has: attention_ffn, encoder_pool"),
         (["pipeline", "--set", "foo=1"], 2, "no key 'foo' in pipeline; there are: attention_ffn: pools"),
         (["pipeline", "--set", "foo"], 2, "--set foo: wanted KEY=VALUE"),

@@ -11,7 +11,8 @@ from deltastack.analysis.formula_totals import estimate, values
 from deltastack.contracts import QUALITY, USAGE
 from deltastack.decisions.compare import ChangeVerdict, Side, compare, markdown
 from deltastack.model import Bench, Component, Evidence
-from deltastack.report import Stack, compute
+from deltastack.report import compute
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 WHOLE = {"storage": dict.fromkeys(Component, 0.8), "pipeline": dict.fromkeys(Component, 0.5)}

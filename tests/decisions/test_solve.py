@@ -14,7 +14,8 @@ from deltastack.contracts import QUALITY, USAGE
 from deltastack.decisions.solve import Goal, Outcome, solve
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Results, Stack, compute
+from deltastack.report import Results, compute
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 LAYERS = {"storage": dict.fromkeys(Component, 0.8), "pipeline": dict.fromkeys(Component, 0.5), "idle": {Component.ENCODER: 0.0}}

@@ -74,7 +74,7 @@ def test_a_scene_replaces_values_and_leaves_the_rest(tmp_path: Path) -> None:
         ({"flet": {}}, "flet: Extra inputs"),
         ({"fleet": {"deployment": {"modle": "x"}}}, "no key 'fleet.deployment.modle'; there are: model, platform"),
         ({"fleet": {"gaols": {}}}, "no key 'fleet.gaols'; there are: deployment"),
-        ({"layers": {"storge": {}}}, "no layer 'storge'; there are: storage, chiplet"),
+        ({"layers": {"storge": {}}}, "no layer 'storge'; there are: chiplet, distillation"),
         ({"layers": {"idle": {"naps": {"on": True}}}}, "no technique 'idle.naps'; there are: encoder_sleep"),
         (
             {"layers": {"idle": {"encoder_sleep": {"params": {"wake": 1}}}}},

@@ -14,7 +14,7 @@ from deltastack.evaluation import testbed_cells
 from deltastack.fleet import settings as fleet
 from deltastack.layers import layer, techniques
 from deltastack.model import Component, Resource
-from deltastack.report import Stack
+from deltastack.stack import Stack
 from deltastack.testbed import bench
 from tests.testbed import tiny
 

@@ -12,11 +12,12 @@ from deltastack.analysis.factorial import NO_BASE
 from deltastack.contracts import USAGE
 from deltastack.decisions.solve import Goal, solve
 from deltastack.model import Bench, Component, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report import compute, metrics, summary_lines, wording
 from deltastack.report.html import table_rows
 from deltastack.report.html.page import html
 from deltastack.report.text import formatting
 from deltastack.report.text.amounts import extra, losses_first, moved
+from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:

@@ -17,11 +17,12 @@ from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Stack, compute, metrics, summary_lines, wording
+from deltastack.report import compute, metrics, summary_lines, wording
 from deltastack.report.context import Beside, Past, Swing
 from deltastack.report.figures import figures
 from deltastack.report.html import sections
 from deltastack.report.html.page import html, png, svg
+from deltastack.stack import Stack
 from tests.report.synthetic import BASE, WHOLE, joint
 
 if TYPE_CHECKING:

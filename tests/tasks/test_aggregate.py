@@ -38,7 +38,7 @@ def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
     stack = root / "params/stack.yaml"
     stack.write_text(stack.read_text().replace("idle", "idel"))
 
-    with pytest.raises(UnknownNameError, match="no layer 'idel'; there are: storage, chiplet"):
+    with pytest.raises(UnknownNameError, match="no layer 'idel'; there are: chiplet, distillation"):
         aggregate.load(root)
 
 

@@ -10,6 +10,6 @@ from __future__ import annotations
 from deltastack.layers.chiplet.layer_placement import LayerPlacement
 from deltastack.layers.chiplet.memory_on_logic import MemoryOnLogic
 from deltastack.layers.chiplet.packaging import ChipletPackaging
-from deltastack.model import Layer
+from deltastack.layers.technique import Layer
 
 CHIPLET = Layer(name="chiplet", techniques=(ChipletPackaging(), LayerPlacement(), MemoryOnLogic()))

@@ -11,6 +11,6 @@ from deltastack.layers.storage.kv_tier import KeyValueTier
 from deltastack.layers.storage.memory_pool import MemoryPool
 from deltastack.layers.storage.shared_weights import SharedWeights
 from deltastack.layers.storage.zns import Zns
-from deltastack.model import Layer
+from deltastack.layers.technique import Layer
 
 STORAGE = Layer(name="storage", techniques=(Zns(), BlockAlignment(), MemoryPool(), KeyValueTier(), SharedWeights()))
