@@ -46,8 +46,8 @@ def show_results(root: Path) -> None:
 
 def markdown(root: Path) -> str:
     """Verdict and evidence card, layers and targets, totals, the waterfalls as embedded pictures, and where the report lies."""
-    layers = _prose(summary.layers(root))
-    head = ["", "## Each layer alone, losses first"] if layers else []
+    layers = summary.layers(root)
+    head = ["", "## Each layer alone, losses first", ""] if layers else []
     parts = ["# deltastack", "", *summary.card(root), *head, *layers, *_totals(root)]
     for picture in sorted((root / "reports").glob("**/waterfall*.png")):
         content = picture.read_bytes()
@@ -58,24 +58,7 @@ def markdown(root: Path) -> str:
     return "\n".join([*parts, "", "The whole report: `reports/report.html`", ""])
 
 
-def _prose(lines: list[str]) -> list[str]:
-    """Paragraphs, and a bullet for each indented line: a block of code would not wrap.
-
-    >>> _prose(["  idle    loses 1 %", "  chiplet saves 1 %", "target b: reached"])
-    ['', '- **idle** loses 1 %', '- **chiplet** saves 1 %', '', 'target b: reached']
-    """
-    found: list[str] = []
-    for line in lines:
-        indented = line.startswith(" ")
-        if not (indented and found and found[-1].startswith("- ")):
-            found.append("")
-        name, _, rest = line.strip().partition(" ")
-        found.append(f"- **{name}** {rest.strip()}" if indented else line)
-    return found
-
-
 def _totals(root: Path) -> list[str]:
     """The table of totals as Markdown."""
     rows = totals.table(outbox.read(root / outbox.METRICS))
-    lines = [f"| {' | '.join(cells)} |" for cells in rows]
-    return ["", lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]] if rows else []
+    return ["", *summary.markdown_table(rows)] if rows else []

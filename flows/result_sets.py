@@ -35,7 +35,7 @@ def side(root: Path, name: str, scratch: Path) -> Side:
         folder = tracking.download(root, name, scratch / name)
     else:
         folder = _revision(root, name, scratch / re.sub(r"\W", "_", name))
-    return Side(name=name, params=provenance.telling(folder), results=aggregate.load(folder))
+    return Side(name=name, params=provenance.telling(folder), analysis=aggregate.load(folder))
 
 
 def _revision(root: Path, name: str, folder: Path) -> Path:

@@ -31,10 +31,19 @@ def card(folder: Path) -> list[str]:
 
 
 def layers(folder: Path) -> list[str]:
-    """The lines of the layers and targets of the results in ``folder``, losses first, as Markdown; empty if there are none."""
+    """The layers' savings and the targets of the results in ``folder``, losses first, as Markdown; empty if there are none."""
     said = outbox.read(folder / SAID)
     if not said:
         return []
-    from deltastack.report import escaped, layer_lines
+    from deltastack.report import escaped, targets
+    from deltastack.report import layers as rows
 
-    return [escaped(line) for line in layer_lines(said)]
+    return [*markdown_table(rows(said)), "", *(f"- {escaped(line)}" for line in targets(said))]
+
+
+def markdown_table(rows: list[list[str]]) -> list[str]:
+    """Rows, the first the head, as a Markdown table; empty if there are none."""
+    from deltastack.report import escaped
+
+    lines = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
+    return [lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]] if rows else []

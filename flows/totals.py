@@ -60,8 +60,8 @@ def narrow(rows: list[list[str]]) -> list[list[str]]:
 
 def _resource(bench: str, name: str) -> str:
     """The resource in the report's words; a name that is none of ours stays."""
+    from deltastack import formatting
     from deltastack.model import Bench, Resource
-    from deltastack.report.text import formatting
 
     known = name in {str(r) for r in Resource}
     place = next((b for b in Bench if bench.startswith(b)), Bench.FLEET)

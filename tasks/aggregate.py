@@ -1,4 +1,4 @@
-"""Stage ``aggregate``: formulas held against the joint truth; data/total.parquet, metrics.json, the page, the figures."""
+"""Stage ``aggregate``: formulas against the observed joint result; data/total.parquet, metrics.json, the page, the figures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack import layers, params
 from deltastack.analysis import slo
+from deltastack.analysis.analysis import Analysis, compute
 from deltastack.analysis.base_usage import with_measured
 from deltastack.analysis.scenes import lines
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.model import NO_SCENE, Bench
-from deltastack.report import Results, compute, metrics, wording
+from deltastack.report import metrics, wording
 from deltastack.stack import Stack
 from tasks import outbox, scenes, stage_runner, write_report
 
@@ -26,13 +27,13 @@ KINDS = {Bench.FLEET: "estimated/{scene}", Bench.TESTBED: "measured", Bench.ENGI
 ENGINE = "data/joint/engine.json"
 
 
-def load(root: Path) -> Results:
+def load(root: Path) -> Analysis:
     """The tables of this checkout, and what follows from them.
 
     Raises:
         ContractError: A table that breaks its contract.
         EvidenceError: No joint table at all, or no full factorial.
-        UnknownNameError: A layer of params/stack.yaml that nobody has.
+        UnknownNameError: A layer of params/stack.yaml that does not exist.
     """
     stack = params.load(root / "params" / "stack.yaml", Stack)
     for name in stack.layers:
@@ -47,27 +48,26 @@ def load(root: Path) -> Results:
         baseline=_baseline(root, stack.scene, joint),
         deltas=deltas,
         joint=joint,
-        quality=_quality(root, stack.scene),
-        served=_served(root, stack.scene),
-        on=_on(root, stack.scene, deltas),
-        late=_late(root, stack),
+        quality_table=_quality(root, stack.scene),
+        deployment_text=_deployment_text(root, stack.scene),
+        enabled_techniques=_enabled(root, stack.scene, deltas),
+        slo_violations=_slo_violations(root, stack),
         quality_limit=write_report.view(root).quality_limit if (root / write_report.VIEW).is_file() else None,
-        joint_s=_joint_s(root),
+        joint_budget_s=_joint_s(root),
     )
 
 
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
-    results = load(root)
-    assert results.total is not None  # noqa: S101 - compute always forms it
-    fleet = results.total["bench"] == str(Bench.FLEET)
-    total = results.total.assign(scene=results.total["scene"].mask(fleet, results.stack.scene))
+    analysis = load(root)
+    said = wording(analysis)
+    said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
+    fleet = analysis.total["bench"] == str(Bench.FLEET)
+    total = analysis.total.assign(scene=analysis.total["scene"].mask(fleet, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")
-    _json(root / "reports/metrics.json", metrics(results))
-    said = wording(results, write_report.view(root).quality_limit)
-    said |= {"scenes": _scenes(root, results.stack.scene), "no_switch": _no_switch(root, results.stack.layers)}
+    _json(root / "reports/metrics.json", metrics(analysis))
     _json(root / "reports/summary.json", said)
-    write_report.write(root, results)
+    write_report.write(root, analysis, said)
     outbox.put(root)
 
 
@@ -109,7 +109,7 @@ def _deltas(root: Path, stack: Stack) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _on(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench, tuple[str, ...]]]:
+def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict[str, dict[Bench, tuple[str, ...]]]:
     """The techniques that params/layers switches on, where the bench observed them; layers without a file are left out."""
     found: dict[str, dict[Bench, tuple[str, ...]]] = {}
     switched = scenes.switched_of(root, scene)
@@ -138,7 +138,7 @@ def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
     return [f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent]
 
 
-def _served(root: Path, scene: str) -> str | None:
+def _deployment_text(root: Path, scene: str) -> str | None:
     """What the fleet serves with nothing switched, in words; None without params/fleet.yaml."""
     path = root / "params/fleet.yaml"
     if not path.is_file():
@@ -157,18 +157,18 @@ def _quality(root: Path, scene: str) -> pd.DataFrame | None:
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
-def _late(root: Path, stack: Stack) -> list[slo.Late]:
-    """Cells and techniques that miss the latency goals, from the JSON beside the simulated tables.
+def _slo_violations(root: Path, stack: Stack) -> list[slo.SloViolation]:
+    """Cells and techniques that violate the SLOs, from the JSON beside the simulated tables.
 
     Raises:
-        EvidenceError: Entries that are none.
+        EvidenceError: Entries of another form.
     """
     path = root / f"data/joint/{stack.scene}.json"
-    found = [*slo.late(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
+    found = [*slo.violations(json.loads(path.read_text()), Bench.FLEET, path.name)] if path.is_file() else []
     for layer in stack.layers:
         path = root / f"data/delta/estimated/{stack.scene}/{layer}.json"
         if path.is_file():
-            found += slo.late(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
+            found += slo.violations(json.loads(path.read_text()), Bench.FLEET, path.name, layer)
     return found
 
 

@@ -13,8 +13,8 @@ from deltastack.stack import Stack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltastack.analysis.analysis import Analysis
     from deltastack.claims import Finding
-    from deltastack.report import Results
 
 REGISTRY = "params/claims.yaml"
 CASES = "params/published_compositions.yaml"
@@ -30,18 +30,18 @@ def check(root: Path) -> tuple[Finding, ...]:
     from tasks import aggregate
 
     try:
-        results = aggregate.load(root)
+        analysis = aggregate.load(root)
     except EvidenceError:
-        results = None
-    return held(root, results)
+        analysis = None
+    return held(root, analysis)
 
 
-def held(root: Path, results: Results | None) -> tuple[Finding, ...]:
-    """Every claim's finding against ``results``.
+def held(root: Path, analysis: Analysis | None) -> tuple[Finding, ...]:
+    """Every claim's finding against ``analysis``.
 
     Raises:
         ParamsError: A registry that does not hold.
     """
     registry = params.load(root / REGISTRY, Claims)
     stack = params.load(root / "params/stack.yaml", Stack)
-    return judge(registry.claims, read_published(root / CASES), results, tolerance=stack.tolerance)
+    return judge(registry.claims, read_published(root / CASES), analysis, tolerance=stack.tolerance)

@@ -193,15 +193,16 @@ def _formulas(frames: Frames, stack: Stack, resource: Resource) -> dict[str, Any
     """Formulas against the joint run at the stack's tolerance and confidence, and the noise floor of the quantity."""
     from deltastack.analysis import noise_floor
     from deltastack.analysis.factorial import factorials
-    from deltastack.analysis.formula_totals import totals
+    from deltastack.analysis.formula_totals import frame, held
 
     apart, floors = noise_floor.split(frames.joint)
     floor = next((f for (_, r), f in floors.items() if r == resource), None)
     told: dict[str, Any] = {"floor": None if floor is None else {"lo": floor.low, "hi": floor.high, "pairs": floor.pairs}}
     if not frames.layers:
         return told | {"formulas": [], "why": "no layer has all its cells, so there is no factorial"}
-    found, absent = factorials(apart, frames.layers)
-    table = totals(found, absent, tolerance=stack.tolerance, confidence=stack.confidence)
+    found, missing = factorials(apart, frames.layers)
+    totals = [(f, held(f, tolerance=stack.tolerance, confidence=stack.confidence).totals, None) for f in found]
+    table = frame(totals, missing)
     mine = table[table["resource"] == str(resource)]
     return told | {"formulas": [_plain(row) for row in mine.to_dict("records")]}
 

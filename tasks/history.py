@@ -10,7 +10,7 @@ from tasks import stage_runner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.report.context import Past
+    from deltastack.analysis.history import PastRun
 
 _HEADS = ("delta_total.", "gap.")
 
@@ -25,15 +25,15 @@ def note(root: Path, name: str, content: dict[str, Any]) -> None:
     stage_runner.write(path, json.dumps(said, indent=2, allow_nan=False) + "\n")
 
 
-def read(root: Path) -> tuple[Past, ...]:
+def read(root: Path) -> tuple[PastRun, ...]:
     """Earlier results, oldest first; a note that cannot be read is left out."""
-    from deltastack.report.context import Past
+    from deltastack.analysis.history import PastRun
 
     found = []
     for path in _folder(root).glob("*.json"):
         try:
             said = json.loads(path.read_text())
-            found.append(Past(said["created"], bool(said["canonical"]), said["metrics"]))
+            found.append(PastRun(said["created"], bool(said["canonical"]), said["metrics"]))
         except (ValueError, KeyError, TypeError):
             continue
     return tuple(sorted(found, key=lambda p: p.created))

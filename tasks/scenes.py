@@ -10,11 +10,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from deltastack import params
+from deltastack.analysis.analysis import compute
 from deltastack.analysis.scenes import scene_rows
 from deltastack.contracts import DELTA, JOINT, SCENES, atomic
 from deltastack.fleet import scene
 from deltastack.model import Bench
-from deltastack.report import compute
 from tasks import fleet, stage_runner
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def run(root: Path, name: str) -> None:
         deltas={},
         joint={Bench.FLEET: JOINT.read(root / f"data/joint/{name}.parquet")},
     ).total
-    assert total is not None  # noqa: S101 - compute always forms it
     SCENES.write(SCENES.frame(scene_rows(name, deltas, total, on(root, name, stack.layers))), root / f"data/scene/{name}.parquet")
 
 

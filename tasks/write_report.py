@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deltastack import params
 from deltastack.composition import read_published
 from deltastack.contracts import atomic
 from deltastack.errors import EvidenceError
-from deltastack.report.context import Beside, Swing, View, swings
+from deltastack.report.context import ReportContext, Swing, View, swings
 from deltastack.report.figures import figures
 from deltastack.report.html.page import html, png, svg
 from tasks import claims, history, imported
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 PAGE = "reports/report.html"
 FIGURES = "reports/figures"
@@ -36,35 +37,34 @@ PROVENANCE = {
 }
 
 
-def write(root: Path, results: Results) -> Path:
+def write(root: Path, analysis: Analysis, said: Mapping[str, Any] | None = None) -> Path:
     """Write everything and return the path of the page."""
     folder = root / FIGURES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    more = beside(root, results)
-    drawn = {}
-    for figure in figures(results, more.swings):
-        drawn[figure.name] = svg(figure)
-        (folder / f"{figure.name}.svg").write_text(drawn[figure.name], encoding="utf-8")
-        (folder / f"{figure.name}.png").write_bytes(png(figure))
+    more = context(root, analysis)
+    drawn = [(figure, svg(figure)) for figure in figures(analysis, more.swings)]
+    for figure, text in drawn:
+        (folder / f"{figure.name}.svg").write_text(text, encoding="utf-8")
+        (folder / f"{figure.name}.png").write_bytes(png(text))
         figure.rows.to_csv(folder / f"{figure.name}.csv", index=False)
     with atomic(root / PAGE) as part:
-        part.write_text(html(results, PROVENANCE, drawn, more), encoding="utf-8")
+        part.write_text(html(analysis, PROVENANCE, drawn, more, said), encoding="utf-8")
     return root / PAGE
 
 
-def beside(root: Path, results: Results) -> Beside:
-    """What the page shows beside the results, from what is there in this checkout.
+def context(root: Path, analysis: Analysis) -> ReportContext:
+    """What the page shows with the analysis, from what is there in this checkout.
 
     Raises:
         ParamsError: A registry of claims, a list of cases or params/report.yaml that does not hold.
         ContractError: An imported table that breaks its contract.
         EvidenceError: A table of sensitivities that is none.
     """
-    return Beside(
-        findings=claims.held(root, results),
+    return ReportContext(
+        findings=claims.held(root, analysis),
         cases=read_published(root / claims.CASES),
-        imported=tuple(imported.savings(root, results.stack.confidence)),
+        imported=tuple(imported.savings(root, analysis.stack.confidence)),
         history=history.read(root),
         swings=_swings(root),
         view=view(root),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from deltastack.analysis.attribution import Share
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.formula_totals import Estimate
+    from deltastack.statistics import Estimate
 
 UNCHANGED = 1e-9
 """A component whose amount differs by no more than this share of the whole base was left alone."""

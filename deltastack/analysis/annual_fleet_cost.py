@@ -1,4 +1,4 @@
-"""Money, energy and carbon a year for a fleet of so many accelerators that is used up to its latency goals.
+"""Cost, energy and carbon a year of a fleet of accelerators that runs at SLO-constrained capacity.
 
     requests a year = accelerators x seconds a year / (accelerator seconds a request, base)
 
@@ -7,19 +7,17 @@ The stack serves the same requests; what it saves a request it saves that often.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.analysis.attribution import saving_of
-from deltastack.analysis.formula_totals import Estimate, estimate
 from deltastack.model import Bench, OperatingPoint, Resource
+from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
 
 YEAR_S = 365 * 24 * 3600
 SHOWN = {
-    Resource.COST_USD: ("money", "USD", 1.0),
+    Resource.COST_USD: ("cost", "USD", 1.0),
     Resource.ENERGY_J: ("energy", "MWh", 3.6e9),
     Resource.CARBON_G: ("carbon", "t CO2e", 1e6),
     Resource.TIME_S: ("accelerators", "accelerators", float(YEAR_S)),
@@ -36,20 +34,19 @@ class Line(NamedTuple):
     evidence: str
 
 
-def lines(results: Results, accelerators: int) -> list[Line]:
+def lines(analysis: Analysis, accelerators: int) -> list[Line]:
     """One line a resource; empty where the fleet bench did not run at capacity."""
-    time = results.of(Bench.FLEET, OperatingPoint.AT_CAPACITY, Resource.TIME_S)
+    bench, point = Bench.FLEET, OperatingPoint.AT_CAPACITY
+    time = analysis.of(bench, point, Resource.TIME_S)
     if time is None:
         return []
-    requests = accelerators * YEAR_S / float(time.totals[0, 0])
+    requests = accelerators * YEAR_S / float(time.factorial.totals[0, 0])
     found = []
     for resource, (name, unit, per) in SHOWN.items():
-        f = results.of(Bench.FLEET, OperatingPoint.AT_CAPACITY, resource)
-        if f is None or f.full not in f.ran:
+        a = analysis.of(bench, point, resource)
+        if a is None or a.joint is None:
             continue
-        base = requests * float(f.totals[0, 0]) / per
-        share = estimate(f, partial(saving_of, m=f.full), results.stack.confidence)
-        low, high = (None if x is None else base * x for x in (share.low, share.high))
-        saved = Estimate(base * share.value, low, high, share.draws)
-        found.append(Line(name, unit, base, saved, str(f.evidence)))
+        base = requests * float(a.factorial.totals[0, 0]) / per
+        value, low, high = (None if x is None else base * x for x in a.joint[:3])
+        found.append(Line(name, unit, base, Estimate(value or 0.0, low, high, a.joint.draws), str(a.factorial.evidence)))
     return found

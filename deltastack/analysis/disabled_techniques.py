@@ -1,4 +1,7 @@
-"""Techniques that a stack leaves off, and what each would do alone: a layer without any is not one without effect."""
+"""Disabled techniques and their savings alone.
+
+A layer with no enabled technique reports 0 %; that does not mean its techniques have no effect.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,33 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack import statistics
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
 
 ALL = "all"
 
 
-class Off(NamedTuple):
-    """One technique that is off, and its Δ alone at the central values."""
+class DisabledTechnique(NamedTuple):
+    """One disabled technique, and its saving alone at the central values."""
 
     technique: str
-    """Its name, and that it misses the latency goals or the quality limit if it does."""
     delta: float
     low: float | None
     high: float | None
     """Over the draws (``statistics.drawn_ends``); None for a single one."""
     draws: int | None = None
     """How many; None where they are blocks of measurements."""
+    caveat: str | None = None
+    """An SLO that it violates, a quality limit that it breaks."""
 
 
-def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
-    """Every technique of a layer that has none on, the largest loss first; empty for a layer that has one on.
+def of_layer(table: pd.DataFrame | None, f: Factorial, confidence: float) -> list[DisabledTechnique]:
+    """Every technique of a layer that has none enabled, the largest loss first; empty for a layer that has one enabled.
 
-    Sums over components on the bench, basis and resource of ``f``. A technique with a missing amount, or against another baseline
-    (``NAME@BASELINE``), is left out.
+    Amounts are summed over components, at the bench, operating point and resource of ``f``. A technique with a missing amount, or
+    against another baseline (``NAME@BASELINE``), is left out.
     """
-    table = results.deltas.get(f"{layer}/{f.bench}")
     if table is None:
         return []
     mine = table[(table["operating_point"] == f.operating_point) & (table["resource"] == f.resource)]
@@ -46,8 +50,6 @@ def off_here(results: Results, f: Factorial, layer: str) -> list[Off]:
         if rows[["base", "optimized"]].isna().any(axis=None) or not (whole[:, 0] > 0).all():
             continue
         deltas = 1 - whole[:, 1] / whole[:, 0]
-        late = results.objection(f, f"{layer}/{name}")
-        called = f"{name}, which {late}," if late else str(name)
-        low, high = statistics.drawn_ends(deltas, confidence=results.stack.confidence)
-        found.append(Off(called, float(deltas[0]), low, high, deltas.size if f.drawn else None))
+        low, high = statistics.drawn_ends(deltas, confidence=confidence)
+        found.append(DisabledTechnique(str(name), float(deltas[0]), low, high, deltas.size if f.drawn else None))
     return sorted(found, key=lambda o: o.delta)

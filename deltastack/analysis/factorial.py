@@ -1,4 +1,4 @@
-"""The factorial as arrays: one block of amounts for each bench, basis and resource of a joint table.
+"""The factorial as arrays: one block of amounts for each scene, bench, operating point and resource of a joint table.
 
 Axes: cells (2^k, bit i set where layer i is on), components C, samples S. On the fleet a sample is a draw of the model's
 parameters (sample 0 the central values); on the testbed it is a block of runs.
@@ -10,24 +10,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from deltastack import statistics
 from deltastack.errors import EvidenceError
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
+from deltastack.model import NO_SCENE, Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 
-NO_BASE = "nothing of it is spent with nothing on, so there is nothing to save a share of"
+NO_BASE = "the base spends nothing of it, so there is no share to save"
+SIMULATED = frozenset({Bench.FLEET})
+"""Benches whose samples are draws of a model. Every other bench is measured: its samples are blocks of runs."""
+DEFAULT_SCENE = NO_SCENE
+"""What a table without a column ``scene`` speaks of."""
 
 
+Key = tuple[str, Bench, OperatingPoint, Resource]
+"""Scene, bench, operating point, resource."""
 LEAST_PAIRS = 4
-"""Of fewer pairs nobody can tell whether they differ, and an interval over two is 4 times as wide as one over their blocks; that
-one covers 88 % of nominal 95 % if the halves of a pair correlate by 0.5 (tests)."""
+"""With fewer pairs the difference between pairs cannot be tested, and an interval over two pairs is four times as wide as one
+over their blocks. The interval over blocks covers 88 % instead of 95 % if the halves of a pair correlate by 0.5 (tests)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,18 +52,26 @@ class Factorial:
     """The process start of each sample (S,); None where samples have none."""
     blocks: tuple[int, ...] | None = None
     """The number of each sample's block in its process start (S,); None where samples have none."""
+    scene: str = DEFAULT_SCENE
+    """The deployment and load that were run (params/scenes)."""
+
     time: Factorial | None = None
     """Accelerator time of the same cells, where this is another resource at the trace's own arrivals: idle follows from it."""
 
     @property
     def derived(self) -> int | None:
         """The place of ``idle`` where it is what others leave of a fleet that is provisioned; None where it is a reading."""
-        fixed = self.bench is Bench.FLEET and self.operating_point is OperatingPoint.AT_TRACE
+        fixed = self.drawn and self.operating_point is OperatingPoint.AT_TRACE
         return self.components.index(Component.IDLE) if fixed and Component.IDLE in self.components else None
 
     @property
+    def key(self) -> Key:
+        """What it is the factorial of."""
+        return self.scene, self.bench, self.operating_point, self.resource
+
+    @property
     def nests(self) -> dict[str, NDArray[np.intp]]:
-        """``nests`` of the blocks; nothing where nobody wrote their starts down."""
+        """Nesting of the blocks; empty if process starts were not recorded."""
         return {} if self.starts is None else nests(self.starts, self.blocks)
 
     @property
@@ -102,6 +116,23 @@ class Factorial:
         time = None if self.time is None else self.time.within(m)
         return replace(self, layers=tuple(self.layers[b] for b in bits), amounts=self.amounts[places], time=time)
 
+    def mapped(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Factorial:
+        """The same cells and layers, with other amounts."""
+        return replace(self, amounts=change(self.amounts), time=None if self.time is None else self.time.mapped(change))
+
+    def weighted(self, weights: NDArray[np.float64]) -> Factorial:
+        """Sums of the samples with ``weights``, (S, N): N samples instead of S."""
+        return self.mapped(lambda amounts: amounts @ weights)
+
+    def stacked(self, places: Sequence[int]) -> Factorial:
+        """The small factorials of several cells side by side: samples (len(places) x S), the cell's number varies slowest.
+
+        In the part of place m every layer that is off in m changes nothing: its cell n has the amounts of n & m. So a
+        formula of the stacked factorial is, part by part, the formula of ``within(m)``.
+        """
+        every = np.arange(len(self.amounts))
+        return self.mapped(lambda amounts: np.concatenate([amounts[every & m] for m in places], axis=-1))
+
     @property
     def one_start(self) -> bool:
         """Whether all blocks are of one process start, so that no interval holds what a new start changes.
@@ -113,7 +144,7 @@ class Factorial:
     @property
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
-        return self.bench is Bench.FLEET
+        return self.bench in SIMULATED
 
     @property
     def draws(self) -> int | None:
@@ -132,8 +163,8 @@ def nests(starts: Sequence[int], blocks: Sequence[int] | None) -> dict[str, NDAr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
-    """A resource of which a total cannot be formed, and why."""
+class Missing:
+    """A resource of which no total can be formed, and why."""
 
     bench: Bench
     operating_point: OperatingPoint
@@ -141,6 +172,7 @@ class Absent:
     evidence: Evidence
     canonical: bool
     reason: str
+    scene: str = DEFAULT_SCENE
 
 
 def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
@@ -152,7 +184,7 @@ def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
     return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
 
 
-def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Absent]]:
+def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Missing]]:
     """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
     A resource with a missing amount is absent with that amount's reason, and one of which the base spends nothing with
@@ -164,13 +196,16 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
         ParamsError: As ``statistics.planned``.
     """
     found: list[Factorial] = []
-    absent: list[Absent] = []
-    for (bench, operating_point, resource), rows in joint.groupby(["bench", "operating_point", "resource"], sort=False):
+    absent: list[Missing] = []
+    scenes = joint["scene"] if "scene" in joint else pd.Series(DEFAULT_SCENE, index=joint.index)
+    by = [scenes, joint["bench"], joint["operating_point"], joint["resource"]]
+    for (scene, bench, operating_point, resource), rows in joint.groupby(by, sort=False):
         layers = _layers(rows, order)
         if not layers:
             continue
         evidence = weakest(Evidence(e) for e in rows["evidence"].unique())
         head: dict[str, Any] = {
+            "scene": str(scene),
             "bench": Bench(str(bench)),
             "operating_point": OperatingPoint(str(operating_point)),
             "resource": Resource(str(resource)),
@@ -178,11 +213,11 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
         canonical = bool(rows["canonical"].all())
         if rows["amount"].isna().any():
             reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
-            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=reason))
+            absent.append(Missing(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
         components, amounts, (starts, blocks) = _amounts(rows, layers, statistics.planned(layers, cells))
         if not (amounts[0].sum(axis=0) > 0).all():
-            absent.append(Absent(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
+            absent.append(Missing(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
             continue
         shape: dict[str, Any] = {
             "layers": layers,
@@ -202,7 +237,8 @@ def _time_of(f: Factorial, among: Sequence[Factorial]) -> Factorial | None:
     same = (
         t
         for t in among
-        if (t.bench, t.operating_point, t.layers) == (f.bench, f.operating_point, f.layers) and t.resource is Resource.TIME_S
+        if (t.scene, t.bench, t.operating_point, t.layers) == (f.scene, f.bench, f.operating_point, f.layers)
+        and t.resource is Resource.TIME_S
     )
     return next((t for t in same if t.amounts.shape[-1] == f.amounts.shape[-1] and t.derived is not None), None)
 
@@ -221,7 +257,7 @@ def _amounts(
     rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
 ) -> tuple[tuple[Component, ...], NDArray[np.float64], tuple[tuple[int, ...] | None, tuple[int, ...] | None]]:
     """Components, their amounts (2^k, C, S), the samples' starts and blocks; a component that a cell does not have is 0 there."""
-    measured = rows["bench"].iloc[0] != str(Bench.FLEET)
+    measured = rows["bench"].iloc[0] not in set(map(str, SIMULATED))
     many = int(rows["replicate"].max()) + 1
     keys = rows["block"].astype("int64") * many + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)

@@ -1,54 +1,39 @@
-"""Formulas held against the joint truth: totals, gaps and verdicts, one row a bench, basis, resource and formula.
+"""Formulas held against the observed joint result: totals, gaps and verdicts.
 
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
-the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw, blocks
-of measurements a jackknife over blocks, or over what blocks lie in (``mean_of``); a single sample gives no interval, and
+the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw. Blocks of
+measurements give a jackknife over blocks, or over the nest that differs (``mean_of``). A single sample gives no interval, and
 then no verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltastack import composition, statistics
-from deltastack.analysis import slo
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
-from deltastack.model import Component, IntervalKind, Resource, cell_name
-from deltastack.statistics import Interval, nested_interval
+from deltastack.model import Component, IntervalKind, Resource
+from deltastack.outcomes import COMPOSED, OBSERVED, Formula, Verdict
+from deltastack.statistics import Estimate, Interval, nested_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import pandas as pd
 
-    from deltastack.analysis.factorial import Absent, Factorial
+    from deltastack.analysis.factorial import Factorial, Missing
 
-FORMULAS = ("independent", "weighted", "by_component", "pairwise", "joint")
 ONE_LAYER = "one layer: nothing to compose"
 ONE_SAMPLE = "a single sample has no interval"
 NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
 NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
-
-
-class Estimate(NamedTuple):
-    """A number and its interval; the ends are None where there is a single sample."""
-
-    value: float
-    low: float | None
-    high: float | None
-    draws: int | None = None
-    """How many draws of a model the ends are the range of; None where they are an interval of confidence."""
-
-    @property
-    def kind(self) -> IntervalKind:
-        """What the ends are."""
-        return IntervalKind.CONFIDENCE if self.draws is None else IntervalKind.RANGE_OF_DRAWS
 
 
 def lacking(f: Factorial) -> dict[str, str]:
@@ -123,105 +108,205 @@ def overlap(f: Factorial, threshold: float = 1e-9) -> float:
 
 
 def estimate(f: Factorial, of: Statistic, confidence: float) -> Estimate:
-    """A statistic of a factorial, (S,) by sample, with its interval.
+    """A statistic of a factorial, (S,) by sample, with its interval; as ``sampled``."""
+    return sampled(f, lambda g: {"": of(g)[None]})[""].estimate(0, confidence)
 
-    Blocks are averaged before the statistic is taken (a ratio of means, never a mean of ratios); its jackknife leaves
-    out one block at a time, all of them at once. Where process starts, or pairs of blocks, differ beyond what their blocks
-    explain, these are the units and not blocks (``mean_of``).
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """One statistic for each of R rows: its central values (R,), and the draws or pseudo-values (R, S) of their intervals."""
+
+    factorial: Factorial
+    central: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    def estimate(self, row: int, confidence: float) -> Estimate:
+        """The value of one row with its interval; no interval for a single sample."""
+        value = float(self.central[row])
+        if self.spread.shape[-1] == 1:
+            return Estimate(value, None, None)
+        if self.factorial.drawn:
+            low, high = statistics.drawn_ends(self.spread[row], confidence=confidence)
+            return Estimate(value, low, high, self.spread.shape[-1])
+        half = mean_of(self.factorial, self.spread[row], confidence).half_width
+        return Estimate(value, value - half, value + half)
+
+    def units(self, row: int) -> int | None:
+        """How many blocks, pairs of blocks or process starts the interval rests on; None for draws or a single sample."""
+        if self.factorial.drawn or self.spread.shape[-1] == 1:
+            return None
+        return mean_of(self.factorial, self.spread[row]).freedom + 1
+
+
+def sampled(f: Factorial, of: Callable[[Factorial], Mapping[str, NDArray[np.float64]]]) -> dict[str, Sampled]:
+    """Several statistics of one factorial at once, (R, S) each: ``of`` is asked once for draws, twice for blocks.
+
+    Blocks are averaged before a statistic is taken (a ratio of means, never a mean of ratios); the jackknife leaves out
+    one block at a time, all of them at once. Units are those of ``mean_of``.
     """
-    if f.amounts.shape[-1] == 1:
-        return Estimate(float(of(f)[0]), None, None)
-    if f.drawn:
-        found = of(f)
-        low, high = statistics.drawn_ends(found, confidence=confidence)
-        return Estimate(float(found[0]), low, high, found.size)
-    middle, mean = _jackknife(f, of, confidence)
-    return Estimate(middle, middle - mean.half_width, middle + mean.half_width)
-
-
-def gap_units(f: Factorial, name: str) -> int:
-    """How many units are behind the interval of a formula's measured gap: blocks, pairs of them, or process starts."""
-    _, mean = _jackknife(f, partial(_gap, name=name), confidence=0.95)
-    return mean.freedom + 1
-
-
-def _jackknife(f: Factorial, of: Statistic, confidence: float) -> tuple[float, nested_interval.Mean]:
-    """A statistic of the means over blocks, and the mean of its pseudo-values."""
     n = f.amounts.shape[-1]
-    whole = f.amounts.sum(axis=-1, keepdims=True)
-    middle = float(of(replace(f, amounts=whole / n))[0])
-    without = of(replace(f, amounts=(whole - f.amounts) / (n - 1)))
-    return middle, mean_of(f, n * middle - (n - 1) * without, confidence)
+    if f.drawn or n == 1:
+        return {name: Sampled(factorial=f, central=v[:, 0], spread=v) for name, v in of(f).items()}
+    middle = {name: v[:, 0] for name, v in of(f.weighted(np.full((n, 1), 1 / n))).items()}
+    without = of(f.weighted((1 - np.eye(n)) / (n - 1)))
+    return {
+        name: Sampled(factorial=f, central=m, spread=statistics.pseudo_values(m, without[name])) for name, m in middle.items()
+    }
 
 
 def mean_of(f: Factorial, values: NDArray[np.float64], confidence: float = 0.95) -> nested_interval.Mean:
     """The mean of numbers of blocks, (S,), with process starts or pairs of blocks as units where these differ.
 
     The second block of a pair runs in the reverse order of the first, so that the cells about its middle are neighbours in time
-    in both: a disturbance there moves both blocks alike. The widest nest that differs is taken (``testbed.nested``).
+    in both: a disturbance there moves both blocks alike.
     """
-    groups = [[values[nest == i] for i in range(nest.max() + 1)] for nest in f.nests.values()]
-    found = [nested_interval.mean_of(g, confidence=confidence) for g in groups or [[values]]]
-    return next((m for m in found if not m.pooled), found[-1])
+    return nested_interval.widest_mean(values, f.nests.values(), confidence=confidence)
 
 
-def totals(
-    found: list[Factorial], absent: list[Absent], *, tolerance: float, confidence: float, late: Sequence[slo.Late] = ()
-) -> pd.DataFrame:
-    """The table TOTAL; the truth of a stack that misses the latency goals says so in its reason."""
-    rows: list[tuple[object, ...]] = []
-    for f in found:
-        rows += _rows(f, tolerance, confidence, slo.said(late, f.bench, f.operating_point, cell_name(f.layers)))
-    for a in absent:
-        nothing = (None,) * 6
-        rows += [
-            (a.bench, a.operating_point, a.resource, n, *nothing, "cannot be told", a.evidence, a.reason, a.canonical, None, None)
-            for n in FORMULAS
-        ]
-    return TOTAL.frame(rows)
+class Total(NamedTuple):
+    """What one formula says of the whole stack, and how far it is from the joint result."""
+
+    formula: Formula
+    saving: Estimate | None
+    gap: Estimate | None
+    """Formula minus joint, as a fraction; None for the joint result itself."""
+    verdict: Verdict | None
+    """None for the joint result itself."""
+    reason: str | None
+    units: int | None = None
+    """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
 
 
-def _rows(f: Factorial, tolerance: float, confidence: float, late: str | None) -> list[tuple[object, ...]]:
-    head = (f.bench, f.operating_point, f.resource)
-    tail = (f.canonical, IntervalKind.RANGE_OF_DRAWS if f.drawn else IntervalKind.CONFIDENCE, f.amounts.shape[-1])
-    nothing, missing = (None,) * 6, lacking(f)
+class CellPrediction(NamedTuple):
+    """One formula in one cell with two or more layers, and the joint result there; fractions."""
+
+    layers: tuple[str, ...]
+    formula: Formula
+    predicted: float
+    observed: float
+
+
+class ErrorOverCells(NamedTuple):
+    """How wrong one formula is over the cells of one factorial."""
+
+    formula: Formula
+    root_mean_square: Estimate
+    cells: int
+    worst: tuple[str, ...]
+    """The layers of the cell with the largest gap."""
+    worst_gap: Estimate
+
+
+class Held(NamedTuple):
+    """Every formula held against the joint result: of the whole stack, and of every cell with two or more layers."""
+
+    totals: Mapping[Formula, Total]
+    cells: tuple[CellPrediction, ...]
+    errors: tuple[ErrorOverCells, ...]
+
+
+def held(f: Factorial, *, tolerance: float, confidence: float) -> Held:
+    """All formulas of one factorial, each asked once for draws and twice for blocks (all blocks, one left out)."""
+    places = several(f) or [f.full]
+    missing = lacking(f)
     try:
-        values(f)
+        found = sampled(f, lambda g: _of_cells(g, places))
     except FormulaError as error:
-        return [(*head, n, *nothing, "cannot be told", f.evidence, str(error), *tail) for n in FORMULAS]
-    rows: list[tuple[object, ...]] = []
-    for name in FORMULAS:
-        if name in missing:
-            rows.append((*head, name, *nothing, "cannot be told", f.evidence, missing[name], *tail))
-            continue
-        total = estimate(f, partial(_value, name=name), confidence)
-        if name == "joint":
-            said = "; ".join(filter(None, (ONE_SAMPLE if total.low is None else None, late))) or None
-            rows.append((*head, name, *total[:3], None, None, None, "truth", f.evidence, said, *tail))
-        else:
-            gap = estimate(f, partial(_gap, name=name), confidence)
-            word, why = _verdict(f, name, gap, tolerance, confidence)
-            rows.append((*head, name, *total[:3], *gap[:3], word, f.evidence, why, *tail))
-    return rows
+        return Held(
+            {n: Total(n, None, None, None if n is Formula.JOINT else Verdict.UNDECIDED, str(error)) for n in Formula}, (), ()
+        )
+    whole = places.index(f.full) if f.full in places else None
+    named = [n for n in COMPOSED if n not in missing]
+    totals = {n: _total(f, found, n, whole, missing.get(n), tolerance, confidence) for n in Formula}
+    if not several(f):
+        return Held(totals, (), ())
+    observed = found[Formula.JOINT].central
+    cells = tuple(
+        CellPrediction(f.cell(m), n, float(found[n].central[i]), float(observed[i])) for i, m in enumerate(places) for n in named
+    )
+    return Held(totals, cells, tuple(_error(f, found, n, places, confidence) for n in named))
 
 
-def _value(f: Factorial, *, name: str) -> NDArray[np.float64]:
-    return values(f)[name]
+def several(f: Factorial) -> list[int]:
+    """Places of the cells with two or more layers that were run."""
+    return [m for m in f.ran if m.bit_count() > 1]
 
 
-def _gap(f: Factorial, *, name: str) -> NDArray[np.float64]:
-    found = values(f)
-    return composition.gap(found[name], found["joint"])
+def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    """Savings, gaps and root mean squares of the gaps by formula, one row a cell."""
+    said = {n: v.reshape(len(places), -1) for n, v in values(f.stacked(places)).items()}
+    gaps = {n: composition.gap(v, said[Formula.JOINT]) for n, v in said.items() if n != Formula.JOINT}
+    roots = {_root(n): np.sqrt((g**2).mean(axis=0, keepdims=True)) for n, g in gaps.items()}
+    return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots}
 
 
-def _verdict(f: Factorial, name: str, gap: Estimate, tolerance: float, confidence: float) -> tuple[str, str | None]:
+def _gap(name: str) -> str:
+    return f"gap of {name}"
+
+
+def _root(name: str) -> str:
+    return f"root mean square of {name}"
+
+
+def _error(f: Factorial, found: Mapping[str, Sampled], name: Formula, places: Sequence[int], confidence: float) -> ErrorOverCells:
+    gaps = found[_gap(name)]
+    worst = int(np.abs(gaps.central).argmax())
+    root = found[_root(name)].estimate(0, confidence)
+    return ErrorOverCells(name, root, len(places), f.cell(places[worst]), gaps.estimate(worst, confidence))
+
+
+def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
+    f: Factorial,
+    found: Mapping[str, Sampled],
+    name: Formula,
+    row: int | None,
+    lacks: str | None,
+    tolerance: float,
+    confidence: float,
+) -> Total:
+    composed = name is not Formula.JOINT
+    if lacks or row is None:
+        return Total(name, None, None, Verdict.UNDECIDED if composed else None, lacks or NOT_RUN)
+    saving = found[name].estimate(row, confidence)
+    if not composed:
+        return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None)
+    gap = found[_gap(name)].estimate(row, confidence)
+    verdict, reason = _verdict(f, name, gap, tolerance, confidence)
+    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row))
+
+
+def _verdict(f: Factorial, name: Formula, gap: Estimate, tolerance: float, confidence: float) -> tuple[Verdict, str | None]:
     if len(f.layers) == 1:
-        return "holds", ONE_LAYER
-    shares = overlap(f)
-    reason = f"the layers' shares sum to {shares:.2f}: they overlap" if name == "weighted" and shares > 1 + 1e-9 else None
+        return Verdict.HOLDS, ONE_LAYER
+    shares = overlap(f) if name is Formula.WEIGHTED else 0.0
+    reason = f"the layers' shares sum to {shares:.2f}: they overlap" if shares > 1 + 1e-9 else None
     if gap.low is None or gap.high is None:
-        return "cannot be told", ONE_SAMPLE
+        return Verdict.UNDECIDED, ONE_SAMPLE
     found = Interval(
         estimate=gap.value, low=gap.low, high=gap.high, confidence=confidence, n=f.amounts.shape[-1], method="paired gap"
     )
-    return str(statistics.verdict(found, tolerance)), reason
+    return statistics.verdict(found, tolerance), reason
+
+
+def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]], missing: Iterable[Missing]) -> pd.DataFrame:
+    """The table TOTAL.
+
+    Args:
+        found: A factorial, its totals, and what is to be said of the whole stack (an SLO that it violates).
+        missing: Resources without a total.
+    """
+    rows: list[tuple[object, ...]] = []
+    nothing = (None, None, None)
+    for f, totals, caveat in found:
+        for t in totals.values():
+            reason = "; ".join(filter(None, (t.reason, caveat if t.formula is Formula.JOINT else None))) or None
+            word = t.verdict or (OBSERVED if t.saving else Verdict.UNDECIDED)
+            kind = IntervalKind.RANGE_OF_DRAWS if f.drawn else IntervalKind.CONFIDENCE
+            tail = (word, f.evidence, reason, f.canonical, kind, f.amounts.shape[-1], f.scene)
+            numbers = (*(t.saving or nothing)[:3], *(t.gap or nothing)[:3])
+            rows.append((f.bench, f.operating_point, f.resource, t.formula, *numbers, *tail))
+    for a in missing:
+        head = (a.bench, a.operating_point, a.resource)
+        unknown = (Verdict.UNDECIDED, a.evidence, a.reason, a.canonical, None, None, a.scene)
+        rows += [(*head, n, *nothing, *nothing, *unknown) for n in Formula]
+    return TOTAL.frame(rows)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from deltastack.report.context import Past
+    from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT, EDGE = 160, 34, 4
 PREFIX, SUFFIX = "delta_total.", ".joint"
+
+
+class PastRun(NamedTuple):
+    """An earlier run: when, and its headline numbers by dotted name."""
+
+    created: str
+    canonical: bool
+    metrics: Mapping[str, float]
 
 
 class Curve(NamedTuple):
@@ -25,7 +31,7 @@ class Curve(NamedTuple):
     """The ``points`` of an SVG polyline in a box of ``WIDTH`` x ``HEIGHT``."""
 
 
-def curves(history: Sequence[Past], most: int) -> list[Curve]:
+def curves(history: Sequence[PastRun], most: int) -> list[Curve]:
     """The joint savings of the last ``most`` canonical runs, those that were made at least twice."""
     runs = sorted((p for p in history if p.canonical), key=lambda p: p.created)[-most:]
     names = dict.fromkeys(n for p in runs for n in p.metrics if n.startswith(PREFIX) and n.endswith(SUFFIX))

@@ -1,6 +1,6 @@
-"""Two factors that do nothing, carried through the measured factorial: how often the machinery cries wolf.
+"""False-positive check: two null factors, analysed exactly like real ones.
 
-*order* says whether a run came early or late in its block, *coin* is drawn at random; neither is anything that was switched,
+*run_order* says whether a run came early or late in its block, *random* is drawn at random; neither switches anything,
 so each splits runs of the very same cells into two halves, A and A. With r(b, m) the log amount of cell m in block b less the
 mean of m over all B blocks, and x = ±1,
 
@@ -8,7 +8,7 @@ mean of m over all B blocks, and x = ±1,
 
 its t interval over blocks should hold 0 in ``confidence`` of all cases; the root gives back what the mean of m took away. The
 order was drawn once, so it gives one interval for itself and one a layer, and it is loud too where the machine drifts inside
-a block; the coin is drawn ``DRAWS`` times on the same runs, so its rate is a rate.
+a block; the random factor is drawn ``DRAWS`` times on the same runs, so its rate is a rate.
 
 Source: A/A tests; negative controls as of Lipsitch et al., Epidemiology 21 (2010). Assumes: as many early as late runs.
 """
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from deltastack.analysis.factorial import Factorial
     from deltastack.statistics import Bounds
 
-ORDER, COIN = FACTORS = ("order", "coin")
+ORDER, COIN = FACTORS = ("run_order", "random")
 DRAWS = 500
 
 
-class Null(NamedTuple):
+class NullEffect(NamedTuple):
     """One effect that must be 0, in log scale."""
 
     factor: str
@@ -49,7 +49,7 @@ class Null(NamedTuple):
         return not self.low <= 0 <= self.high
 
 
-class Rate(NamedTuple):
+class NullRate(NamedTuple):
     """How many intervals of one factor claim an effect that is not there, over so many draws of it."""
 
     factor: str
@@ -71,8 +71,8 @@ class _Runs(NamedTuple):
     signs: NDArray[np.float64]
 
 
-def nulls(joint: pd.DataFrame, f: Factorial, confidence: float, seed: int = 0) -> list[Null]:
-    """Every null effect of one measured resource, the coin drawn once; as ``rates`` where there is none."""
+def nulls(joint: pd.DataFrame, f: Factorial, confidence: float, seed: int = 0) -> list[NullEffect]:
+    """Every null effect of one measured resource, the random one drawn once; as ``rates`` where there is none."""
     runs = _ready(joint, f)
     if runs is None:
         return []
@@ -80,11 +80,11 @@ def nulls(joint: pd.DataFrame, f: Factorial, confidence: float, seed: int = 0) -
     for factor, x in zip(FACTORS, (runs.late[None], _coins(runs, 1, seed)), strict=True):
         bounds = _bounds(runs, x, confidence)
         rows = zip((None, *f.layers), *(b.tolist() for b in bounds), strict=True)
-        found += [Null(factor, *row) for row in rows]
+        found += [NullEffect(factor, *row) for row in rows]
     return found
 
 
-def rates(joint: pd.DataFrame, f: Factorial, confidence: float, draws: int = DRAWS, seed: int = 0) -> list[Rate]:
+def rates(joint: pd.DataFrame, f: Factorial, confidence: float, draws: int = DRAWS, seed: int = 0) -> list[NullRate]:
     """The false-positive rate of each factor; none for draws of a model, under three blocks, or where an amount is 0."""
     runs = _ready(joint, f)
     if runs is None:
@@ -92,7 +92,7 @@ def rates(joint: pd.DataFrame, f: Factorial, confidence: float, draws: int = DRA
     found = []
     for factor, x in zip(FACTORS, (runs.late[None], _coins(runs, draws, seed)), strict=True):
         _, low, high = _bounds(runs, x, confidence)
-        found.append(Rate(factor, len(x), low.size, int(np.count_nonzero((low > 0) | (high < 0)))))
+        found.append(NullRate(factor, len(x), low.size, int(np.count_nonzero((low > 0) | (high < 0)))))
     return found
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from deltastack.analysis.factorial import nests
 from deltastack.model import AA_TWIN, OperatingPoint, Resource, cell_name
-from deltastack.statistics.nested_interval import mean_of, twin_floor
+from deltastack.statistics.nested_interval import twin_floor, widest
 
 if TYPE_CHECKING:
     from deltastack.statistics.aa_noise import Floor
@@ -24,9 +24,9 @@ _BASE = cell_name(())
 
 
 def split(joint: pd.DataFrame) -> tuple[pd.DataFrame, Floors]:
-    """A joint table without its twin, and the floor of every resource of which base and twin were read in two blocks or more.
+    """Split a joint table into rows without the A/A twin, and the noise floor of each resource.
 
-    A resource with a missing or a zero amount has no floor; nor has a table without a twin, as that of a simulation.
+    A floor needs base and twin readings in at least two blocks. A missing or zero amount gives no floor.
     """
     if not joint["cell"].eq(AA_TWIN).any():
         return joint, {}
@@ -39,17 +39,11 @@ def split(joint: pd.DataFrame) -> tuple[pd.DataFrame, Floors]:
     return joint[joint["cell"] != AA_TWIN].reset_index(drop=True), found
 
 
-def largest(floor: Floor) -> float:
-    """The largest Δ of either sign that two equal cells may show, a fraction: what a Δ has to exceed."""
-    return max(abs(floor.low), abs(floor.high))
-
-
 def _floor(logs: pd.Series[float]) -> Floor:
     """The floor of log ratios by process start and block; the widest nest that differs gives its units."""
     ratios = logs.to_numpy(float)
     starts, blocks = (logs.index.get_level_values(n).to_list() for n in ("replicate", "block"))
-    groups = [[ratios[nest == i] for i in range(nest.max() + 1)] for nest in nests(starts, blocks).values()]
-    return twin_floor(next((g for g in groups if not mean_of(g).pooled), groups[-1]))
+    return twin_floor(widest(ratios, nests(starts, blocks).values()))
 
 
 def _log_ratios(rows: pd.DataFrame) -> pd.Series[float]:

@@ -1,92 +1,77 @@
-"""How often a formula promises more than the joint run gives: a count of draws, or a share of resamples of the blocks.
+"""How often a formula predicts more than the joint run gives: a count of draws, or a share of resamples of the blocks.
 
 Fleet: over the draws of the model's parameters, each with its own product and its own joint result. Testbed: blocks are drawn
 with replacement, all cells of a block together, ``RESAMPLES`` times; gap of the ratio of their means. Where process starts differ
-or pairs of blocks differ beyond their blocks (``totals.gap_units``), these are drawn whole.
+or pairs of blocks differ beyond their blocks (``Total.units``), these are drawn whole.
 
 Source: B. Efron, Annals of Statistics 7, 1979. Assumes: blocks that can be exchanged; few blocks give few different resamples.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deltastack.analysis.formula_totals import gap_units, values
-from deltastack.errors import FormulaError
+from deltastack.analysis.formula_totals import values
+from deltastack.outcomes import Formula
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from deltastack.analysis.factorial import Factorial
+    from deltastack.analysis.formula_totals import Total
 
 RESAMPLES = 2000
 _NOTHING = 5e-4
-"""A gap that prints as 0.0 points is no promise."""
+"""A gap that prints as 0.0 points is not counted."""
 
 
-class Promise(NamedTuple):
-    """In how many of so many samples one formula says more than the joint run gives."""
+class Overprediction(NamedTuple):
+    """In how many samples one formula predicts more than the joint run gives."""
 
-    formula: str
+    formula: Formula
     more: int
     of: int
-    blocks: int | None
-    """Blocks, or process starts, that were resampled; None where samples are draws of a model."""
+    units: int | None
+    """Blocks, pairs of blocks or process starts that were resampled; None where samples are draws of a model."""
     unit: str = "blocks"
 
     @property
-    def share(self) -> float:
+    def rate(self) -> float:
         """As a fraction."""
         return self.more / self.of
 
-    @property
-    def short(self) -> str:
-        """The same for a cell of a table: ``3 of 5``, ``95 %``."""
-        return f"{self.more} of {self.of}" if self.blocks is None else f"{100 * self.share:.0f} %"
 
-    @property
-    def words(self) -> str:
-        """Where it says more: a count of draws, a share of resamples.
-
-        >>> Promise("independent", 4, 5, None).words, Promise("independent", 1900, 2000, 4).words
-        ('in 4 of 5 draws', 'in 95 % of 2,000 resamples of 4 blocks')
-        """
-        if self.blocks is None:
-            return f"in {self.more} of {self.of} draws"
-        return f"in {100 * self.share:.0f} % of {self.of:,} resamples of {self.blocks} {self.unit}"
-
-
-def promises(f: Factorial, seed: int = 0) -> dict[str, Promise]:
-    """One row a formula that can be formed; none for a single sample or layer, or where nothing is spent in the base."""
+def overpredictions(f: Factorial, totals: Mapping[Formula, Total], seed: int = 0) -> dict[Formula, Overprediction]:
+    """One entry a formula that has a total; empty for a single sample or layer, or where the base spends nothing."""
     if f.amounts.shape[-1] == 1 or len(f.layers) == 1:
         return {}
-    try:
-        names = [n for n in values(f) if n != "joint"]
-    except FormulaError:
-        return {}
+    known = [t for t in totals.values() if t.gap is not None]
     if f.drawn:
-        return {n: _promise(f, n, None) for n in names}
+        counts = _counts(f) if known else {}
+        return {t.formula: Overprediction(t.formula, counts[t.formula], f.amounts.shape[-1], None) for t in known}
     nests = f.nests | {"blocks": np.arange(f.amounts.shape[-1])}
-    of = {int(unit.max()) + 1: (_resampled(f, unit, seed), name) for name, unit in nests.items()}
-    found = {}
-    for n in names:
-        units = gap_units(f, n)
-        many, unit = of[units]
-        found[n] = _promise(many, n, units, unit)
-    return found
+    of = {int(unit.max()) + 1: (unit, name) for name, unit in nests.items()}
+    many = {n: _counts(f.weighted(_weights(of[n][0], seed))) for n in {t.units for t in known if t.units is not None}}
+    return {
+        t.formula: Overprediction(t.formula, many[t.units][t.formula], RESAMPLES, t.units, of[t.units][1])
+        for t in known
+        if t.units is not None
+    }
 
 
-def _promise(many: Factorial, name: str, units: int | None, unit: str = "blocks") -> Promise:
-    found = values(many)
-    more = found[name] - found["joint"]
-    return Promise(name, int(np.count_nonzero(more > _NOTHING)), more.size, units, unit)
+def _counts(f: Factorial) -> dict[str, int]:
+    """In how many samples each formula predicts more."""
+    found = values(f)
+    return {n: int(np.count_nonzero(v - found[Formula.JOINT] > _NOTHING)) for n, v in found.items()}
 
 
-def _resampled(f: Factorial, unit: NDArray[np.intp], seed: int) -> Factorial:
-    """Mean amounts (2^k, C, RESAMPLES) of units of blocks that are drawn with replacement, each block's unit (S,) given."""
+def _weights(unit: NDArray[np.intp], seed: int) -> NDArray[np.float64]:
+    """Weights (S, RESAMPLES) of blocks whose units are drawn with replacement, each block's unit (S,) given."""
     units = int(unit.max()) + 1
     times = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), RESAMPLES)[:, unit]
-    return replace(f, amounts=f.amounts @ (times / times.sum(axis=1, keepdims=True)).T)
+    found: NDArray[np.float64] = (times / times.sum(axis=1, keepdims=True)).T
+    return found

@@ -1,4 +1,4 @@
-"""How long a measurement would have to be, to tell whether a formula holds.
+"""Sample size needed to decide whether a formula holds.
 
 With the half-width h of the gap's t interval over B blocks, one block's gap has s = h √B / t(B - 1), and the least B' that
 makes the half-width no more than w is that with
@@ -20,23 +20,36 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scipy import stats
 
-from deltastack.analysis.formula_totals import gap_units
+from deltastack import statistics
 from deltastack.model import Resource
+from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.formula_totals import Estimate
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.formula_totals import Total
+    from deltastack.statistics import Estimate
 
 LEAST, MOST = 2, 10_000_000
 LONG = "long"
 
 
-class Need(NamedTuple):
-    """What telling takes; minutes are None where the time of a block is not known."""
+class SampleSize(NamedTuple):
+    """What a decision takes; minutes are None where the time of a block is not known."""
 
     blocks: int
     minutes: float | None
+
+
+class Outlook(NamedTuple):
+    """How long a measurement would decide whether the product holds."""
+
+    at_tolerance: SampleSize
+    """To know a gap of any size to the tolerance."""
+    at_gap: SampleSize | None
+    """To decide about the gap that was measured; None unless it takes fewer blocks."""
+    long_budget_s: float | None
 
 
 def blocks_needed(half_width: float, blocks: int, wanted: float, confidence: float) -> int | None:
@@ -48,59 +61,45 @@ def blocks_needed(half_width: float, blocks: int, wanted: float, confidence: flo
     18
     """
     spread = half_width * math.sqrt(blocks) / _t(blocks, confidence)
-    high = LEAST
-    while _t(high, confidence) * spread / math.sqrt(high) > wanted:
-        high *= 2
-        if high > MOST:
-            return None
-    low = max(LEAST, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        enough = _t(middle, confidence) * spread / math.sqrt(middle) <= wanted
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return high
+    return statistics.least_count(lambda n: _t(n, confidence) * spread / math.sqrt(n) <= wanted, least=LEAST, most=MOST)
 
 
-def need(results: Results, f: Factorial, gap: Estimate, wanted: float) -> Need | None:
-    """What a half-width of ``wanted`` takes of the product's gap; None for draws, without an interval, or beyond any length."""
-    if f.drawn or gap.low is None or gap.high is None or wanted <= 0:
+def outlook(  # noqa: PLR0913 - one keyword a part of the equation
+    f: Factorial, product: Total, *, tolerance: float, confidence: float, block_s: float | None, long_budget_s: float | None
+) -> Outlook | None:
+    """What would decide an undecided verdict on the product; None for one that is decided, draws, or without an interval."""
+    gap = product.gap
+    if product.verdict is not Verdict.UNDECIDED or f.drawn or gap is None or gap.low is None or product.units is None:
         return None
-    units = gap_units(f, "independent")
-    found = blocks_needed((gap.high - gap.low) / 2, units, wanted, results.stack.confidence)
-    if found is None:
-        return None
-    blocks, seconds = math.ceil(found * f.amounts.shape[-1] / units), _block_s(results, f)
-    return Need(blocks, None if seconds is None else blocks * seconds / 60)
-
-
-def words(results: Results, f: Factorial, gap: Estimate) -> str | None:
-    """What would tell a verdict that could not be told; None where nothing can be said of it."""
-    if f.drawn:
-        return "a longer run would not narrow it" if gap.low is not None else None
-    tolerance = results.stack.tolerance
-    any_gap, this_gap = (need(results, f, gap, w) for w in (tolerance, abs(abs(gap.value) - tolerance)))
+    wanted = (tolerance, abs(abs(gap.value) - tolerance))
+    any_gap, this_gap = (needed(f, gap, product.units, w, confidence, block_s) for w in wanted)
     if any_gap is None:
         return None
-    told = f"{_told(any_gap)} would tell at ±{100 * tolerance:.1f} points"
-    if this_gap is not None and this_gap.blocks < any_gap.blocks:
-        told += f", {_told(this_gap)} that it {'fails' if abs(gap.value) > tolerance else 'holds'} if the gap is what it seems"
-    there = results.joint_s.get(LONG)
-    return told if there is None else f"{told}; BUDGET=long has {there / 60:.0f}"
+    shorter = this_gap if this_gap is not None and this_gap.blocks < any_gap.blocks else None
+    return Outlook(any_gap, shorter, long_budget_s)
 
 
-def _told(n: Need) -> str:
-    return f"about {n.blocks:,} blocks" if n.minutes is None else f"about {max(1, round(n.minutes)):,} minutes of runs"
+def needed(  # noqa: PLR0913, PLR0917 - one argument a part of the equation
+    f: Factorial, gap: Estimate, units: int, wanted: float, confidence: float, block_s: float | None
+) -> SampleSize | None:
+    """What a half-width of ``wanted`` takes; None without an interval, or beyond ten million blocks."""
+    if gap.low is None or gap.high is None or wanted <= 0:
+        return None
+    found = blocks_needed((gap.high - gap.low) / 2, units, wanted, confidence)
+    if found is None:
+        return None
+    blocks = math.ceil(found * f.amounts.shape[-1] / units)
+    return SampleSize(blocks, None if block_s is None else blocks * block_s / 60)
 
 
-def _block_s(results: Results, f: Factorial) -> float | None:
-    """Mean seconds of all runs of one block, the base's twin among them."""
-    table = results.joint[f.bench]
+def block_seconds(table: pd.DataFrame, f: Factorial, *, twin: bool) -> float | None:
+    """Mean seconds of all runs of one block, with the base's twin if there is one; None where times are missing."""
     times = table[(table["operating_point"] == f.operating_point) & (table["resource"] == str(Resource.TIME_S))]
     if times.empty or times["amount"].isna().any():
         return None
     runs = times.groupby(["replicate", "block", "cell", "position"])["amount"].sum()
-    twin = float(runs.xs("base", level="cell").mean()) if results.floors.get(f.bench) else 0.0
-    return float(runs.groupby(["replicate", "block"]).sum().mean()) + twin
+    again = float(runs.xs("base", level="cell").mean()) if twin else 0.0
+    return float(runs.groupby(["replicate", "block"]).sum().mean()) + again
 
 
 def _t(blocks: int, confidence: float) -> float:

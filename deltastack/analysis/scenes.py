@@ -39,7 +39,7 @@ class Line(NamedTuple):
     gap: float | None
     """The product of the single savings less the joint saving."""
     verdict: str
-    """Whether the product may be used there: ``holds``, ``fails`` or ``cannot be told``."""
+    """Whether the product may be used there: ``holds``, ``fails`` or ``undecided``."""
 
 
 def scene_rows(

@@ -1,4 +1,4 @@
-"""Cells that serve late: a saving at the trace's own arrivals is none that a team could take if the latency goals are missed."""
+"""Configurations that violate the latency SLOs: a saving at the trace's request rate is not usable there."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 BASE = "base"
 
 
-class Late(NamedTuple):
-    """A cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) that misses the latency goals."""
+class SloViolation(NamedTuple):
+    """A cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) that violates the latency SLOs."""
 
     bench: Bench
     operating_point: OperatingPoint
     subject: str
     draws: int
-    """In how many draws it does."""
+    """Draws of the model in which it does."""
     of: int
     words: str
-    """What it misses in the first of them."""
+    """What it violates in the first of them."""
 
 
-def late(facts: Mapping[str, Any], bench: Bench, where: str, layer: str | None = None) -> tuple[Late, ...]:
-    """What ``goals`` of the JSON beside a table says; nothing where it says nothing.
+def violations(facts: Mapping[str, Any], bench: Bench, where: str, layer: str | None = None) -> tuple[SloViolation, ...]:
+    """Read ``goals`` of the JSON beside a table; empty where there is no such entry.
 
     Args:
         facts: The JSON.
@@ -36,26 +36,29 @@ def late(facts: Mapping[str, Any], bench: Bench, where: str, layer: str | None =
         layer: The layer of a table of techniques; None for a factorial.
 
     Raises:
-        EvidenceError: Entries that are none.
+        EvidenceError: Entries of another form.
     """
     head = f"{layer}/" if layer else ""
     try:
         return tuple(
-            Late(
+            SloViolation(
                 bench, OperatingPoint(g["operating_point"]), head + str(g["cell"]), int(g["draws"]), int(g["of"]), str(g["words"])
             )
             for g in facts.get("goals", ())
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise EvidenceError(f"{where}: 'goals' holds no missed goals ({error!r}): dvc repro the stage that writes it") from error
+        raise EvidenceError(
+            f"{where}: 'goals' holds entries of another form ({error!r}): dvc repro the stage that writes it"
+        ) from error
 
 
-def said(every: Iterable[Late], bench: Bench, operating_point: OperatingPoint, subject: str) -> str | None:
-    """What ``subject`` misses, in words; None where it misses nothing.
+def describe(every: Iterable[SloViolation], bench: Bench, operating_point: OperatingPoint, subject: str) -> str | None:
+    """What ``subject`` violates, in words; None where it meets every SLO.
 
-    >>> one = Late(Bench.FLEET, OperatingPoint.AT_TRACE, "idle", 2, 5, "TTFT p99 4 s > 3 s")
-    >>> said([one], Bench.FLEET, OperatingPoint.AT_TRACE, "idle"), said([one], Bench.FLEET, OperatingPoint.AT_TRACE, "storage")
-    ('misses the latency goals in 2 of 5 draws (TTFT p99 4 s > 3 s)', None)
+    >>> one = SloViolation(Bench.FLEET, OperatingPoint.AT_TRACE, "idle", 2, 5, "TTFT p99 4 s > 3 s")
+    >>> at = (Bench.FLEET, OperatingPoint.AT_TRACE)
+    >>> describe([one], *at, "idle"), describe([one], *at, "storage")
+    ('violates the SLO in 2 of 5 draws (TTFT p99 4 s > 3 s)', None)
     """
     here = {x.subject: x for x in every if (x.bench, x.operating_point) == (bench, operating_point)}
     mine = here.get(subject)
@@ -63,4 +66,4 @@ def said(every: Iterable[Late], bench: Bench, operating_point: OperatingPoint, s
         return None
     often = "" if mine.draws == mine.of else f" in {mine.draws} of {mine.of} draws"
     too = ", as the base does" if BASE in here and subject != BASE else ""
-    return f"misses the latency goals{often} ({mine.words}){too}"
+    return f"violates the SLO{often} ({mine.words}){too}"

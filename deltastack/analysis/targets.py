@@ -1,24 +1,31 @@
-"""The source paper's promises, answered by the joint truth: reached, not reached, or cannot be told.
+"""The source paper's targets, answered by the observed joint result: reached, not reached, or undecided.
 
 "At least 50 % efficiency" has two readings: half as much work again from the same resource, which is a saving of
-1 - 1/1.5 = 33.3 %, and half of the resource saved. "At least 20 % cost" is a saving of 20 % of the money.
+1 - 1/1.5 = 33.3 %, and half of the resource saved. "At least 20 % cost" is a saving of 20 % of the cost.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from deltastack.analysis.attribution import saving_of
-from deltastack.analysis.formula_totals import Estimate, estimate
 from deltastack.model import Bench, Resource
 
 if TYPE_CHECKING:
-    from deltastack.analysis.factorial import Factorial
+    from collections.abc import Mapping
 
-REACHED, MISSED, UNKNOWN = "reached", "not reached", "cannot be told"
+    from deltastack.analysis.factorial import Factorial
+    from deltastack.statistics import Estimate
+
+
+class Reached(StrEnum):
+    """Whether a target is reached."""
+
+    REACHED = "reached"
+    NOT_REACHED = "not reached"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +56,14 @@ TARGETS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TargetAnswer:
     """A target held against the best cell: the one with the fewest layers among those that reach it, else the best."""
 
     target: Target
     bench: Bench
     resource: Resource
-    verdict: str
+    scene: str
+    verdict: Reached
     joint: Estimate
     """The cell with every layer on."""
     margin: float
@@ -66,24 +74,25 @@ class Answer:
     """How many modules of 1 % each the joint saving is worth (None for a loss)."""
 
 
-def answers(f: Factorial, confidence: float) -> list[Answer]:
-    """Every target that names this factorial's resource."""
-    return [_answer(f, t, confidence) for t in TARGETS if f.resource in t.resources]
+def answers(f: Factorial, savings: Mapping[int, Estimate]) -> tuple[TargetAnswer, ...]:
+    """Every target that names this factorial's resource, held against the savings of its cells by place."""
+    return tuple(_answer(f, t, savings) for t in TARGETS if f.resource in t.resources)
 
 
-def _answer(f: Factorial, target: Target, confidence: float) -> Answer:
-    found = {f.cell(m): estimate(f, partial(saving_of, m=m), confidence) for m in f.ran}
+def _answer(f: Factorial, target: Target, savings: Mapping[int, Estimate]) -> TargetAnswer:
+    found = {f.cell(m): e for m, e in savings.items()}
     cells = list(found)
     sure = [c for c in cells if _surely(found[c], target.delta)]
     best = max(cells, key=lambda c: found[c].value)
     chosen = min(sure, key=lambda c: (len(c), -found[c].value)) if sure else best
     joint = found[cells[-1]]
     possible = any((e.high if e.high is not None else e.value) >= target.delta for e in found.values())
-    verdict = REACHED if sure else UNKNOWN if possible else MISSED
-    return Answer(
+    verdict = Reached.REACHED if sure else Reached.UNDECIDED if possible else Reached.NOT_REACHED
+    return TargetAnswer(
         target=target,
         bench=f.bench,
         resource=f.resource,
+        scene=f.scene,
         verdict=verdict,
         joint=joint,
         margin=found[best].value - target.delta,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from deltastack.analysis.formula_totals import Estimate, estimate, values
-from deltastack.analysis.noise_floor import largest
-from deltastack.analysis.results import HEADLINE
+from deltastack import formatting
 from deltastack.claims import recomputed
 from deltastack.claims.registry import Claim, Computation, Paper, Quote, Saving, Target, Verdict
 from deltastack.claims.single_technique import factorial_of, saving, twin
 from deltastack.composition import paper_table
 from deltastack.model import Evidence
-from deltastack.report.text import formatting
+from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
+    from deltastack.analysis.analysis import Analysis
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
     from deltastack.statistics.aa_noise import Floor
 
 NO_TABLES = "there are no tables of this checkout yet: deltastack run"
@@ -31,7 +29,7 @@ class Answer(NamedTuple):
     evidence: Evidence | None
 
 
-def answer(check: Paper | Computation | Target | Saving | Quote, claim: Claim, results: Results | None) -> Answer:
+def answer(check: Paper | Computation | Target | Saving | Quote, claim: Claim, analysis: Analysis | None) -> Answer:
     """The answer of one check of ``claim``.
 
     Raises:
@@ -46,9 +44,9 @@ def answer(check: Paper | Computation | Target | Saving | Quote, claim: Claim, r
         case Quote():
             said = check.words if check.source == "none" else f"{check.words} ({check.source})"
             return Answer(check.verdict, check.found, said, Evidence.PUBLISHED if check.source != "none" else None)
-    if results is None:
+    if analysis is None:
         return Answer(Verdict.UNTESTABLE, None, NO_TABLES, None)
-    return _target(check, results) if isinstance(check, Target) else _saving(check, results)
+    return _target(check, analysis) if isinstance(check, Target) else _saving(check, analysis)
 
 
 def _paper(claim: Claim) -> Answer:
@@ -59,11 +57,11 @@ def _paper(claim: Claim) -> Answer:
     return Answer(Verdict.CONFIRMED if right else Verdict.REFUTED, found, reason or "no printed figure with this id", None)
 
 
-def _target(check: Target, results: Results) -> Answer:
-    here = [f for f in results.found if f.resource in check.resources and f.operating_point is HEADLINE[f.bench]]
-    if not here:
+def _target(check: Target, analysis: Analysis) -> Answer:
+    here = [a for a in analysis.factorials if a.factorial.resource in check.resources and a.at_headline]
+    saved = [(a.factorial, a.joint) for a in here if a.joint is not None]
+    if not saved:
         return Answer(Verdict.UNTESTABLE, None, f"no joint run has {' or '.join(check.resources)}", None)
-    saved = [(f, estimate(f, lambda g: values(g)["joint"], results.stack.confidence)) for f in here]
     best, most = max(saved, key=lambda x: x[1].value)
     reason = "; ".join(
         f"{formatting.interval(e)} of {formatting.resource(f.bench, f.resource)}, {f.bench} bench ({f.evidence})"
@@ -74,15 +72,15 @@ def _target(check: Target, results: Results) -> Answer:
     return Answer(_reached([e for _, e in saved], check.delta), most.value, f"all layers on: {reason}", best.evidence)
 
 
-def _saving(check: Saving, results: Results) -> Answer:
-    tables = _tables(check, results)
-    found = [(f, saving(f, results.stack.confidence)) for f in tables]
+def _saving(check: Saving, analysis: Analysis) -> Answer:
+    tables = _tables(check, analysis)
+    found = [(f, saving(f, analysis.stack.confidence)) for f in tables]
     name = f"{check.layer}/{check.technique}"
     if not found:
         place = f" in {check.component}" if check.component else ""
         return Answer(Verdict.UNTESTABLE, None, f"no Δ table has {check.resource}{place} of {name}", None)
-    late = {f: results.misses(f, name) for f, _ in found}
-    reason = "; ".join(_alone(name, f, e, results.objection(f, name), tables[f]) for f, e in found)
+    late = {f: analysis.slo_violation(f, name) for f, _ in found}
+    reason = "; ".join(_alone(name, f, e, analysis.caveat(f, name), tables[f]) for f, e in found)
     least = 0.0 if check.delta is None else check.delta - check.tolerance
     told = [_reached([_beyond(e, tables[f])], least, strict=check.delta is None) for f, e in found if not late[f]]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
@@ -103,14 +101,14 @@ def _beyond(saved: Estimate, floor: Floor | None) -> Estimate:
     """A saving whose interval is at least as wide as what two equal cells seem to differ by."""
     if floor is None or saved.low is None or saved.high is None:
         return saved
-    most = largest(floor)
+    most = floor.largest
     return Estimate(saved.value, min(saved.low, saved.value - most), max(saved.high, saved.value + most), saved.draws)
 
 
-def _tables(check: Saving, results: Results) -> dict[Factorial, Floor | None]:
+def _tables(check: Saving, analysis: Analysis) -> dict[Factorial, Floor | None]:
     """The technique's rows of that resource, one factorial a bench and basis, each with the A/A floor of its table."""
     found: dict[Factorial, Floor | None] = {}
-    for key, table in results.deltas.items():
+    for key, table in analysis.tables.deltas.items():
         mine = table[(table["technique"] == check.technique) & (table["resource"] == check.resource)]
         if not key.startswith(f"{check.layer}/") or mine.empty:
             continue

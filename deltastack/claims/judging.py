@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack import formatting
 from deltastack.claims.checks import answer
 from deltastack.claims.registry import Verdict
 from deltastack.composition import published_gap
 from deltastack.model import Evidence
-from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
     from deltastack.claims.registry import Claim
     from deltastack.composition import PublishedCase
 
@@ -37,24 +37,24 @@ class Finding(NamedTuple):
 
 
 def judge(
-    claims: Iterable[Claim], cases: Iterable[PublishedCase], results: Results | None, *, tolerance: float
+    claims: Iterable[Claim], cases: Iterable[PublishedCase], analysis: Analysis | None, *, tolerance: float
 ) -> tuple[Finding, ...]:
     """A finding for every claim, then one for every published pair: does the product of its singles hold?
 
     Args:
         claims: The registry.
         cases: Published compositions.
-        results: Tables of this checkout; None if nothing was run yet.
+        analysis: Of the tables of this checkout; None if nothing was run yet.
         tolerance: How far product and observation of a published pair may be apart, a fraction.
 
     Raises:
         ParamsError: A computation whose figures do not fit.
     """
-    return (*(_finding(c, results) for c in claims), *(_composed(c, tolerance) for c in cases))
+    return (*(_finding(c, analysis) for c in claims), *(_composed(c, tolerance) for c in cases))
 
 
-def _finding(claim: Claim, results: Results | None) -> Finding:
-    answers = [answer(check, claim, results) for check in claim.checks]
+def _finding(claim: Claim, analysis: Analysis | None) -> Finding:
+    answers = [answer(check, claim, analysis) for check in claim.checks]
     first = min(answers, key=lambda a: STRONGEST.index(a.verdict))
     reason = "; ".join(dict.fromkeys([a.reason for a in answers] + [x for x in (claim.meaning, claim.evidence) if x]))
     return Finding(
@@ -83,7 +83,7 @@ def _composed(case: PublishedCase, tolerance: float) -> Finding:
         claimed=found.predicted,
         found=found.observed,
         reason=(
-            f"the product promises {formatting.percent(-found.predicted)}, "
+            f"the product predicts {formatting.percent(-found.predicted)}, "
             f"observed {formatting.percent(-found.observed)}: a gap of "
             f"{formatting.points(found.gap)}, tolerance {formatting.points(tolerance).lstrip('+')} (n = 1, no interval); "
             f"{case.conditions}"

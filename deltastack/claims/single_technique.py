@@ -8,7 +8,7 @@ import numpy as np
 
 from deltastack import composition
 from deltastack.analysis.factorial import Factorial
-from deltastack.analysis.formula_totals import Estimate, estimate
+from deltastack.analysis.formula_totals import estimate
 from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource, weakest
 from deltastack.statistics.nested_interval import twin_floor
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from deltastack.statistics import Estimate
     from deltastack.statistics.aa_noise import Floor
 
 

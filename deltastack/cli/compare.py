@@ -25,7 +25,7 @@ def compare(
     """Show what differs, and Δ of Δ with intervals.
 
     Exit: 0 no regression, 1 a saving fell beyond noise, 4 quality fell beyond noise, 5 a formula that held fails,
-    6 nothing can be told.
+    6 everything is undecided.
     """
     import tempfile
 
@@ -52,9 +52,9 @@ def code(c: Comparison) -> int:
         return output.QUALITY_LIMIT
     if c.regressions:
         return REGRESSION
-    if any(t.before == ONCE_HELD and t.after == "fails" for t in c.turns):
+    if any(t.before == ONCE_HELD and t.after == "fails" for t in c.verdict_changes):
         return output.COMPOSITION_FAILS
-    return output.CANNOT_BE_TOLD if all(x.word == "cannot be told" for x in c.totals) else 0
+    return output.CANNOT_BE_TOLD if all(x.word == "undecided" for x in c.totals) else 0
 
 
 def _plain(c: Comparison) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def _plain(c: Comparison) -> dict[str, Any]:
         "params": {n: {"before": a, "after": b} for n, (a, b) in c.params.items()},
         "totals": [_row(x) for x in c.totals],
         "quality": [_row(x) for x in c.quality],
-        "turned": [t._asdict() for t in c.turns],
-        "only": list(c.only),
+        "verdict_changes": [t._asdict() for t in c.verdict_changes],
+        "one_sided": list(c.one_sided),
     }
 
 
@@ -79,7 +79,7 @@ def _show(c: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from deltastack.report.text import formatting
+    from deltastack import formatting
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{c.names[0]} -> {c.names[1]}")
@@ -98,7 +98,7 @@ def _show(c: Comparison) -> None:
     console.print(table)
     for q in c.quality:
         console.print(f"quality, {q.bench}: {formatting.interval(q.change, 2)}: {q.word}", markup=False)
-    for t in c.turns:
+    for t in c.verdict_changes:
         console.print(f"{t.formula} of {t.where}: {t.before} -> {t.after}")
-    for text in c.only:
+    for text in c.one_sided:
         console.print(text)

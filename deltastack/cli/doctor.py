@@ -23,9 +23,11 @@ def doctor(
 ) -> None:
     """Look at this machine: pins, disk, load, counters, accelerators; and measure its noise floor in about 30 s."""
     from deltastack import machine
+    from tasks.stage_runner import root_from
 
-    found = machine.checks(Path.cwd())
-    noise = None if quick or machine.failed(found) else _noise()
+    root = root_from(Path.cwd())
+    found = machine.checks(root)
+    noise = None if quick or machine.failed(found) else _noise(root)
     if as_json:
         output.emit_json({"checks": [c._asdict() for c in found], "noise": noise})
     else:
@@ -34,15 +36,14 @@ def doctor(
     raise typer.Exit(REFUSED if machine.failed(found) else 0)
 
 
-def _noise() -> dict[str, Any] | None:
+def _noise(root: Path) -> dict[str, Any] | None:
     """An A/A run of the base on the testbed; None where its packages are absent."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None or find_spec("transformers") is None:
         return None
-    from tasks import adhoc_measurement, stage_runner
+    from tasks import adhoc_measurement
 
-    root = stage_runner.root_from(Path.cwd())
     session = adhoc_measurement.measure(root, ["base", "base"], budget_s=NOISE_S, starts=1, say=output.say)
     return adhoc_measurement.findings(session)
 

@@ -58,7 +58,7 @@ def _pairwise(layers: tuple[str, ...], *, as_json: bool) -> None:
 
 
 def _show(f: Forecast) -> None:
-    from deltastack.report.text.formatting import percent
+    from deltastack.formatting import percent
 
     samples = "an unknown number of blocks" if f.samples is None else f"{f.samples} {'draws' if f.bench == 'fleet' else 'blocks'}"
     minutes = "unknown minutes" if f.minutes is None else f"{f.minutes:.1f} minutes"

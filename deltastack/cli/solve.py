@@ -10,7 +10,7 @@ import typer
 from deltastack.cli import output
 
 if TYPE_CHECKING:
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
     from deltastack.decisions.solve import Answer, Candidate, Goal
     from deltastack.model import Bench, OperatingPoint
 
@@ -19,7 +19,7 @@ CODES = {
     "found": 0,
     "impossible": IMPOSSIBLE,
     "only outside the quality limit": output.QUALITY_LIMIT,
-    "cannot be told": output.CANNOT_BE_TOLD,
+    "undecided": output.CANNOT_BE_TOLD,
 }
 SHORT = {"time": "time_s", "energy": "energy_j", "memory": "memory_byte_s", "io": "io_byte", "cost": "cost_usd"} | {
     "carbon": "carbon_g",
@@ -38,22 +38,22 @@ def solve(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """List the cheapest admissible stack. Exit: 0 found, 3 impossible, 4 only outside the quality limit, 6 cannot be told."""
+    """List the cheapest admissible stack. Exit: 0 found, 3 impossible, 4 only outside the quality limit, 6 undecided."""
     from deltastack.decisions.solve import solve as solved
     from tasks import aggregate
     from tasks.stage_runner import root_from
 
-    wish = _wish(targets, limits or [])
-    results = aggregate.load(root_from(Path.cwd()))
-    answer = solved(results, wish, *_where(results, wish, bench, operating_point))
+    goal = _goal(targets, limits or [])
+    analysis = aggregate.load(root_from(Path.cwd()))
+    answer = solved(analysis, goal, *_where(analysis, goal, bench, operating_point))
     if as_json:
         output.emit_json(_plain(answer))
     else:
-        _show(answer, wish)
+        _show(answer, goal)
     raise typer.Exit(CODES[answer.outcome])
 
 
-def _wish(targets: list[str], limits: list[str]) -> Goal:
+def _goal(targets: list[str], limits: list[str]) -> Goal:
     from deltastack.decisions.solve import Goal
 
     asked, least = _pairs("--target", targets), _pairs("--limit", limits)
@@ -95,13 +95,13 @@ def _resources(named: dict[str, float]) -> dict[Any, float]:
     return {known[n]: v for n, v in named.items()}
 
 
-def _where(results: Results, wish: Goal, bench: str | None, operating_point: str | None) -> tuple[Bench, OperatingPoint]:
+def _where(analysis: Analysis, goal: Goal, bench: str | None, operating_point: str | None) -> tuple[Bench, OperatingPoint]:
     """The bench and basis that are asked for; by default the first bench that has every resource, at its headline basis.
 
     Raises:
         UnknownNameError: There is no such bench or basis.
     """
-    from deltastack.analysis.results import HEADLINE
+    from deltastack.analysis.analysis import HEADLINE
     from deltastack.errors import UnknownNameError
     from deltastack.model import Bench, OperatingPoint
 
@@ -111,9 +111,9 @@ def _where(results: Results, wish: Goal, bench: str | None, operating_point: str
     if bench is not None:
         chosen = Bench(bench)
     else:
-        wanted = {*wish.targets, *wish.limits}
-        able = [b for b in results.benches() if all(results.of(b, HEADLINE[b], r) for r in wanted)]
-        chosen = (able or list(results.benches()))[0]
+        wanted = {*goal.targets, *goal.limits}
+        able = [b for b in analysis.benches if all(analysis.of(b, HEADLINE[b], r) for r in wanted)]
+        chosen = (able or list(analysis.benches))[0]
     return chosen, HEADLINE[chosen] if operating_point is None else OperatingPoint(operating_point)
 
 
@@ -124,7 +124,7 @@ def _plain(a: Answer) -> dict[str, Any]:
         "outcome": a.outcome,
         "cell": _cell(a.cell) if a.cell else None,
         "also": [_cell(c) for c in a.also],
-        "needs": [n._asdict() for n in a.needs],
+        "shortfalls": [n._asdict() for n in a.shortfalls],
     }
 
 
@@ -132,33 +132,34 @@ def _cell(c: Candidate) -> dict[str, Any]:
     savings = {r: {"delta": e.value, "lo": e.low, "hi": e.high} for r, e in c.savings.items()}
     quality = None if c.quality is None else {"change": c.quality.value, "lo": c.quality.low, "hi": c.quality.high}
     stands = {"targets": c.targets, "limits": c.limits, "quality_limit": c.admissible}
-    return {"layers": list(c.layers), "savings": savings, "quality": quality, "late": c.late, **stands}
+    return {"layers": list(c.layers), "savings": savings, "quality": quality, "slo_violation": c.slo_violation, **stands}
 
 
-def _show(a: Answer, wish: Goal) -> None:
-    from deltastack.report.text import formatting
+def _show(a: Answer, goal: Goal) -> None:
+    from deltastack import formatting
 
-    where = f"{a.bench} bench, {formatting.BASIS[a.operating_point]}"
-    asked = ", ".join(f"{formatting.RESOURCE[r]} {formatting.percent(t)}" for r, t in wish.targets.items())
+    where = f"{a.bench} bench, {formatting.OPERATING_POINT[a.operating_point]}"
+    asked = ", ".join(f"{formatting.resource(a.bench, r)} {formatting.percent(t)}" for r, t in goal.targets.items())
     typer.echo(f"{asked}: {a.outcome} ({where})")
     if a.cell is not None:
-        typer.echo(f"  {'cheapest' if a.outcome == 'found' else 'best'}: {_line(a.cell)}")
+        typer.echo(f"  {'cheapest' if a.outcome == 'found' else 'best'}: {_line(a.bench, a.cell)}")
     for c in a.also[:5]:
-        typer.echo(f"  also: {_line(c)}")
-    for n in a.needs:
+        typer.echo(f"  also: {_line(a.bench, c)}")
+    for n in a.shortfalls:
         parts = "; ".join(f"{c} by {_cut(x)}" for c, x in list(n.by_component.items())[:3])
         typer.echo(
-            f"  {formatting.RESOURCE[n.resource]} misses by {formatting.points(n.missing)}: one more layer would have to save "
+            f"  {formatting.resource(a.bench, n.resource)} misses by {formatting.points(n.missing)}: "
+            "one more layer would have to save "
             f"{formatting.percent(n.further)} of what is left; or, in one component: {parts}"
         )
 
 
-def _line(c: Candidate) -> str:
-    from deltastack.report.text import formatting
+def _line(bench: Bench, c: Candidate) -> str:
+    from deltastack import formatting
 
     quality = f", quality {formatting.interval(c.quality)}" if c.quality else ", quality not measured"
-    savings = ", ".join(f"{formatting.RESOURCE[r]} {formatting.interval(e)}" for r, e in c.savings.items())
-    late = f", but {c.late}" if c.late else ""
+    savings = ", ".join(f"{formatting.resource(bench, r)} {formatting.interval(e)}" for r, e in c.savings.items())
+    late = f", but {c.slo_violation}" if c.slo_violation else ""
     return f"{' + '.join(c.layers) or 'nothing'}: {savings}{quality}{late}"
 
 

@@ -6,6 +6,7 @@ from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
 from deltastack.model import NO_SCENE, Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource
+from deltastack.outcomes import OBSERVED, Formula, Verdict
 
 
 def _text(name: str, *among: str, nullable: bool = False) -> Column:
@@ -216,7 +217,7 @@ SCENES = Contract(
         Column(name="lo", dtype="float64", unit="1", nullable=True),
         Column(name="hi", dtype="float64", unit="1", nullable=True),
         Column(name="gap", dtype="float64", unit="1", nullable=True),
-        _text("verdict", "holds", "fails", "cannot be told", "truth", nullable=True),
+        _text("verdict", *Verdict, OBSERVED, nullable=True),
         _EVIDENCE,
         _REASON,
         _CANONICAL,
@@ -235,14 +236,14 @@ TOTAL = Contract(
         _BENCH,
         _BASIS,
         _RESOURCE,
-        _text("formula", "independent", "weighted", "by_component", "pairwise", "joint"),
+        _text("formula", *Formula),
         Column(name="delta", dtype="float64", unit="1", nullable=True),
         Column(name="lo", dtype="float64", unit="1", nullable=True),
         Column(name="hi", dtype="float64", unit="1", nullable=True),
         Column(name="gap", dtype="float64", unit="1", nullable=True),
         Column(name="gap_lo", dtype="float64", unit="1", nullable=True),
         Column(name="gap_hi", dtype="float64", unit="1", nullable=True),
-        _text("verdict", "holds", "fails", "cannot be told", "truth"),
+        _text("verdict", *Verdict, OBSERVED),
         _EVIDENCE,
         _REASON,
         _CANONICAL,
@@ -253,8 +254,8 @@ TOTAL = Contract(
     key=("bench", "operating_point", "resource", "formula", "scene"),
     relations=(
         Absence(columns=("delta", "lo", "hi"), exact=False),
-        Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", "truth")),
+        Absence(columns=("gap", "gap_lo", "gap_hi"), exact=False, unless=("verdict", OBSERVED)),
     ),
     remedy="dvc repro aggregate",
 )
-"""Totals by formula beside the joint truth; gap = formula - joint, as a fraction. ``interval`` says what lo and hi are."""
+"""Totals by formula and the observed joint result; gap = formula - joint, as a fraction. ``interval`` says what lo and hi are."""

@@ -18,15 +18,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack import statistics
-from deltastack.analysis.formula_totals import Estimate, estimate, values
+from deltastack.analysis.formula_totals import values
 from deltastack.analysis.quality import worst
+from deltastack.outcomes import COMPOSED, Formula
+from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis
+    from deltastack.analysis.factorial import Factorial, Key
     from deltastack.model import Bench, OperatingPoint, Resource
+    from deltastack.outcomes import Verdict
 
 
 OTHER_DRAWS = "one side has {} draws of the model, the other {}: they share the central one alone"
@@ -38,7 +41,7 @@ class ChangeVerdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     SAME = "no difference resolved"
-    UNTOLD = "cannot be told"
+    UNDECIDED = "undecided"
 
 
 class Change(NamedTuple):
@@ -58,9 +61,9 @@ class VerdictChange(NamedTuple):
     """A formula whose verdict is another one now."""
 
     where: str
-    formula: str
-    before: str
-    after: str
+    formula: Formula
+    before: Verdict
+    after: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class Side:
 
     name: str
     params: Mapping[str, str]
-    results: Results
+    analysis: Analysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +84,8 @@ class Comparison:
     totals: tuple[Change, ...]
     quality: tuple[Change, ...]
     """Change of the worst accuracy of the full stack, by bench."""
-    turns: tuple[VerdictChange, ...]
-    only: tuple[str, ...]
+    verdict_changes: tuple[VerdictChange, ...]
+    one_sided: tuple[str, ...]
     """Totals that only one side has."""
 
     @property
@@ -93,16 +96,16 @@ class Comparison:
 
 def compare(before: Side, after: Side) -> Comparison:
     """Everything that differs from ``before`` to ``after``."""
-    was, now = (_tables(s.results) for s in (before, after))
+    was, now = (_tables(s.analysis) for s in (before, after))
     both = [k for k in now if k in was]
     return Comparison(
         names=(before.name, after.name),
         params=_differing(before.params, after.params),
         totals=tuple(_change(before, after, was[k], now[k]) for k in both),
-        quality=tuple(q for k in _one_a_bench(both) if (q := _quality(before, after, now[k]))),
-        turns=tuple(t for k in both for t in _turns(before, after, k)),
-        only=tuple(
-            f"{'.'.join(k)}: only {s.name}"
+        quality=tuple(q for k in _one_a_bench(both) if (q := _quality(before, after, now[k].factorial))),
+        verdict_changes=tuple(t for k in both for t in _verdict_changes(k, was[k], now[k])),
+        one_sided=tuple(
+            f"{'.'.join(k[1:])}: only {s.name}"
             for s, mine, other in ((before, was, now), (after, now, was))
             for k in mine
             if k not in other
@@ -110,11 +113,8 @@ def compare(before: Side, after: Side) -> Comparison:
     )
 
 
-Key = tuple["Bench", "OperatingPoint", "Resource"]
-
-
-def _tables(results: Results) -> dict[Key, Factorial]:
-    return {(f.bench, f.operating_point, f.resource): f for f in results.found if f.full in f.ran}
+def _tables(analysis: Analysis) -> dict[Key, FactorialAnalysis]:
+    return {a.factorial.key: a for a in analysis.factorials if a.joint is not None}
 
 
 def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
@@ -122,12 +122,13 @@ def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str,
     return {n: (before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)}
 
 
-def _change(before: Side, after: Side, was: Factorial, now: Factorial) -> Change:
-    pair = [estimate(f, lambda g: values(g)["joint"], s.results.stack.confidence) for f, s in ((was, before), (now, after))]
+def _change(before: Side, after: Side, first: FactorialAnalysis, second: FactorialAnalysis) -> Change:
+    was, now = first.factorial, second.factorial
+    pair = [a.joint or Estimate(math.nan, None, None) for a in (first, second)]
     reason = _hosts(before, after, now)
-    change = _paired(was, now, after.results.stack.confidence) if now.drawn else _independent(*pair)
-    word = ChangeVerdict.UNTOLD if reason or change.low is None or change.high is None else _word(change.low, change.high)
-    if word is ChangeVerdict.UNTOLD and reason is None:
+    change = _paired(was, now, after.analysis.stack.confidence) if now.drawn else _independent(*pair)
+    word = ChangeVerdict.UNDECIDED if reason or change.low is None or change.high is None else _word(change.low, change.high)
+    if word is ChangeVerdict.UNDECIDED and reason is None:
         counts = [f.amounts.shape[-1] for f in (was, now)]
         reason = OTHER_DRAWS.format(*counts) if now.drawn and counts[0] != counts[1] else "a single sample has no interval"
     return Change(now.bench, now.operating_point, now.resource, pair[0], pair[1], change, word, reason)
@@ -138,7 +139,7 @@ def _paired(was: Factorial, now: Factorial, confidence: float) -> Estimate:
 
     Of n draws another one is the k-th than of m draws: sides with different numbers share the central draw alone.
     """
-    first, second = (values(f)["joint"] for f in (was, now))
+    first, second = (values(f)[Formula.JOINT] for f in (was, now))
     middle = float(second[0] - first[0])
     if first.size != second.size:
         return Estimate(middle, None, None)
@@ -163,40 +164,32 @@ def _hosts(before: Side, after: Side, f: Factorial) -> str | None:
     """Why amounts measured on two hosts are not judged."""
     if f.drawn:
         return None
-    was, now = (str(s.results.joint[f.bench]["host"].iloc[0]) for s in (before, after))
+    was, now = (" / ".join(s.analysis.hosts[f.bench]) for s in (before, after))
     return None if was == now else f"other host: {was} before, {now} after"
 
 
 def _one_a_bench(keys: list[Key]) -> list[Key]:
-    return list({k[0]: k for k in keys}.values())
+    return list({k[1]: k for k in keys}.values())
 
 
 def _quality(before: Side, after: Side, f: Factorial) -> Change | None:
     cell = "+".join(sorted(f.layers))
-    was, now = (worst(s.results, f.bench, cell) for s in (before, after))
+    was, now = (worst(s.analysis.quality, f.bench, cell) for s in (before, after))
     if was is None or now is None:
         return None
     change = _independent(was, now)
-    word = ChangeVerdict.UNTOLD if change.low is None or change.high is None else _word(change.low, change.high)
+    word = ChangeVerdict.UNDECIDED if change.low is None or change.high is None else _word(change.low, change.high)
     return Change(f.bench, f.operating_point, f.resource, was, now, change, word, None)
 
 
-def _turns(before: Side, after: Side, key: Key) -> list[VerdictChange]:
-    was, now = (_verdicts(s.results, key) for s in (before, after))
-    return [VerdictChange(".".join(key), n, was[n], now[n]) for n in now if n in was and was[n] != now[n]]
-
-
-def _verdicts(results: Results, key: Key) -> dict[str, str]:
-    if results.total is None or results.total.empty:
-        return {}
-    t = results.total
-    rows = t[(t["bench"] == key[0]) & (t["operating_point"] == key[1]) & (t["resource"] == key[2]) & (t["verdict"] != "truth")]
-    return dict(zip(rows["formula"], rows["verdict"], strict=True))
+def _verdict_changes(key: Key, was: FactorialAnalysis, now: FactorialAnalysis) -> list[VerdictChange]:
+    pairs = ((n, was.totals[n].verdict, now.totals[n].verdict) for n in COMPOSED)
+    return [VerdictChange(".".join(key[1:]), n, a, b) for n, a, b in pairs if a is not None and b is not None and a is not b]
 
 
 def markdown(c: Comparison) -> str:
     """The comparison fit for a pull request: verdict line, what differs, totals, turned verdicts."""
-    from deltastack.report.text import formatting
+    from deltastack import formatting
 
     counts = {w: sum(x.word is w for x in c.totals) for w in ChangeVerdict}
     head = ", ".join(f"{n} {w}" for w, n in counts.items() if n) or "nothing to compare"
@@ -207,20 +200,22 @@ def markdown(c: Comparison) -> str:
     else:
         lines.append("No parameter differs.")
     if c.totals:
-        lines += ["", "| total | saving before | saving after | Δ of Δ [points] | |", "|---|---:|---:|---:|---|"]
-    order = [ChangeVerdict.WORSE, ChangeVerdict.UNTOLD, ChangeVerdict.BETTER, ChangeVerdict.SAME]
+        lines += ["", "| total | saving before | saving after | Δ of Δ [pp] | |", "|---|---:|---:|---:|---|"]
+    order = [ChangeVerdict.WORSE, ChangeVerdict.UNDECIDED, ChangeVerdict.BETTER, ChangeVerdict.SAME]
     for x in sorted(c.totals, key=lambda x: (order.index(x.word), x.change.value)):
         where = f"{x.bench}, {str(x.operating_point).replace('_', ' ')}, {formatting.resource(x.bench, x.resource)}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         before, after = (formatting.change(side.value) for side in (x.before, x.after))
         lines.append(f"| {where} | {before} | {after} | {_points(x.change)} | {note} |")
-    lines += [f"- quality, {q.bench}: {_points(q.change)} points, {q.word}" for q in c.quality]
-    lines += ["", *(f"- `{t.formula}` of {t.where}: {t.before} → {t.after}" for t in c.turns)] if c.turns else []
-    return "\n".join([*lines, *(f"- {o}" for o in c.only)]) + "\n"
+    lines += [f"- quality, {q.bench}: {_points(q.change)} pp, {q.word}" for q in c.quality]
+    lines += (
+        ["", *(f"- `{t.formula}` of {t.where}: {t.before} → {t.after}" for t in c.verdict_changes)] if c.verdict_changes else []
+    )
+    return "\n".join([*lines, *(f"- {o}" for o in c.one_sided)]) + "\n"
 
 
 def _points(e: Estimate) -> str:
-    from deltastack.report.text import formatting
+    from deltastack import formatting
 
     if e.low is None or e.high is None:
         return f"{100 * e.value:+.2f} (no interval)"

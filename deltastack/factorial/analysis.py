@@ -12,7 +12,8 @@ from deltastack.factorial import case_reader, quantities, result_folder, table_r
 from deltastack.factorial.design import design_of
 from deltastack.factorial.estimates import sample_of
 from deltastack.factorial.result import CaseResult, FactorialResult, SavingEstimate
-from deltastack.statistics import Interval, Verdict
+from deltastack.outcomes import Verdict
+from deltastack.statistics import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -109,7 +110,7 @@ def _name(design: Design, cell: int) -> str:
 
 def _verdict(gap: SavingEstimate, tolerance: float, confidence: float) -> Verdict:
     if gap.delta is None or gap.lo is None or gap.hi is None:
-        return Verdict.CANNOT_BE_TOLD
+        return Verdict.UNDECIDED
     ends = {"estimate": gap.delta, "low": gap.lo, "high": gap.hi}
     return statistics.verdict(Interval(**ends, confidence=confidence, n=gap.n, method="gap"), tolerance)
 

@@ -142,8 +142,8 @@ def remarks(case: CaseResult) -> list[str]:
     told = (*case.alone.values(), case.joint, *(g for f, g in case.gap.items() if f != "pairwise" or len(case.layers) > TWO))
     reasons = [e.reason for e in told if e.reason]
     found += [f"No interval or number: {r}." for r in dict.fromkeys(reasons)]
-    if any(case.verdicts[f] == "cannot be told" and case.gap[f].lo is not None for f in case.verdicts):
-        found.append("A verdict that cannot be told: its interval is too wide; repeat more often.")
+    if any(case.verdicts[f] == "undecided" and case.gap[f].lo is not None for f in case.verdicts):
+        found.append("Undecided: the interval is too wide; repeat more often.")
     return [*found, *(f"{n[0].upper()}{n[1:]}." for n in case.notes if not n.startswith("by_component"))]
 
 

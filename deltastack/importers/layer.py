@@ -6,12 +6,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack import statistics
-from deltastack.analysis.formula_totals import Estimate
 from deltastack.contracts import IMPORTED
 from deltastack.errors import InputError
+from deltastack.formatting import interval
 from deltastack.importers.run import QUANTITIES
 from deltastack.model import Evidence
-from deltastack.report.text.formatting import interval
+from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,18 +1,7 @@
-"""Tables, figures and the page, from results (pure)."""
+"""Render an analysis: terminal, page, Markdown, figures, metrics.json. Nothing is computed here and no file of data is opened."""
 
-from deltastack.analysis.results import HEADLINE, Results, compute
 from deltastack.report.metrics_json import metrics, wording
 from deltastack.report.text.evidence_card import card_markdown, escaped
-from deltastack.report.text.terminal import layer_lines, summary_lines
+from deltastack.report.text.terminal import layers, summary_lines, targets, totals
 
-__all__ = [
-    "HEADLINE",
-    "Results",
-    "card_markdown",
-    "compute",
-    "escaped",
-    "layer_lines",
-    "metrics",
-    "summary_lines",
-    "wording",
-]
+__all__ = ["card_markdown", "escaped", "layers", "metrics", "summary_lines", "targets", "totals", "wording"]

@@ -1,4 +1,4 @@
-"""What stands in the report beside the results of this run: claims, published cases, imports, history, sensitivity, a fleet."""
+"""What the report shows with the analysis of this run: claims, published cases, imports, history, sensitivity, a fleet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from deltastack.model import Params
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from deltastack.analysis.history import PastRun
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
     from deltastack.importers import Saved
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class View(Params):
     """params/report.yaml: what the page is asked to show."""
 
-    accelerators: int = Field(ge=1, description="size of the fleet in the yearly money, energy and carbon")
+    accelerators: int = Field(ge=1, description="size of the fleet in the yearly cost, energy and carbon")
     quality_limit: float = Field(default=-0.01, ge=-1, le=0, description="least change of accuracy that is admissible")
     history: int = Field(ge=2, le=100, description="how many earlier runs the small curves show")
 
@@ -41,22 +42,14 @@ class Swing(NamedTuple):
     """Share of the variance of Δ that the parameter explains; None where nobody computed it."""
 
 
-class Past(NamedTuple):
-    """An earlier run: when, and its headline numbers by dotted name."""
-
-    created: str
-    canonical: bool
-    metrics: Mapping[str, float]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """Everything that the page shows beside the results; empty parts are left out of it."""
+class ReportContext:
+    """Everything that the page shows with the analysis; empty parts are left out."""
 
     findings: tuple[Finding, ...] = ()
     cases: tuple[PublishedCase, ...] = ()
     imported: tuple[Saved, ...] = ()
-    history: tuple[Past, ...] = ()
+    history: tuple[PastRun, ...] = ()
     swings: tuple[Swing, ...] = ()
     view: View = field(default_factory=lambda: View(accelerators=1000, history=10))
 

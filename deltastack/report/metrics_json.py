@@ -1,12 +1,17 @@
-"""metrics.json: the dotted names of the design, nested so that DVC, MLflow and pandas flatten them alike.
+"""metrics.json and summary.json from an analysis.
 
-``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``,
-``promises_more.<bench>.<resource>.<formula>`` (the share of draws, or of resamples of blocks, in which its gap is above 0),
-``layer/<layer>/delta.<bench>.<resource>``, ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (its change with
-the whole stack on), ``floor.<bench>.<resource>`` (the largest Δ that two equal cells may show, where they were run),
-``false_positive.<bench>.<resource>.{order,coin}`` (the share of intervals that claim an effect of a factor that does nothing).
-The bench alone stands for its headline basis; another basis is named ``<bench>_<basis>``. Numbers are finite or absent;
-sentences and tables stand in summary.json.
+metrics.json has dotted names, nested so that DVC, MLflow and pandas flatten them alike:
+
+* ``delta_total.<bench>.<resource>.<formula>`` (and ``.lo``, ``.hi``), ``gap.<bench>.<resource>.<formula>``
+* ``overprediction_rate.<bench>.<resource>.<formula>``: share of draws, or of resamples of blocks, in which its gap is above 0
+* ``layer/<layer>/delta.<bench>.<resource>``: from the layer's own table (``estimate@``, ``measure@``), else from the
+  cell of the factorial with that layer alone
+* ``shapley/<layer>.<bench>.<resource>``, ``quality/<metric>.<bench>`` (change with the whole stack enabled)
+* ``aa_noise_floor.<bench>.<resource>``: the largest Δ that two equal cells may show, where they were run
+* ``null_factor_fpr.<bench>.<resource>.{run_order,random}``: share of intervals that claim an effect of a null factor
+
+The bench alone stands for its headline operating point; another one is named ``<bench>_<operating point>``. A scene other
+than the first follows the bench, ``<bench>@<scene>``. Numbers are finite or absent; sentences are in summary.json.
 """
 
 from __future__ import annotations
@@ -14,169 +19,171 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from deltastack.analysis.disabled_techniques import off_here
-from deltastack.analysis.negative_controls import rates
-from deltastack.analysis.noise_floor import largest
-from deltastack.analysis.overprediction import promises
+from deltastack.amounts import losses_first, moved
+from deltastack.analysis.analysis import HEADLINE
 from deltastack.analysis.quality import readings, unfit
-from deltastack.analysis.results import HEADLINE
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import cell_name
-from deltastack.report.text import formatting, headline
-from deltastack.report.text.amounts import losses_first, moved
-from deltastack.report.text.evidence_card import card
+from deltastack.model import NO_SCENE, cell_name
+from deltastack.outcomes import Formula, Verdict
+from deltastack.report.text import headline
+from deltastack.report.text.evidence_card import card, text_only_note
 
 if TYPE_CHECKING:
-    from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.formula_totals import Estimate
-    from deltastack.analysis.results import Results
+    from collections.abc import Sequence
+
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis, LayerSaving
+    from deltastack.analysis.targets import TargetAnswer
+    from deltastack.model import Bench, OperatingPoint
+
+SCHEMA = 2
+"""Of summary.json. 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
 
 
-def metrics(results: Results) -> dict[str, Any]:
+def metrics(analysis: Analysis) -> dict[str, Any]:
     """The whole of metrics.json."""
     tree: dict[str, Any] = {}
-    for row in _rows(results):
-        where = _bench(row["bench"], row["operating_point"])
-        _put(tree, ["delta_total", where, row["resource"]], row["formula"], (row["delta"], row["lo"], row["hi"]))
-        if row["formula"] != "joint":
-            _put(tree, ["gap", where, row["resource"]], row["formula"], (row["gap"], row["gap_lo"], row["gap_hi"]))
-    for f in results.found:
-        for share in results.shares(f):
-            at = _bench(f.bench, f.operating_point)
-            _put(tree, [f"layer/{share.layer}/delta", at], f.resource, share.alone[:3])
-            if share.shapley is not None:
-                _put(tree, [f"shapley/{share.layer}", at], f.resource, share.shapley[:3])
-    _put_quality(tree, results)
-    _put_promises(tree, results)
-    _put_floors(tree, results)
-    _put_nulls(tree, results)
-    classes = sorted({str(f.evidence) for f in results.found})
-    return tree | {"canonical": results.stack.canonical, "verdict": _overall(results), "evidence": {"mix": ",".join(classes)}}
-
-
-def _put_quality(tree: dict[str, Any], results: Results) -> None:
-    """Set the change of every metric of quality in the cell of the whole stack."""
-    for bench in results.benches():
-        layers = next((f.layers for f in results.found if f.bench is bench), ())
-        for r in readings(results, bench, cell_name(layers)):
+    for a in analysis.factorials:
+        _put_factorial(tree, a, _where(analysis, a.factorial.scene, a.factorial.bench, a.factorial.operating_point))
+    for d in analysis.layer_deltas:
+        _put(tree, [f"layer/{d.layer}/delta", _where(analysis, d.scene, d.bench, d.operating_point)], d.resource, d.delta)
+    for bench, layers in {a.factorial.bench: a.factorial.layers for a in analysis.factorials}.items():
+        for r in readings(analysis.quality, bench, cell_name(layers)):
             if r.change is not None:
-                _put(tree, [f"quality/{r.metric}"], bench, r.change[:3])
-
-
-def _put_promises(tree: dict[str, Any], results: Results) -> None:
-    """Set in which share of its samples each formula promises more than the joint run gives."""
-    for f in results.found:
-        for name, p in promises(f).items():
-            _put(tree, ["promises_more", _bench(f.bench, f.operating_point), str(f.resource)], name, (p.share, None, None))
-
-
-def _put_floors(tree: dict[str, Any], results: Results) -> None:
-    """Set the largest Δ that two equal cells may show, by measured resource."""
-    for name, value in _floors(results).items():
-        bench, resource = name.split(".")
-        _put(tree, ["floor", bench], resource, (value, None, None))
-
-
-def _put_nulls(tree: dict[str, Any], results: Results) -> None:
-    """Set how often a factor that does nothing claims an effect, by measured headline resource."""
-    for f in (f for f in formatting.spoken(results) if not f.drawn):
-        for r in rates(results.joint[f.bench], f, results.stack.confidence):
-            _put(tree, ["false_positive", _bench(f.bench, f.operating_point), str(f.resource)], r.factor, (r.share, None, None))
-
-
-def _floors(results: Results) -> dict[str, float]:
-    known = {f"{_bench(f.bench, f.operating_point)}.{f.resource}": results.floor(f) for f in results.found}
-    return {name: largest(floor) for name, floor in known.items() if floor is not None}
-
-
-def _overall(results: Results) -> str:
-    """The verdict on the product over all headline totals: fails if it fails anywhere."""
-    rows = [r for r in _rows(results) if r["formula"] == "independent" and r["operating_point"] == HEADLINE[r["bench"]]]
-    found = {r["verdict"] for r in rows}
-    return next((v for v in ("fails", "cannot be told", "holds") if v in found), "cannot be told")
-
-
-def wording(results: Results, quality_limit: float | None = None) -> dict[str, Any]:
-    """The whole of summary.json, what is said and not counted: headline, verdicts, evidence, conditions.
-
-    With ``quality_limit`` (the least change of accuracy) the card says whether the stack's answers stay within it.
-    """
-    verdicts: dict[str, Any] = {}
-    evidence: dict[str, Any] = {}
-    for row in _rows(results):
-        name = f"{_bench(row['bench'], row['operating_point'])}.{row['resource']}"
-        if row["formula"] != "joint":
-            verdicts.setdefault(name, {})[row["formula"]] = row["verdict"]
-        evidence[name] = row["evidence"]
-    return {
-        "headline": headline.headline(results),
-        "card": card(results, quality_limit),
-        "beside": headline.others(results),
-        "canonical": results.stack.canonical,
-        "profile": results.stack.profile,
-        "layers": list(results.stack.layers),
-        "workload": results.workload.get("words"),
-        "text_only": formatting.text_only_note(results),
-        "verdict": verdicts,
-        "floor": _floors(results),
-        "evidence": evidence,
-        "table": _table(results),
-        "targets": [_answer(a, results) for a in results.answers()],
+                _put(tree, [f"quality/{r.metric}"], bench, r.change)
+    classes = sorted({str(a.factorial.evidence) for a in analysis.factorials})
+    return tree | {
+        "canonical": analysis.stack.canonical,
+        "verdict": str(overall(analysis)),
+        "evidence": {"mix": ",".join(classes)},
     }
 
 
-def _table(results: Results) -> list[dict[str, Any]]:
-    """The layer table of the headline resources, losses first."""
-    rows = [_line(results, f, s.layer, s.alone) for f in formatting.spoken(results) for s in results.shares(f)]
-    return sorted(rows, key=lambda r: losses_first(r["delta"], *(delta for _, delta, *_ in r["off"])))
+def _put_factorial(tree: dict[str, Any], a: FactorialAnalysis, where: str) -> None:
+    """Set totals, gaps, layers, overprediction, noise floor and null factors of one factorial."""
+    resource = a.factorial.resource
+    for t in a.totals.values():
+        _put(tree, ["delta_total", where, resource], t.formula, t.saving or ())
+        _put(tree, ["gap", where, resource], t.formula, t.gap or ())
+    for layer in a.layers:
+        _put(tree, [f"layer/{layer.share.layer}/delta", where], resource, layer.share.alone)
+        _put(tree, [f"shapley/{layer.share.layer}", where], resource, layer.share.shapley or ())
+    for name, p in a.overprediction.items():
+        _put(tree, ["overprediction_rate", where, resource], name, (p.rate,))
+    if a.noise_floor is not None:
+        _put(tree, ["aa_noise_floor", where], resource, (a.noise_floor.largest,))
+    for r in a.null_factors:
+        _put(tree, ["null_factor_fpr", where, resource], r.factor, (r.share,))
 
 
-def _line(results: Results, f: Factorial, layer: str, alone: Estimate) -> dict[str, Any]:
-    off = off_here(results, f, layer) if alone.value == 0 else []
+def overall(analysis: Analysis) -> Verdict:
+    """The verdict on the product over all headline totals: fails if it fails anywhere."""
+    found = {a.totals[Formula.INDEPENDENT].verdict for a in analysis.factorials if a.at_headline}
+    return next((v for v in (Verdict.FAILS, Verdict.UNDECIDED, Verdict.HOLDS) if v in found), Verdict.UNDECIDED)
+
+
+def wording(analysis: Analysis) -> dict[str, Any]:
+    """The whole of summary.json: headline, verdicts, evidence, conditions, and the rows of the closing tables."""
+    named = {_name(analysis, a): a for a in analysis.factorials}
     return {
-        "layer": layer,
+        "schema": SCHEMA,
+        "headline": headline.headline(analysis),
+        "other_operating_points": headline.others(analysis),
+        "card": card(analysis),
+        "canonical": analysis.stack.canonical,
+        "profile": analysis.stack.profile,
+        "layers": list(analysis.stack.layers),
+        "workload": analysis.workload.get("words"),
+        "text_only": text_only_note(analysis),
+        "verdict": {n: {t.formula: t.verdict for t in a.totals.values() if t.verdict} for n, a in named.items()},
+        "aa_noise_floor": {n: a.noise_floor.largest for n, a in named.items() if a.noise_floor is not None},
+        "evidence": {n: a.factorial.evidence for n, a in named.items()},
+        "totals": [_total(a) for a in analysis.headlines],
+        "table": _table(analysis),
+        "targets": [_target(t, analysis) for t in analysis.targets],
+    }
+
+
+def _total(a: FactorialAnalysis) -> dict[str, Any]:
+    """One row of the table of totals: the joint saving, the product, their gap."""
+    f, product = a.factorial, a.totals[Formula.INDEPENDENT]
+    gap = product.gap or (None, None, None)
+    return {
+        "scene": f.scene,
+        "bench": f.bench,
+        "operating_point": f.operating_point,
+        "resource": f.resource,
+        "evidence": f.evidence,
+        "resolution": a.resolution,
+        **_ends("delta", a.joint),
+        "draws": f.draws,
+        "product": product.saving.value if product.saving else None,
+        "gap": gap[0],
+        "gap_lo": gap[1],
+        "gap_hi": gap[2],
+        "verdict": product.verdict if len(f.layers) > 1 else None,
+        "caveat": a.caveat,
+        "one_start": f.one_start,
+        "noise_floor": a.noise_floor.largest if a.noise_floor else None,
+    }
+
+
+def _table(analysis: Analysis) -> list[dict[str, Any]]:
+    """The layer table of the headline resources, losses first."""
+    rows = [_line(a, layer) for a in analysis.headlines for layer in a.layers]
+    return sorted(rows, key=lambda r: losses_first(r["delta"], *(d["delta"] for d in r["disabled"])))
+
+
+def _line(a: FactorialAnalysis, layer: LayerSaving) -> dict[str, Any]:
+    f, alone = a.factorial, layer.share.alone
+    return {
+        "layer": layer.share.layer,
+        "scene": f.scene,
         "bench": f.bench,
         "resource": f.resource,
-        "delta": alone.value,
-        "lo": alone.low,
-        "hi": alone.high,
-        "draws": alone.draws,
-        "word": formatting.resolved(*alone[:3], results.floor(f)),
-        "amounts": moved(f, alone.value) if far(alone.value) else None,
-        "operating_point": str(f.operating_point),
+        "operating_point": f.operating_point,
         "evidence": f.evidence,
-        "off": [list(o) for o in off],
-        "late": results.objection(f, cell_name([layer])),
+        **_ends("delta", alone),
+        "draws": alone.draws,
+        "resolution": layer.resolution,
+        "amounts": moved(f, alone.value) if far(alone.value) else None,
+        "disabled": [d._asdict() for d in layer.disabled],
+        "caveat": layer.caveat,
     }
 
 
-def _answer(a: Any, results: Results) -> dict[str, Any]:
+def _ends(name: str, e: Sequence[float | None] | None) -> dict[str, float | None]:
+    return dict(zip((name, "lo", "hi"), (e or (None, None, None))[:3], strict=True))
+
+
+def _target(t: TargetAnswer, analysis: Analysis) -> dict[str, Any]:
     return {
-        "target": a.target.words,
-        "bench": a.bench,
-        "resource": a.resource,
-        "verdict": a.verdict,
-        "margin": a.margin,
-        "layers": list(a.layers),
-        "unfit": unfit(results, a.bench, cell_name(a.layers)),
-        "one_percent_modules": a.modules,
+        "target": t.target.words,
+        "bench": t.bench,
+        "resource": t.resource,
+        "verdict": t.verdict,
+        "margin": t.margin,
+        "layers": list(t.layers),
+        "unfit": unfit(analysis.quality, t.bench, cell_name(t.layers), analysis.quality_limit),
+        "one_percent_modules": t.modules,
     }
 
 
-def _rows(results: Results) -> list[dict[str, Any]]:
-    if results.total is None or results.total.empty:
-        return []
-    return [{str(k): v for k, v in row.items()} for row in results.total.to_dict("records")]
+def _name(analysis: Analysis, a: FactorialAnalysis) -> str:
+    f = a.factorial
+    return f"{_where(analysis, f.scene, f.bench, f.operating_point)}.{f.resource}"
 
 
-def _bench(bench: str, operating_point: str) -> str:
-    return str(bench) if operating_point in {str(b) for b in HEADLINE.values()} else f"{bench}_{operating_point}"
+def _where(analysis: Analysis, scene: str, bench: Bench, operating_point: OperatingPoint) -> str:
+    first = next((a.factorial.scene for a in analysis.factorials if a.factorial.bench is bench), scene)
+    name = str(bench) if scene in {first, NO_SCENE, analysis.stack.scene} else f"{bench}@{scene}"
+    return name if operating_point is HEADLINE[bench] else f"{name}_{operating_point}"
 
 
-def _put(tree: dict[str, Any], path: list[str], name: str, numbers: tuple[float | None, ...]) -> None:
+def _put(tree: dict[str, Any], path: list[str], name: str, numbers: Sequence[float | None]) -> None:
     """Set ``name``, ``name.lo`` and ``name.hi`` below ``path``; what is absent or not finite is left out."""
+    known = [(s, n) for s, n in zip(("", ".lo", ".hi"), numbers, strict=False) if n is not None and math.isfinite(n)]
+    if not known:
+        return
     for key in path:
         tree = tree.setdefault(str(key), {})
-    for suffix, number in zip(("", ".lo", ".hi"), numbers, strict=True):
-        if number is not None and math.isfinite(number):
-            tree[f"{name}{suffix}"] = float(number)
+    tree.update({f"{name}{suffix}": float(number) for suffix, number in known})

@@ -4,17 +4,15 @@ Raw replicates come in, numbers are computed on read. Work is in log ratios; rat
 averaged. One formula family a file; replicates on the first axis, simulations or draws on the last.
 """
 
-from deltastack.statistics.blocks import block_bootstrap, block_length
-from deltastack.statistics.bootstrap import Resampling, bca, percentile
-from deltastack.statistics.equivalence import Equivalence, equivalent
-from deltastack.statistics.factorial import Effect, at_base, averaged, effects, pair_table
-from deltastack.statistics.fieller_interval import fieller
-from deltastack.statistics.formula_verdict import Verdict, verdict
+from deltastack.statistics.aa_noise import resolution
+from deltastack.statistics.estimate import Estimate
+from deltastack.statistics.factorial import at_base, averaged, pair_table
+from deltastack.statistics.formula_verdict import verdict
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
-from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups
-from deltastack.statistics.multiple_testing import benjamini_hochberg, holm
-from deltastack.statistics.power import minimum_detectable_delta, pairs_needed, replicates_needed
+from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups, pseudo_values
+from deltastack.statistics.multiple_testing import holm
+from deltastack.statistics.power import least_count, minimum_detectable_delta
 from deltastack.statistics.prediction_interval import drawn_ends, holds_further, predictive
 from deltastack.statistics.ratio import log_ratio, log_ratio_bounds, log_ratio_unpaired
 from deltastack.statistics.shapley_values import order_range, shapley
@@ -22,27 +20,18 @@ from deltastack.statistics.shapley_values import order_range, shapley
 __all__ = [
     "HALVED",
     "Bounds",
-    "Effect",
-    "Equivalence",
+    "Estimate",
     "Interval",
-    "Resampling",
-    "Verdict",
     "at_base",
     "averaged",
-    "bca",
-    "benjamini_hochberg",
-    "block_bootstrap",
-    "block_length",
     "drawn_ends",
-    "effects",
-    "equivalent",
-    "fieller",
     "half",
     "half_effects",
     "holds_further",
     "holm",
     "jackknife",
     "jackknife_groups",
+    "least_count",
     "log_ratio",
     "log_ratio_bounds",
     "log_ratio_unpaired",
@@ -51,11 +40,10 @@ __all__ = [
     "minimum_detectable_delta",
     "order_range",
     "pair_table",
-    "pairs_needed",
-    "percentile",
     "planned",
     "predictive",
-    "replicates_needed",
+    "pseudo_values",
+    "resolution",
     "shapley",
     "verdict",
 ]

@@ -21,6 +21,9 @@ import numpy as np
 from scipy import stats
 
 from deltastack.errors import EvidenceError
+from deltastack.outcomes import Resolution
+from deltastack.statistics.interval import LEAST
+from deltastack.statistics.power import least_count, minimum_detectable_delta
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,14 +41,6 @@ class Outlier(StrEnum):
     SEVERE = "severe"
 
 
-class Resolution(StrEnum):
-    """What may be said of a measured Δ."""
-
-    SAVES = "saves"
-    LOSES = "loses"
-    NOT_RESOLVED = "not resolved"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """The noise floor of one resource: n pairs, their spread in log ratio, the A/A interval as Δ."""
@@ -56,6 +51,11 @@ class Floor:
     low: float
     high: float
     minimum_detectable: float
+
+    @property
+    def largest(self) -> float:
+        """The largest Δ of either sign that two equal cells may show, a fraction: what a Δ has to exceed."""
+        return max(abs(self.low), abs(self.high))
 
     @property
     def half_width(self) -> float:
@@ -80,38 +80,22 @@ def floor(first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, powe
         delta=-math.expm1(-mean),
         low=-math.expm1(-(mean - half)),
         high=-math.expm1(-(mean + half)),
-        minimum_detectable=minimum_detectable(sd, n, confidence=confidence, power=power),
+        minimum_detectable=minimum_detectable_delta(sd, n, alpha=1 - confidence, power=power),
     )
 
 
-def minimum_detectable(sd_log: float, pairs: int, *, confidence: float = 0.95, power: float = 0.8) -> float:
-    """The least saving that ``pairs`` blocks of spread ``sd_log`` show with ``power``, as a fraction.
-
-    Raises:
-        EvidenceError: Fewer than two pairs.
-    """
-    if pairs < 2:  # noqa: PLR2004 - a spread needs two
-        raise EvidenceError(f"a spread needs at least two pairs, found {pairs}: run more blocks")
-    t = stats.t(pairs - 1)
-    return float(-math.expm1(-(t.ppf((1 + confidence) / 2) + t.ppf(power)) * sd_log / math.sqrt(pairs)))
-
-
 def pairs_needed(sd_log: float, delta: float, *, confidence: float = 0.95, power: float = 0.8, limit: int = 1_000_000) -> int:
-    """Fewest pairs at which ``minimum_detectable`` is at most ``delta``.
+    """Fewest pairs at which the minimum detectable Δ is at most ``delta``.
 
     Raises:
         EvidenceError: Not even ``limit`` pairs show it.
     """
-    low, high = 2, 2
-    while minimum_detectable(sd_log, high, confidence=confidence, power=power) > delta:
-        low, high = high, high * 2
-        if high > limit:
-            raise EvidenceError(f"a saving of {delta:.3%} is not shown by {limit} pairs at a spread of {sd_log:.3f}")
-    while low < high:
-        middle = (low + high) // 2
-        enough = minimum_detectable(sd_log, middle, confidence=confidence, power=power) <= delta
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return high
+    found = least_count(
+        lambda n: minimum_detectable_delta(sd_log, n, alpha=1 - confidence, power=power) <= delta, least=LEAST, most=limit
+    )
+    if found is None:
+        raise EvidenceError(f"a saving of {delta:.3%} is not shown by {limit} pairs at a spread of {sd_log:.3f}")
+    return found
 
 
 def resolve(delta: float, low: float, high: float, noise: Floor) -> Resolution:
@@ -119,11 +103,29 @@ def resolve(delta: float, low: float, high: float, noise: Floor) -> Resolution:
 
     A Δ that lies inside what two identical cells may differ by is not resolved, however narrow its own interval is.
     """
-    if abs(delta) <= max(abs(noise.low), abs(noise.high)):
+    if abs(delta) <= noise.largest:
         return Resolution.NOT_RESOLVED
     if low > 0:
         return Resolution.SAVES
-    return Resolution.LOSES if high < 0 else Resolution.NOT_RESOLVED
+    return Resolution.COSTS if high < 0 else Resolution.NOT_RESOLVED
+
+
+def resolution(delta: float, low: float | None, high: float | None, noise: Floor | None = None) -> Resolution:
+    """What a saving with its interval may be called: an interval that holds 0 is neither a saving nor a cost.
+
+    With a noise floor, nor is a Δ that lies inside what two equal cells may differ by.
+
+    >>> [str(resolution(*x)) for x in ((0.1, 0.05, 0.2), (-0.1, -0.2, 0.1), (-0.1, -0.2, -0.05), (1e-6, None, None))]
+    ['saves', 'not resolved', 'costs', 'no change']
+    """
+    if not round(delta, 4):
+        return Resolution.NO_CHANGE
+    if low is not None and high is not None:
+        if noise is not None:
+            return resolve(delta, low, high, noise)
+        if low <= 0 <= high:
+            return Resolution.NOT_RESOLVED
+    return Resolution.COSTS if delta < 0 else Resolution.SAVES
 
 
 def outliers(amounts: ArrayLike) -> list[Outlier]:

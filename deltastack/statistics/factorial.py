@@ -18,34 +18,20 @@ Source: R. Jain, The Art of Computer Systems Performance Analysis, 1991, ch. 17-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from deltastack.composition import domain
 from deltastack.errors import FormulaError
-from deltastack.statistics.interval import Interval, mean_interval, replicates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """One effect (one layer) or interaction (several), in log scale, both ways."""
-
-    layers: frozenset[str]
-    averaged: Interval
-    at_base: Interval
-    p: float
-    """Two-sided, of ``averaged`` being 0; to be adjusted for the family (``families``)."""
 
 
 def at_base(y: ArrayLike) -> Array:
@@ -64,33 +50,6 @@ def averaged(y: ArrayLike) -> Array:
         FormulaError: Not 2^k cells, or not finite.
     """
     return _transform(y, lambda off, on: ((off + on) / 2, on - off))
-
-
-def effects(y: ArrayLike, layers: Sequence[str], *, confidence: float = 0.95) -> tuple[Effect, ...]:
-    """Every effect and interaction with its interval, single layers first.
-
-    Args:
-        y: ln(amount) by block and cell, (B, 2^k).
-        layers: The k names; ``layers[i]`` is bit i of the cell.
-        confidence: Of each interval.
-
-    Raises:
-        FormulaError: Fewer than two blocks, not 2^k cells, or not finite.
-    """
-    found = replicates(y, "blocks")
-    if found.ndim != 2 or found.shape[1] != 2 ** len(layers):  # noqa: PLR2004 - blocks x cells
-        raise FormulaError(f"cells: shape {found.shape} does not fit {len(layers)} layers; wanted (blocks, {2 ** len(layers)})")
-    base, mean = at_base(found.T), averaged(found.T)
-    places = sorted(range(1, 2 ** len(layers)), key=lambda m: (m.bit_count(), m))
-    return tuple(
-        Effect(
-            layers=frozenset(name for i, name in enumerate(layers) if m >> i & 1),
-            averaged=mean_interval(mean[m], confidence=confidence),
-            at_base=mean_interval(base[m], confidence=confidence),
-            p=_two_sided(mean[m]),
-        )
-        for m in places
-    )
 
 
 def pair_table(y: ArrayLike) -> Array:
@@ -128,10 +87,3 @@ def _transform(y: ArrayLike, step: Callable[[Array, Array], tuple[Array, Array]]
         halves = step(pairs[:, 0], pairs[:, 1])
         found = np.stack(halves, axis=1).reshape(found.shape)
     return found
-
-
-def _two_sided(values: Array) -> float:
-    """P of Student's t for a mean of 0; without spread 0 or 1."""
-    if values.std(ddof=1) == 0:
-        return float(values.mean() == 0)
-    return float(stats.ttest_1samp(values, 0.0).pvalue)

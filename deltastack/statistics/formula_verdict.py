@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FormulaError
+from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
     from deltastack.statistics.interval import Interval
-
-
-class Verdict(StrEnum):
-    """What an interval says about a claim with a tolerance."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    CANNOT_BE_TOLD = "cannot be told"
 
 
 def verdict(gap: Interval, tolerance: float) -> Verdict:
@@ -31,4 +23,4 @@ def verdict(gap: Interval, tolerance: float) -> Verdict:
         return Verdict.HOLDS
     if gap.low > tolerance or gap.high < -tolerance:
         return Verdict.FAILS
-    return Verdict.CANNOT_BE_TOLD
+    return Verdict.UNDECIDED

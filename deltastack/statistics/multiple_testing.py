@@ -4,12 +4,7 @@ Holm (layers, confirmatory): chance of even one false claim at most alpha. p_(1)
 
     adjusted_(i) = max over j <= i of min(1, (m - j + 1) p_(j))
 
-Benjamini & Hochberg (interactions, exploratory): share of false claims among the claims at most alpha:
-
-    adjusted_(i) = min over j >= i of min(1, m p_(j) / j)
-
-Source: S. Holm, Scandinavian J. of Statistics 6, 1979; Benjamini & Hochberg, J. Royal Statistical
-Society B 57, 1995 (assumes tests independent or positively dependent; Holm assumes nothing).
+Source: S. Holm, Scandinavian J. of Statistics 6, 1979. It assumes nothing of how the tests depend on each other.
 """
 
 from __future__ import annotations
@@ -42,24 +37,6 @@ def holm(p: ArrayLike) -> Array:
     order = np.argsort(found, kind="stable")
     raised = np.maximum.accumulate(np.arange(len(found), 0, -1) * found[order])
     return _back(np.minimum(raised, 1.0), order)
-
-
-def benjamini_hochberg(p: ArrayLike) -> Array:
-    """Benjamini and Hochberg's adjusted p-values, (m,) in the order given.
-
-    0.01, 0.04, 0.03: 3 x 0.01 / 1 = 0.03; 3 x 0.03 / 2 = 0.045, but no more than 3 x 0.04 / 3 = 0.04:
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(12).tolist()
-    [0.03, 0.04, 0.04]
-
-    Raises:
-        FormulaError: None given, or not probabilities.
-    """
-    found = _probabilities(p)
-    order = np.argsort(found, kind="stable")
-    scaled = len(found) * found[order] / np.arange(1, len(found) + 1)
-    lowered = np.minimum.accumulate(scaled[::-1])[::-1]
-    return _back(np.minimum(lowered, 1.0), order)
 
 
 def _probabilities(p: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -20,9 +20,9 @@ from deltastack.errors import EvidenceError
 from deltastack.statistics import aa_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from deltastack.statistics.aa_noise import Floor
 
@@ -80,6 +80,29 @@ def mean_of(values: Sequence[ArrayLike], *, confidence: float = 0.95) -> Mean:
     error = math.sqrt(squared_error)
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     return Mean(float(every.mean()), half, pooled, error, freedom)
+
+
+def widest(values: NDArray[np.floating[Any]], nests: Iterable[NDArray[np.intp]]) -> list[NDArray[np.floating[Any]]]:
+    """Values grouped by the widest nest whose groups differ beyond their values; by the narrowest where none does.
+
+    Args:
+        values: (S,).
+        nests: The widest first, (S,) numbers from 0 each; none: one group of all values.
+
+    Raises:
+        EvidenceError: As ``mean_of``.
+    """
+    groups = [[values[nest == i] for i in range(int(nest.max()) + 1)] for nest in nests] or [[values]]
+    return next((g for g in groups if not mean_of(g).pooled), groups[-1])
+
+
+def widest_mean(values: NDArray[np.floating[Any]], nests: Iterable[NDArray[np.intp]], *, confidence: float = 0.95) -> Mean:
+    """The mean of values (S,), over the widest nest that differs (``widest``).
+
+    Raises:
+        EvidenceError: As ``mean_of``.
+    """
+    return mean_of(widest(values, nests), confidence=confidence)
 
 
 def interval(log_ratios: Sequence[ArrayLike], *, confidence: float = 0.95) -> Nested:

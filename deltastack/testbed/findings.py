@@ -115,7 +115,7 @@ def _words(nested: Nested, floor: Floor | None) -> str:
         return str(aa_noise.resolve(nested.delta, nested.low, nested.high, floor))
     if nested.low == nested.high == 0:
         return "equal"
-    return "saves" if nested.low > 0 else "loses" if nested.high < 0 else "not resolved"
+    return "saves" if nested.low > 0 else "costs" if nested.high < 0 else "not resolved"
 
 
 def _reason(entries: tuple[Entry, ...], quantity: Quantity) -> str | None:

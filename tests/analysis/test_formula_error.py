@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from deltastack import composition, statistics
-from deltastack.analysis import annual_fleet_cost, attribution, formula_error, history, negative_controls
+from deltastack.analysis import annual_fleet_cost, attribution, history, negative_controls
 from deltastack.analysis.amdahl import ceilings
+from deltastack.analysis.analysis import compute
 from deltastack.analysis.factorial import Factorial, factorials
-from deltastack.analysis.formula_totals import NOT_RUN, totals, values
+from deltastack.analysis.formula_totals import NOT_RUN, ErrorOverCells, held, several, values
+from deltastack.analysis.history import PastRun
 from deltastack.contracts import USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, OperatingPoint, Resource, cell_of
-from deltastack.report import compute
-from deltastack.report.context import Past
 from deltastack.stack import Stack
 from tests.report.synthetic import WHOLE, joint
 
@@ -34,6 +34,11 @@ def one(frame: pd.DataFrame, names: tuple[str, ...] = NAMES, cells: str = "all")
     return factorials(frame, names, cells)[0][0]
 
 
+def errors(f: Factorial) -> tuple[ErrorOverCells, ...]:
+    """The error of each formula over the cells."""
+    return held(f, tolerance=0.02, confidence=0.95).errors
+
+
 def half(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the cells with 0, 1, 3 or 5 layers on."""
     count = frame["cell"].map(lambda c: len(cell_of(c)))
@@ -43,7 +48,7 @@ def half(frame: pd.DataFrame) -> pd.DataFrame:
 def test_errors_by_hand() -> None:
     """Two layers that leave 0.8 and 0.5, together 0.4 e^0.2: one cell, so the error is its gap, 0.4 (e^0.2 - 1)."""
     f = one(joint({"storage": WHOLE, "pipeline": dict.fromkeys(Component, 0.5)}, {("storage", "pipeline"): 0.2}), NAMES)
-    found = {e.formula: e for e in formula_error.errors(f, 0.95)}
+    found = {e.formula: e for e in errors(f)}
 
     assert found["independent"].root_mean_square.value == pytest.approx(0.4 * math.expm1(0.2))
     assert found["pairwise"].root_mean_square.value == pytest.approx(0, abs=1e-12)
@@ -57,7 +62,7 @@ def test_opposite_interactions_cancel_in_the_total_and_not_in_the_error() -> Non
     said = values(f)
 
     assert said["independent"][0] == pytest.approx(said["joint"][0])
-    assert {e.formula: e for e in formula_error.errors(f, 0.95)}["independent"].root_mean_square.value > 0.05
+    assert {e.formula: e for e in errors(f)}["independent"].root_mean_square.value > 0.05
 
 
 def test_errors_against_a_slow_twin() -> None:
@@ -71,7 +76,7 @@ def test_errors_against_a_slow_twin() -> None:
             product = 1 - math.prod(left[n] for n in on)
             gaps.append(product - (1 - left["+".join(sorted(on))]))
 
-    root = {e.formula: e for e in formula_error.errors(one(frame), 0.95)}["independent"].root_mean_square.value
+    root = {e.formula: e for e in errors(one(frame))}["independent"].root_mean_square.value
     assert len(gaps) == 26
     assert root == pytest.approx(math.sqrt(sum(g * g for g in gaps) / 26))
 
@@ -80,19 +85,19 @@ def test_a_planned_half_says_what_it_cannot() -> None:
     """Product, sum, by component and joint are those of the whole; pairwise, Shapley, last in and order range are null."""
     frame = joint(FIVE, {("storage", "pipeline"): 0.2}, sd_log=0.1)
     f, whole = one(half(frame), cells="half"), one(frame)
-    rows = {r["formula"]: r for r in totals([f], [], tolerance=0.02, confidence=0.95).to_dict("records")}
+    rows = held(f, tolerance=0.02, confidence=0.95).totals
 
     for name in ("independent", "weighted", "by_component", "joint"):
-        assert rows[name]["delta"] == pytest.approx(values(whole)[name][0])
-    assert pd.isna(rows["pairwise"]["delta"])
-    assert rows["pairwise"]["reason"] == NOT_RUN
+        assert rows[name].saving.value == pytest.approx(values(whole)[name][0])
+    assert rows["pairwise"].saving is None
+    assert rows["pairwise"].reason == NOT_RUN
     share = attribution.shares(f, 0.95)[0]
-    assert (share.shapley, share.last_in, share.least) == (None, None, None)
-    assert share.averaged.value == pytest.approx(attribution.shares(whole, 0.95)[0].averaged.value)  # type: ignore[union-attr]
+    assert (share.shapley, share.leave_one_out, share.least) == (None, None, None)
+    assert share.main_effect.value == pytest.approx(attribution.shares(whole, 0.95)[0].main_effect.value)  # type: ignore[union-attr]
     first = attribution.pairs(f, 0.95)[0]
     assert (first.first, first.second) == ("storage", "pipeline")
     assert first.interaction.value == pytest.approx(0.2)
-    assert len(formula_error.several(f)) == 11
+    assert len(several(f)) == 11
 
 
 def test_a_half_that_was_cut_short_is_refused() -> None:
@@ -125,7 +130,7 @@ def test_averaged_and_holm_by_hand() -> None:
     assert pairs["chiplet", "idle"].p_holm > 0.05  # type: ignore[operator]
     assert all(p.p_holm is None for p in attribution.pairs(one(joint(FIVE)), 0.95))
     exact = attribution.shares(one(joint(FIVE, {("storage", "pipeline"): 0.2})), 0.95)[0]
-    assert exact.averaged.value == pytest.approx(1 - 0.9 * math.exp(0.1))  # type: ignore[union-attr]
+    assert exact.main_effect.value == pytest.approx(1 - 0.9 * math.exp(0.1))  # type: ignore[union-attr]
 
 
 def shuffled(frame: pd.DataFrame, rng: np.random.Generator, drift: float = 0.0) -> pd.DataFrame:
@@ -171,7 +176,7 @@ def test_a_drift_within_blocks_is_seen() -> None:
     frame = shuffled(joint(FIVE, bench=Bench.TESTBED, samples=12, sd_log=0.02), np.random.default_rng(0), drift=0.1)
     found = negative_controls.nulls(frame, one(frame), 0.95)
 
-    order = next(t for t in found if t.factor == "order" and t.layer is None)
+    order = next(t for t in found if t.factor == "run_order" and t.layer is None)
     assert order.false
     assert order.effect == pytest.approx(0.05, rel=0.15)
     assert negative_controls.nulls(joint(FIVE), one(joint(FIVE)), 0.95) == []
@@ -205,9 +210,9 @@ def test_curves_by_hand() -> None:
     """Three runs of 0.1, 0.3, 0.2: the middle one is highest; runs that may not be quoted and single readings stay out."""
     name = "delta_total.fleet.energy_j.joint"
     runs = [
-        Past(f"2026-11-1{i}T00:00:00", canonical=True, metrics={name: v, "gap.x": 1.0}) for i, v in enumerate((0.1, 0.3, 0.2))
+        PastRun(f"2026-11-1{i}T00:00:00", canonical=True, metrics={name: v, "gap.x": 1.0}) for i, v in enumerate((0.1, 0.3, 0.2))
     ]
-    quick = Past("2026-11-19T00:00:00", canonical=False, metrics={name: 9.0})
+    quick = PastRun("2026-11-19T00:00:00", canonical=False, metrics={name: 9.0})
 
     (curve,) = history.curves([*runs, quick], 10)
     assert curve.readings == (0.1, 0.3, 0.2)

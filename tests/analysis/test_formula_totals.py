@@ -14,21 +14,22 @@ from hypothesis import strategies as st
 
 from deltastack.analysis import attribution, targets
 from deltastack.analysis.factorial import factorials
-from deltastack.analysis.formula_totals import ONE_LAYER, Estimate, estimate, overlap, totals, values
+from deltastack.analysis.formula_totals import ONE_LAYER, estimate, frame, held, overlap, values
 from deltastack.contracts import JOINT
 from deltastack.errors import EvidenceError
 from deltastack.model import Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource, cell_name
-from deltastack.report.text.interactions import breaker
+from deltastack.report.text.interactions import strongest
+from deltastack.statistics import Estimate
 from tests.report.synthetic import WHOLE, joint
 
 A, F, E = Component.ATTENTION, Component.FFN, Component.ENCODER
 THREE = {"storage": WHOLE, "pipeline": dict.fromkeys(Component, 0.5), "idle": dict.fromkeys(Component, 0.9)}
 
 
-def table(frame: object, order: tuple[str, ...], tolerance: float = 0.02) -> dict[str, dict[str, object]]:
+def table(planted: pd.DataFrame, order: tuple[str, ...], tolerance: float = 0.02) -> dict[str, dict[str, object]]:
     """Rows of TOTAL by formula."""
-    found, absent = factorials(frame, order)  # type: ignore[arg-type]
-    rows = totals(found, absent, tolerance=tolerance, confidence=0.95)
+    found, missing = factorials(planted, order)
+    rows = frame([(f, held(f, tolerance=tolerance, confidence=0.95).totals, None) for f in found], missing)
     return {r["formula"]: r for r in rows.to_dict("records")}
 
 
@@ -92,8 +93,8 @@ def idling() -> pd.DataFrame:
 )
 def test_idle_of_a_fixed_fleet_is_derived_and_not_predicted(resource: Resource, saved: float) -> None:
     """Time saved is 0, energy (640 - 200 - 100 - 70) / 640, to the last digit; scaling idle would promise -5 % of time."""
-    found, absent = factorials(idling(), ("storage", "pipeline"))
-    rows = totals(found, absent, tolerance=0.02, confidence=0.95)
+    found, _ = factorials(idling(), ("storage", "pipeline"))
+    rows = frame([(f, held(f, tolerance=0.02, confidence=0.95).totals, None) for f in found], [])
     row = next(r for r in rows.to_dict("records") if (r["formula"], r["resource"]) == ("by_component", resource))
     f = next(f for f in found if f.resource is resource)
 
@@ -128,8 +129,8 @@ def test_measured_blocks_get_an_interval_that_covers() -> None:
     """Testbed blocks with 5 % noise: the gap's jackknife interval holds the planted gap in 91 to 98.5 % of 120 experiments."""
     truth, hits, repeats = 0.36 * (math.exp(0.1) - 1), 0, 120
     for seed in range(repeats):
-        frame = joint(THREE, {("storage", "pipeline"): 0.1}, bench=Bench.TESTBED, samples=12, sd_log=0.05, seed=seed)
-        f = factorials(frame, ("storage", "pipeline", "idle"))[0][0]
+        planted = joint(THREE, {("storage", "pipeline"): 0.1}, bench=Bench.TESTBED, samples=12, sd_log=0.05, seed=seed)
+        f = factorials(planted, ("storage", "pipeline", "idle"))[0][0]
         gap = estimate(f, lambda g: values(g)["independent"] - values(g)["joint"], 0.95)
         hits += gap.low <= truth <= gap.high
 
@@ -139,11 +140,11 @@ def test_measured_blocks_get_an_interval_that_covers() -> None:
 @pytest.mark.parametrize(("starts", "half"), [(2, 12.706 * 0.1), (1, 3.182 * 0.1155 / 2)])
 def test_starts_that_differ_are_the_units(starts: int, half: float) -> None:
     """0.7 of the base is left in two blocks, 0.9 in two more: as two process starts 0.2 ± t(1) x 0.1, as one ± t(3) x 0.058."""
-    frame = joint({"idle": WHOLE}, bench=Bench.TESTBED, samples=4)
-    on = frame["cell"] == "idle"
-    frame.loc[on, "amount"] *= np.where(frame.loc[on, "block"] < 2, 0.7, 0.9) / 0.8
-    frame["replicate"] = frame["block"] // 2 if starts == 2 else 0
-    f = factorials(frame, ("idle",))[0][0]
+    planted = joint({"idle": WHOLE}, bench=Bench.TESTBED, samples=4)
+    on = planted["cell"] == "idle"
+    planted.loc[on, "amount"] *= np.where(planted.loc[on, "block"] < 2, 0.7, 0.9) / 0.8
+    planted["replicate"] = planted["block"] // 2 if starts == 2 else 0
+    f = factorials(planted, ("idle",))[0][0]
     saved = estimate(f, lambda g: values(g)["joint"], 0.95)
 
     assert saved.value == pytest.approx(0.2)
@@ -221,7 +222,7 @@ def test_noise_that_hides_the_gap_cannot_be_told() -> None:
     """Three noisy blocks: the interval is wider than the tolerance and holds it."""
     row = table(joint(THREE, bench=Bench.TESTBED, samples=3, sd_log=0.2), ("storage", "pipeline", "idle"))["independent"]
 
-    assert row["verdict"] == "cannot be told"
+    assert row["verdict"] == "undecided"
 
 
 def test_one_layer_has_nothing_to_compose() -> None:
@@ -236,27 +237,27 @@ def test_a_single_sample_gives_no_verdict() -> None:
     """Without draws or blocks there is no interval, so nothing holds and nothing fails."""
     row = table(joint(THREE, samples=1), ("storage", "pipeline", "idle"))["independent"]
 
-    assert row["verdict"] == "cannot be told"
+    assert row["verdict"] == "undecided"
     assert pd.isna(row["lo"])
 
 
 def test_a_missing_amount_is_absent_with_its_reason() -> None:
     """One null takes its resource out of the totals, with its reason; it is never read as zero."""
-    frame = joint(THREE)
-    frame.loc[3, ["amount", "reason"]] = [np.nan, "no counter on this machine"]
+    planted = joint(THREE)
+    planted.loc[3, ["amount", "reason"]] = [np.nan, "no counter on this machine"]
 
-    rows = table(frame, ("storage", "pipeline", "idle"))
+    rows = table(planted, ("storage", "pipeline", "idle"))
     assert all(pd.isna(r["delta"]) for r in rows.values())
     assert {r["reason"] for r in rows.values()} == {"no counter on this machine"}
 
 
 def test_an_incomplete_factorial_is_refused() -> None:
     """A cell that was not run is named, with what to do."""
-    frame = joint(THREE)
+    planted = joint(THREE)
     with pytest.raises(EvidenceError, match=r"1 of 8 cells lack runs, first 'idle\+storage'"):
-        factorials(frame[frame.cell != "idle+storage"].reset_index(drop=True), ("storage", "pipeline", "idle"))
+        factorials(planted[planted.cell != "idle+storage"].reset_index(drop=True), ("storage", "pipeline", "idle"))
     with pytest.raises(EvidenceError, match="layers that params do not: idle"):
-        factorials(frame, ("storage", "pipeline"))
+        factorials(planted, ("storage", "pipeline"))
 
 
 factors = st.fixed_dictionaries({c: st.floats(0.2, 1.5) for c in (A, F, E)})
@@ -267,8 +268,8 @@ factors = st.fixed_dictionaries({c: st.floats(0.2, 1.5) for c in (A, F, E)})
 def test_shapley_sums_to_the_joint_saving(drawn: list[dict[Component, float]], beta: float) -> None:
     """In every sample the shares of all layers sum to the joint saving exactly, with losses and interactions."""
     names = ("storage", "chiplet", "pipeline", "idle")[: len(drawn)]
-    frame = joint(dict(zip(names, drawn, strict=True)), {("storage", "chiplet"): beta}, samples=3, sd_log=0.1)
-    f = factorials(frame, names)[0][0]
+    planted = joint(dict(zip(names, drawn, strict=True)), {("storage", "chiplet"): beta}, samples=3, sd_log=0.1)
+    f = factorials(planted, names)[0][0]
 
     shares = attribution.shares(f, 0.95)
     assert sum(s.shapley.value for s in shares) == pytest.approx(float(values(f)["joint"][0]), abs=1e-12)
@@ -292,23 +293,29 @@ def pair(value: float, low: float, high: float, p_holm: float | None = None) -> 
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
-        ([pair(-0.25, -0.3, -0.2)], "pipeline and idle use 22.1 % less together than the product says (log interaction -0.250"),
+        (
+            [pair(-0.25, -0.3, -0.2)],
+            "pipeline and idle use 22.1 % less together than the product predicts (log interaction -0.250",
+        ),
         ([pair(0.25, 0.2, 0.3)], "pipeline and idle use 28.4 % more together"),
         ([pair(-0.3, -0.7, 0.1), pair(0.25, 0.2, 0.3)], "pipeline and idle use 28.4 % more together"),
         (
             [pair(0.001, 0.0008, 0.002)],
-            "no pair surely breaks the product by more than 2 %: the strongest, pipeline",
+            "no pair surely breaks the product rule by more than 2 %: the strongest, pipeline",
         ),
-        ([pair(-0.3, -0.7, 0.1)], "no pair surely breaks the product: of the strongest the sign cannot be told; pipeline"),
-        ([pair(-0.3, -0.6, -0.1, p_holm=0.2)], "no pair surely breaks the product: of the strongest"),
-        ([pair(-0.3, -0.7, 0.1, p_holm=0.01)], "no pair surely breaks the product: of the strongest the sign cannot be told"),
+        ([pair(-0.3, -0.7, 0.1)], "no pair surely breaks the product rule; the sign of the strongest is not certain: pipeline"),
+        ([pair(-0.3, -0.6, -0.1, p_holm=0.2)], "no pair surely breaks the product rule; the sign"),
+        (
+            [pair(-0.3, -0.7, 0.1, p_holm=0.01)],
+            "no pair surely breaks the product rule; the sign of the strongest is not certain",
+        ),
         ([pair(-0.3, -0.7, 0.1, p_holm=0.01)], "over all settings of the others, Holm p 0.01"),
         ([], "0 has no logarithm"),
     ],
 )
 def test_what_is_said_of_the_pairs(pairs: list[attribution.Pair], said: str) -> None:
     """e^-0.25 = 0.779 and e^0.25 = 1.284 of what the product uses; a sure trifle breaks nothing, a doubtful one is named so."""
-    assert said in breaker(pairs, 0.02)
+    assert said in strongest(pairs, 0.02)
 
 
 def test_overlap_by_hand() -> None:
@@ -322,7 +329,7 @@ def test_targets_by_hand() -> None:
     """0.64 saved of energy: both readings of 50 % are reached, the weaker one by one layer alone; 101 modules of 1 %."""
     f = factorials(joint(THREE), ("storage", "pipeline", "idle"))[0][0]
 
-    work, half = targets.answers(f, 0.95)
+    work, half = targets.answers(f, attribution.cell_savings(f, 0.95))
     assert (work.verdict, work.layers) == ("reached", ("pipeline",))
     assert (half.verdict, half.layers) == ("reached", ("pipeline",))
     assert work.margin == pytest.approx(0.64 - 1 / 3)
@@ -332,8 +339,9 @@ def test_targets_by_hand() -> None:
 def test_a_missed_target_tells_the_best_cell() -> None:
     """10 % saved where 20 % of cost was promised: not reached, by 10 points, best with the one layer that saves."""
     loss = dict.fromkeys(Component, 1.05)
-    frame = joint({"idle": dict.fromkeys(Component, 0.9), "pipeline": loss}, resource=Resource.COST_USD)
-    answer = targets.answers(factorials(frame, ("idle", "pipeline"))[0][0], 0.95)[0]
+    planted = joint({"idle": dict.fromkeys(Component, 0.9), "pipeline": loss}, resource=Resource.COST_USD)
+    f = factorials(planted, ("idle", "pipeline"))[0][0]
+    (answer,) = targets.answers(f, attribution.cell_savings(f, 0.95))
 
     assert (answer.verdict, answer.layers) == ("not reached", ("idle",))
     assert answer.margin == pytest.approx(-0.1)

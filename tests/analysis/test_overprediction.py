@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deltastack.analysis.analysis import compute
 from deltastack.analysis.factorial import Factorial, factorials
-from deltastack.analysis.formula_totals import values
-from deltastack.analysis.overprediction import RESAMPLES, promises
+from deltastack.analysis.formula_totals import held, values
+from deltastack.analysis.overprediction import RESAMPLES, Overprediction, overpredictions
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component
-from deltastack.report import compute, metrics
+from deltastack.report import metrics
 from deltastack.report.html import table_rows as tables
 from deltastack.report.html.page import html
 from deltastack.stack import Stack
@@ -20,6 +21,11 @@ from tests.report.synthetic import joint
 
 TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component, 0.5)}
 NAMES = tuple(TWO)
+
+
+def rates(f: Factorial) -> dict[str, Overprediction]:
+    """By formula."""
+    return overpredictions(f, held(f, tolerance=0.02, confidence=0.95).totals)
 
 
 def drawn(betas: tuple[float, ...]) -> Factorial:
@@ -31,27 +37,27 @@ def drawn(betas: tuple[float, ...]) -> Factorial:
 
 
 def test_draws_by_hand() -> None:
-    """Interactions +0.1, +0.2, 0, -0.1, +0.05: the product promises more in three of five draws; the pairwise formula in none."""
-    found = promises(drawn((0.1, 0.2, 0.0, -0.1, 0.05)))
+    """Interactions +0.1, +0.2, 0, -0.1, +0.05: the product predicts more in three of five draws; the pairwise formula in none."""
+    found = rates(drawn((0.1, 0.2, 0.0, -0.1, 0.05)))
 
     assert (found["independent"].more, found["independent"].of) == (3, 5)
-    assert found["independent"].words == "in 3 of 5 draws"
+    assert tables.samples(found["independent"]) == "in 3 of 5 draws"
     assert found["pairwise"].more == 0
 
 
 def test_blocks_against_a_slow_twin() -> None:
     """Five noisy blocks: the share over resamples is that of the product formed resample by resample, within its own noise."""
     f = factorials(joint(TWO, bench=Bench.TESTBED, samples=5, sd_log=0.3, seed=3), NAMES)[0][0]
-    found = promises(f)["independent"]
+    found = rates(f)["independent"]
     rng, more = np.random.default_rng(9), 0
     for _ in range(400):
         some = f.amounts[..., rng.integers(0, 5, 5)].mean(axis=-1, keepdims=True)
         said = values(replace(f, amounts=some))
         more += said["independent"][0] > said["joint"][0]
 
-    assert (found.of, found.blocks) == (RESAMPLES, 5)
-    assert 0.1 < found.share < 0.9
-    assert found.share == pytest.approx(more / 400, abs=0.08)
+    assert (found.of, found.units) == (RESAMPLES, 5)
+    assert 0.1 < found.rate < 0.9
+    assert found.rate == pytest.approx(more / 400, abs=0.08)
 
 
 def test_starts_that_differ_are_drawn_whole() -> None:
@@ -62,20 +68,18 @@ def test_starts_that_differ_are_drawn_whole() -> None:
     f = factorials(joint(TWO, bench=Bench.TESTBED, samples=30, starts=3, sd_log=0.002), NAMES)[0][0]
     amounts = f.amounts.copy()
     amounts[f.full] *= np.exp(np.array([0.3, -0.05, -0.05])[list(f.starts or ())])
-    whole, blocks = (promises(replace(f, amounts=amounts, starts=s))["independent"] for s in (f.starts, None))
+    whole, blocks = (rates(replace(f, amounts=amounts, starts=s))["independent"] for s in (f.starts, None))
 
-    assert whole.words.endswith("resamples of 3 process starts")
-    assert whole.share == pytest.approx(1 - (2 / 3) ** 3, abs=0.03)
-    assert blocks.blocks == 30
-    assert blocks.share > 0.95
+    assert tables.samples(whole).endswith("resamples of 3 process starts")
+    assert whole.rate == pytest.approx(1 - (2 / 3) ** 3, abs=0.03)
+    assert blocks.units == 30
+    assert blocks.rate > 0.95
 
 
 def test_a_sure_promise_is_a_share_of_one() -> None:
     """A large interaction under little noise: every resample shows it, and none shows the opposite one."""
     shares = [
-        promises(factorials(joint(TWO, {NAMES: beta}, bench=Bench.TESTBED, samples=4, sd_log=0.01), NAMES)[0][0])[
-            "independent"
-        ].share
+        rates(factorials(joint(TWO, {NAMES: beta}, bench=Bench.TESTBED, samples=4, sd_log=0.01), NAMES)[0][0])["independent"].rate
         for beta in (0.3, -0.3)
     ]
 
@@ -88,9 +92,9 @@ def test_nothing_is_counted_where_there_is_nothing_to_count() -> None:
     spent = f.amounts.copy()
     spent[0] = 0.0
 
-    assert promises(replace(f, amounts=f.amounts[..., :1])) == {}
-    assert promises(factorials(joint({"idle": TWO["idle"]}), ("idle",))[0][0]) == {}
-    assert promises(replace(f, amounts=spent)) == {}
+    assert rates(replace(f, amounts=f.amounts[..., :1])) == {}
+    assert rates(factorials(joint({"idle": TWO["idle"]}), ("idle",))[0][0]) == {}
+    assert rates(replace(f, amounts=spent)) == {}
 
 
 def test_it_stands_beside_the_totals() -> None:
@@ -106,12 +110,12 @@ def test_it_stands_beside_the_totals() -> None:
         deltas={},
         joint=frames,
     )
-    fleet, testbed = tables.promised(made)
+    fleet, testbed = tables.overpredictions(made)
     page = html(made, {})
 
-    assert fleet == "energy, fleet bench at trace: in 6 of 6 draws the product promises more than the joint run gives."
-    assert testbed.startswith("energy, testbed bench per session: in 100 % of 2,000 resamples of 4 blocks the product promises")
+    assert fleet == "energy, fleet bench at trace: in 6 of 6 draws the product predicts more than the joint run gives."
+    assert testbed.startswith("energy, testbed bench per session: in 100 % of 2,000 resamples of 4 blocks the product predicts")
     assert f"<p>{fleet}</p>" in page
-    assert "promises more in 6 of 6<" in page
-    assert "promises more in 100 %<" in page
-    assert metrics(made)["promises_more"]["testbed"]["energy_j"]["independent"] == 1.0
+    assert "predicts more in 6 of 6<" in page
+    assert "predicts more in 100 %<" in page
+    assert metrics(made)["overprediction_rate"]["testbed"]["energy_j"]["independent"] == 1.0

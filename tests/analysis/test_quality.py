@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from deltastack.analysis.analysis import Analysis, compute
 from deltastack.analysis.quality import unfit, worst_reading
 from deltastack.contracts import DELTA, QUALITY, USAGE
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Results, compute, wording
+from deltastack.report import wording
 from deltastack.report.html.page import html
-from deltastack.report.html.sections import admissible
+from deltastack.report.text.evidence_card import admissible
 from deltastack.report.text.terminal import summary_lines
 from deltastack.stack import Stack
 from tests.report.synthetic import joint
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 FACTORS = {"storage": dict.fromkeys(Component, 0.6), "pipeline": dict.fromkeys(Component, 1.0)}
 STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, profile="default", layer_draws={"default": 8})
-WORDS = "is not admissible (accuracy text -5.0 [-7.0, -3.0] points, limit -1.0)"
+WORDS = "is not admissible (accuracy text -5.0 [-7.0, -3.0] pp, limit -1.0)"
 
 
 def quality(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
@@ -30,7 +32,7 @@ def quality(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
     return QUALITY.frame([(Bench.FLEET, s, m, 512, 0.9, 0.9 + c, c, lo, hi, *tail) for s, m, c, lo, hi in rows])
 
 
-def results(*rows: tuple[str, str, float, float, float], limit: float | None = -0.01) -> Results:
+def results(*rows: tuple[str, str, float, float, float], limit: float | None = -0.01) -> Analysis:
     """Energy of a stack that saves 40 % by its first layer; the second has one technique, which is off and saves 20 %."""
     head = (Bench.FLEET, OperatingPoint.AT_CAPACITY, 0, Component.FFN, Resource.ENERGY_J)
     tail = (Evidence.SIMULATED, None, "host", True)
@@ -41,7 +43,7 @@ def results(*rows: tuple[str, str, float, float, float], limit: float | None = -
         baseline=USAGE.empty(),
         deltas={"pipeline/fleet": DELTA.frame(alone)},
         joint={Bench.FLEET: joint(FACTORS, sd_log=0.01).assign(operating_point=str(OperatingPoint.AT_CAPACITY))},
-        quality=quality(*rows) if rows else None,
+        quality_table=quality(*rows) if rows else None,
         quality_limit=limit,
     )
 
@@ -55,8 +57,8 @@ def test_a_stack_that_loses_answers_says_so_in_the_sentence_at_the_run_s_end_and
 
     assert "saves 40.0 % (range of 8 draws: 40.0 to 40.0) of energy" in wording(made)["headline"][0]
     assert f", but {WORDS};" in wording(made)["headline"][0]
-    assert f", but {WORDS};" in summary_lines(wording(made))[0]
-    assert WORDS in html(made, {}, {})
+    assert WORDS in summary_lines(wording(made))[1]
+    assert WORDS in html(made, {})
 
 
 def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
@@ -64,10 +66,11 @@ def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
     made = results(("storage", *LOST), ("pipeline/encoder_pool", *LOST))
     lines = "\n".join(summary_lines(wording(made)))
 
-    assert f"at capacity (simulated), but {WORDS}" in lines
-    assert f"encoder_pool, which {WORDS}, would save 20.0 %" in lines
-    assert f"energy reached (+6.7 points), but storage {WORDS}" in lines
-    assert html(made, {}, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
+    assert re.search(r"  storage .* !", lines)
+    assert "disabled" in lines
+    assert f"encoder_pool, which {WORDS}, would save 20.0 %" in html(made, {})
+    assert f"energy reached (+6.7 pp), but storage {WORDS}" in lines
+    assert html(made, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
 )
 def test_what_is_not_sure_is_not_said(rows: tuple[tuple[str, str, float, float, float], ...], limit: float | None) -> None:
     """Nobody looked, no limit, an interval that reaches back above it, and metrics without a limit: no objection."""
-    assert unfit(results(*rows, limit=limit), Bench.FLEET, "storage") is None
+    assert unfit(results(*rows).quality, Bench.FLEET, "storage", limit) is None
 
 
 def test_an_accuracy_that_is_surely_lost_is_not_hidden_by_one_that_is_badly_known() -> None:
@@ -91,7 +94,7 @@ def test_an_accuracy_that_is_surely_lost_is_not_hidden_by_one_that_is_badly_know
         ("pipeline+storage", "accuracy_image", -0.03, -0.04, -0.02), ("pipeline+storage", "accuracy_text", -0.02, -0.06, 0.02)
     )
 
-    found = worst_reading(made, Bench.FLEET, "pipeline+storage", -0.01)
+    found = worst_reading(made.quality, Bench.FLEET, "pipeline+storage", -0.01)
     assert found is not None
     assert found.metric == "accuracy_image"
-    assert "NOT ADMISSIBLE" in admissible(made, -0.01)[0]
+    assert "NOT ADMISSIBLE" in admissible(made)[0]

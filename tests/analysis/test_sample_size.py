@@ -11,23 +11,27 @@ import pytest
 
 from deltastack import params, statistics
 from deltastack.analysis import sample_size
+from deltastack.analysis.analysis import compute
 from deltastack.analysis.factorial import factorials
-from deltastack.analysis.formula_totals import Estimate, estimate, values
+from deltastack.analysis.formula_totals import Total, estimate, held, values
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component, Resource
-from deltastack.report import compute, wording
+from deltastack.outcomes import Formula, Verdict
+from deltastack.report import wording
+from deltastack.report.text import headline
 from deltastack.stack import Stack
+from deltastack.statistics import Estimate
 from tasks import aggregate
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component, 0.5)}
 NAMES = tuple(TWO)
 
 
-def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Results:
+def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
     """Time of a stack of two layers, 100 s a run of the base; a long budget of 40 minutes."""
     frame = joint(TWO, bench=bench, resource=Resource.TIME_S, **planted)
     return compute(
@@ -36,7 +40,7 @@ def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Results:
         baseline=USAGE.empty(),
         deltas={},
         joint={bench: frame},
-        joint_s={"default": 75.0, "long": 2400.0},
+        joint_budget_s={"default": 75.0, "long": 2400.0},
     )
 
 
@@ -44,16 +48,26 @@ def test_minutes_by_hand() -> None:
     """Spread 0.02, 4 blocks; ±2 points take 7: t(6) x 0.02 / √7 = 0.0185; of 100 + 80 + 50 + 40 = 270 s: 31.5 minutes."""
     made = results(samples=4)
     gap = Estimate(0.03, 0.03 - 0.031824, 0.03 + 0.031824)
-    found = sample_size.need(made, made.found[0], gap, 0.02)
+    f = made.factorials[0].factorial
+    block_s = sample_size.block_seconds(made.tables.joint[Bench.TESTBED], f, twin=False)
+    found = sample_size.needed(f, gap, 4, 0.02, 0.95, block_s)
 
     assert found is not None
     assert found.blocks == 7
     assert found.minutes == pytest.approx(7 * 270 / 60)
-    assert sample_size.words(made, made.found[0], gap) == "about 32 minutes of runs would tell at ±2.0 points; BUDGET=long has 40"
+    assert told(made, gap) == " (about 32 minutes of runs would decide at ±2.0 pp; BUDGET=long has 40)"
     far = Estimate(0.3, 0.3 - 0.4, 0.3 + 0.4)
-    said = sample_size.words(made, made.found[0], far)
-    assert said is not None
-    assert ", about 27 minutes of runs that it fails if the gap is what it seems; BUDGET=long has 40" in said
+    assert ", about 27 minutes of runs that it fails at this gap; BUDGET=long has 40" in told(made, far)
+
+
+def told(made: Analysis, gap: Estimate) -> str:
+    """What the sentence says of an undecided product with this gap."""
+    a = made.factorials[0]
+    f, units = a.factorial, None if a.factorial.drawn else 4
+    product = Total(Formula.INDEPENDENT, gap, gap, Verdict.UNDECIDED, None, units)
+    seconds = None if f.drawn else sample_size.block_seconds(made.tables.joint[f.bench], f, twin=False)
+    found = sample_size.outlook(f, product, tolerance=0.02, confidence=0.95, block_s=seconds, long_budget_s=2400.0)
+    return headline.decided_by(made, replace(a, outlook=found), product)
 
 
 @pytest.mark.parametrize(("half_width", "blocks", "wanted"), [(0.03, 4, 0.02), (0.5, 4, 0.01), (0.1, 12, 0.09), (0.02, 30, 0.3)])
@@ -90,16 +104,15 @@ def test_a_longer_run_does_tell() -> None:
 
 
 def test_the_sentence_says_how_long() -> None:
-    """A verdict that cannot be told says what would tell it; draws of a model say that no longer run does; others say nothing."""
+    """An undecided verdict says what would decide it; draws of a model say that no longer run does; others say nothing."""
     loud = wording(results(samples=4, sd_log=0.1, seed=4))["headline"][0]
     quiet = wording(results(samples=4, sd_log=1e-5))["headline"][0]
-    f = results(Bench.FLEET, samples=4).found[0]
 
-    assert "cannot be told (about 536 minutes of runs would tell at ±2.0 points, about 94 minutes of runs that it fails" in loud
-    assert loud.endswith("if the gap is what it seems; BUDGET=long has 40).")
-    assert quiet.endswith("it holds.")
-    assert sample_size.words(results(Bench.FLEET), f, Estimate(0.03, 0.0, 0.05)) == "a longer run would not narrow it"
-    assert sample_size.words(results(samples=4), f, Estimate(0.03, None, None)) is None
+    assert "is undecided (about 536 minutes of runs would decide at ±2.0 pp, about 94 minutes of runs that it fails" in loud
+    assert loud.endswith("at this gap; BUDGET=long has 40).")
+    assert quiet.endswith("the product rule holds.")
+    assert told(results(Bench.FLEET), Estimate(0.03, 0.0, 0.05)) == " (a longer run would not narrow it)"
+    assert told(results(samples=4), Estimate(0.03, None, None)) == ""
     assert sample_size.blocks_needed(1.0, 2, 1e-9, 0.95) is None
 
 
@@ -119,12 +132,16 @@ def test_starts_that_differ_take_whole_starts() -> None:
     t(n - 1) 0.805 / √n <= 0.6: of 10 starts 0.576, of 9 starts 0.619.
     """
     made = results(samples=6, starts=3)
-    f = made.found[0]
+    f = made.factorials[0].factorial
     loud = np.ones(f.amounts.shape)
     loud[f.full] = np.array([0.8, 1.0, 1.2])[list(f.starts)]
     gap = Estimate(0.03, 0.01, 0.05)
 
-    found = sample_size.need(made, replace(f, amounts=f.amounts * loud), gap, 0.006)
+    loud_f = replace(f, amounts=f.amounts * loud)
+    units = held(loud_f, tolerance=0.02, confidence=0.95).totals[Formula.INDEPENDENT].units
+    assert units == 3
+    block_s = sample_size.block_seconds(made.tables.joint[Bench.TESTBED], f, twin=False)
+    found = sample_size.needed(loud_f, gap, units, 0.006, 0.95, block_s)
     assert found is not None
     assert found.blocks == 20
     assert found.minutes == pytest.approx(20 * 270 / 60)

@@ -32,7 +32,7 @@ def total(joint: float, product: float) -> pd.DataFrame:
     return TOTAL.frame(
         [
             (*head, "independent", product, 0.0, 0.5, gap, -0.1, 0.1, "fails", *rest),
-            (*head, "joint", joint, 0.0, 0.5, None, None, None, "truth", *rest),
+            (*head, "joint", joint, 0.0, 0.5, None, None, None, "observed", *rest),
         ]
     )
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack import params
-from deltastack.analysis.slo import Late
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.slo import SloViolation
 from deltastack.claims import Claim, Claims, Verdict, judge
 from deltastack.claims.recomputed import COMPUTATIONS
 from deltastack.claims.recomputed import compute as computed
@@ -22,12 +23,11 @@ from deltastack.composition import read_published
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import compute
 from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 ROOT = Path(__file__).parents[2]
 SAVING = {"by": "saving", "layer": "storage", "technique": "memory_pool", "resource": "memory_byte_s"}
@@ -45,7 +45,7 @@ def table(pairs: list[tuple[float, float | None]], bench: Bench = Bench.FLEET) -
     return DELTA.frame(rows)
 
 
-def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int = 20) -> Results:
+def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int = 20) -> Analysis:
     """Tables with one layer that leaves ``factor`` of everything, at capacity."""
     frame = joint({"storage": dict.fromkeys(Component, factor)}, samples=samples).assign(
         operating_point=str(OperatingPoint.AT_CAPACITY)
@@ -54,7 +54,7 @@ def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int =
     return compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas=deltas, joint={Bench.FLEET: frame})
 
 
-def verdict(check: dict[str, Any], found: Results | None) -> Any:
+def verdict(check: dict[str, Any], found: Analysis | None) -> Any:
     """The finding of one claim with one check."""
     claim = Claim.model_validate({"id": "x", "kind": "layer", "section": "1", "claim": "words", "checks": [check]})
     return judge([claim], [], found, tolerance=0.02)[0]
@@ -78,8 +78,8 @@ def test_the_shipped_registry_by_hand() -> None:
     assert {found[i].verdict for i in ("table-minus", "table-single-core", "one-percent-compounds")} == {Verdict.REFUTED}
     assert found["table-single-core"].found == pytest.approx(1.01**9 - 1)
     assert found["modelopt-nemotron3-nano-throughput"].found == pytest.approx(1 - 598 / 1576)
-    assert "promises -77.3 %, observed -62.1 %" in found["modelopt-nemotron3-nano-throughput"].reason
-    assert "promises -62.4 %, observed -61.3 %" in found["modelopt-nemotron3-nano-memory"].reason
+    assert "predicts -77.3 %, observed -62.1 %" in found["modelopt-nemotron3-nano-throughput"].reason
+    assert "predicts -62.4 %, observed -61.3 %" in found["modelopt-nemotron3-nano-memory"].reason
     assert found["efficiency-50"].verdict is Verdict.UNTESTABLE
     assert "deltastack run" in found["efficiency-50"].reason
     json.dumps([f._asdict() for f in found.values()], allow_nan=False)
@@ -160,20 +160,23 @@ def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Ver
     finding = verdict(SAVING, here)
     assert finding.verdict is word
     assert finding.found == pytest.approx(0.03)
-    assert "on the testbed bench (A/A floor ±" in finding.reason
+    assert "on the testbed bench (A/A noise floor ±" in finding.reason
 
 
 def test_a_saving_that_is_served_late_confirms_nothing() -> None:
     """40 % are saved, and the claim of 35 % is refuted all the same: the technique serves late, and the reason says so."""
     here = results({"storage/fleet": table([(100.0, 60.0)])})
     late = replace(
-        here, late=(Late(Bench.FLEET, OperatingPoint.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),)
+        here,
+        slo_violations=(
+            SloViolation(Bench.FLEET, OperatingPoint.AT_CAPACITY, "storage/memory_pool", 1, 1, "TTFT p99 250 s > 3 s"),
+        ),
     )
 
     assert verdict(SAVING | {"delta": 0.35}, here).verdict is Verdict.CONFIRMED
     finding = verdict(SAVING | {"delta": 0.35}, late)
     assert finding.verdict is Verdict.REFUTED
-    assert "but misses the latency goals (TTFT p99 250 s > 3 s)" in finding.reason
+    assert "but violates the SLO (TTFT p99 250 s > 3 s)" in finding.reason
 
 
 def test_the_tolerance_gives_way_to_the_claim() -> None:

@@ -175,7 +175,7 @@ def test_nan_in_a_file_is_refused(tmp_path: Path) -> None:
                 None,
                 None,
                 None,
-                "truth",
+                "observed",
                 "simulated",
                 None,
                 True,
@@ -193,26 +193,10 @@ def test_an_amount_is_missing_if_and_only_if_its_reason_is_given(contract: Contr
         contract.frame([row])
 
 
-def test_the_joint_truth_has_no_gap_and_a_caveat_may_stand_beside_a_total() -> None:
-    """In TOTAL the truth's gap is null without a reason; a reason may explain a total that is there."""
-    row = (
-        "fleet",
-        "at_trace",
-        "time_s",
-        "joint",
-        0.1,
-        0.0,
-        0.2,
-        None,
-        None,
-        None,
-        "truth",
-        "simulated",
-        "one draw",
-        True,
-        "range_of_draws",
-        1,
-    )
+def test_the_joint_result_has_no_gap_and_a_total_may_have_a_caveat() -> None:
+    """In TOTAL the gap of the joint result is null without a reason; a reason may explain a total that is there."""
+    head = ("fleet", "at_trace", "time_s", "joint", 0.1, 0.0, 0.2, None, None, None)
+    row = (*head, "observed", "simulated", "one draw", True, "range_of_draws", 1)
 
     assert len(TOTAL.frame([row])) == 1
 

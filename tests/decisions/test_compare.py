@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from deltastack.analysis.analysis import compute
 from deltastack.analysis.formula_totals import estimate, values
 from deltastack.contracts import QUALITY, USAGE
 from deltastack.decisions.compare import ChangeVerdict, Side, compare, markdown
 from deltastack.model import Bench, Component, Evidence
-from deltastack.report import compute
 from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
@@ -31,9 +31,9 @@ def side(name: str = "a", host: str = "host", params: dict[str, str] | None = No
         else []
     )
     found = compute(
-        stack=stack, workload={}, baseline=USAGE.empty(), deltas={}, joint={bench: frame}, quality=QUALITY.frame(rows)
+        stack=stack, workload={}, baseline=USAGE.empty(), deltas={}, joint={bench: frame}, quality_table=QUALITY.frame(rows)
     )
-    return Side(name=name, params=params or {}, results=found)
+    return Side(name=name, params=params or {}, analysis=found)
 
 
 def test_by_hand() -> None:
@@ -55,7 +55,7 @@ def test_the_same_results_do_not_differ() -> None:
 
     assert found.params == {}
     assert found.totals[0].word is ChangeVerdict.SAME
-    assert found.turns == found.only == ()
+    assert found.verdict_changes == found.one_sided == ()
 
 
 def test_two_experiments_add_their_noise_in_squares() -> None:
@@ -64,7 +64,7 @@ def test_two_experiments_add_their_noise_in_squares() -> None:
     before, after = side(seed=1, **planted), side(seed=2, **planted)
     (change,) = compare(before, after).totals
 
-    ends = [estimate(s.results.found[0], lambda f: values(f)["joint"], 0.95) for s in (before, after)]
+    ends = [estimate(s.analysis.factorials[0].factorial, lambda f: values(f)["joint"], 0.95) for s in (before, after)]
     half = math.hypot(*(e.high - e.value for e in ends if e.high is not None))
     assert change.change.value == pytest.approx(ends[1].value - ends[0].value)
     assert change.change.high == pytest.approx(change.change.value + half)
@@ -85,7 +85,7 @@ def test_other_hosts_are_never_judged() -> None:
     after = side(host="other", layers=WHOLE | {"pipeline": dict.fromkeys(Component, 0.9)}, **planted)
     (change,) = compare(side(**planted), after).totals
 
-    assert change.word is ChangeVerdict.UNTOLD
+    assert change.word is ChangeVerdict.UNDECIDED
     assert change.reason == "other host: host before, other after"
     assert change.change.value < -0.2
 
@@ -99,7 +99,7 @@ def test_only_what_differs_is_shown() -> None:
     found = compare(before, after)
 
     assert found.params == {"y": ("2", "3"), "z": (None, "4")}
-    assert ("independent", "holds", "fails") in [(t.formula, t.before, t.after) for t in found.turns]
+    assert ("independent", "holds", "fails") in [(t.formula, t.before, t.after) for t in found.verdict_changes]
     assert [q.word for q in found.quality] == [ChangeVerdict.WORSE]
     text = markdown(found)
     assert text.startswith("### deltastack: a → b\n\n**1 worse**")
@@ -112,7 +112,7 @@ def test_other_numbers_of_draws_share_the_central_one_alone() -> None:
     """Four draws against six: the central difference stands, without an interval, and the reason says so."""
     (change,) = compare(side("a", samples=4, sd_log=0.1), side("b", samples=6, sd_log=0.1)).totals
 
-    assert (change.change.low, change.change.high, change.word) == (None, None, ChangeVerdict.UNTOLD)
+    assert (change.change.low, change.change.high, change.word) == (None, None, ChangeVerdict.UNDECIDED)
     assert change.reason == "one side has 4 draws of the model, the other 6: they share the central one alone"
 
 
@@ -121,4 +121,4 @@ def test_a_total_of_one_side_is_named() -> None:
     found = compare(side("a"), side("b", bench=Bench.TESTBED))
 
     assert found.totals == ()
-    assert found.only == ("fleet.at_trace.energy_j: only a", "testbed.per_session.energy_j: only b")
+    assert found.one_sided == ("fleet.at_trace.energy_j: only a", "testbed.per_session.energy_j: only b")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltastack.analysis.slo import Late
+from deltastack.analysis.analysis import Analysis, compute
+from deltastack.analysis.slo import SloViolation
 from deltastack.contracts import QUALITY, USAGE
 from deltastack.decisions.solve import Goal, Outcome, solve
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import Results, compute
 from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
@@ -22,7 +22,7 @@ LAYERS = {"storage": dict.fromkeys(Component, 0.8), "pipeline": dict.fromkeys(Co
 E = Resource.ENERGY_J
 
 
-def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **planted: Any) -> Results:
+def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **planted: Any) -> Analysis:
     """A factorial at trace; ``quality`` is the change of accuracy by cell, known to half a point."""
     rows = [
         (Bench.FLEET, cell, "accuracy", 1000, 0.9, 0.9 + c, c, c - 0.005, c + 0.005, Evidence.PUBLISHED, None, "host", True)
@@ -34,26 +34,26 @@ def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **pla
         baseline=USAGE.empty(),
         deltas={},
         joint={Bench.FLEET: joint(layers, **planted)},
-        quality=QUALITY.frame(rows) if quality is not None else None,
+        quality_table=QUALITY.frame(rows) if quality is not None else None,
     )
 
 
 def test_a_stack_that_serves_late_is_no_answer() -> None:
     """Pipeline alone saves 50 % by missing the goals: the answer is a cell that meets them, and a late one is never the best."""
     late = [
-        Late(Bench.FLEET, OperatingPoint.AT_TRACE, cell, 8, 8, "TTFT p99 250 s > 3 s")
+        SloViolation(Bench.FLEET, OperatingPoint.AT_TRACE, cell, 8, 8, "TTFT p99 250 s > 3 s")
         for cell in ("pipeline", "idle+pipeline", "pipeline+storage")
     ]
-    found = replace(results(), late=tuple(late))
+    found = replace(results(), slo_violations=tuple(late))
 
     assert ask(found, 0.45).cell.layers == ("storage", "pipeline", "idle")
-    every = replace(found, late=(*late, late[0]._replace(subject="idle+pipeline+storage")))
+    every = replace(found, slo_violations=(*late, late[0]._replace(subject="idle+pipeline+storage")))
     answer = ask(every, 0.45)
     assert answer.outcome is Outcome.IMPOSSIBLE
     assert answer.cell.layers == ("storage", "idle")
 
 
-def ask(found: Results, target: float, limit: float | None = None) -> Any:
+def ask(found: Analysis, target: float, limit: float | None = None) -> Any:
     """Solve for energy."""
     return solve(found, Goal(targets={E: target}, limits={}, quality=limit), Bench.FLEET, OperatingPoint.AT_TRACE)
 
@@ -75,7 +75,7 @@ def test_what_is_missing_by_hand() -> None:
 
     assert answer.outcome is Outcome.IMPOSSIBLE
     assert answer.cell.layers == ("storage", "pipeline", "idle")
-    need = answer.needs[0]
+    need = answer.shortfalls[0]
     assert need.missing == pytest.approx(0.06)
     assert need.further == pytest.approx(6 / 36)
     assert need.by_component == pytest.approx({"ffn": 6 / 20, "attention": 6 / 16})
@@ -95,9 +95,9 @@ def test_quality_keeps_a_stack_out() -> None:
 
 def test_quality_that_nobody_looked_at_cannot_be_told() -> None:
     """Without readings a quality limit is neither kept nor broken; a reading across the limit is the same."""
-    assert ask(results(), 0.45, limit=-0.01).outcome is Outcome.UNKNOWN
+    assert ask(results(), 0.45, limit=-0.01).outcome is Outcome.UNDECIDED
     across = dict.fromkeys(("pipeline", "pipeline+storage", "idle+pipeline", "idle+pipeline+storage"), -0.01)
-    assert ask(results(across), 0.45, limit=-0.01).outcome is Outcome.UNKNOWN
+    assert ask(results(across), 0.45, limit=-0.01).outcome is Outcome.UNDECIDED
     assert ask(results(across), 0.45, limit=-0.015).outcome is Outcome.FOUND
 
 
@@ -108,7 +108,7 @@ def test_noise_across_the_target_cannot_be_told() -> None:
     found = compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas={}, joint={Bench.TESTBED: frame})
 
     wish = Goal(targets={E: 0.64}, limits={})
-    assert solve(found, wish, Bench.TESTBED, OperatingPoint.PER_SESSION).outcome is Outcome.UNKNOWN
+    assert solve(found, wish, Bench.TESTBED, OperatingPoint.PER_SESSION).outcome is Outcome.UNDECIDED
 
 
 def test_a_limit_on_another_resource_is_kept() -> None:
@@ -155,4 +155,4 @@ def test_against_every_cell_one_by_one(factors: list[float], target: float) -> N
     if reach:
         assert len(answer.cell.layers) == min(reach)
     else:
-        assert answer.needs[0].further > 0
+        assert answer.shortfalls[0].further > 0

@@ -51,7 +51,7 @@ def test_two_layers_by_hand(tmp_path: Path) -> None:
     assert found.interactions["a*b"].value == pytest.approx(math.log(1.25))
     assert found.shapley["a"].delta == pytest.approx(0.1)
     assert found.shapley["b"].delta == pytest.approx(0.4)
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "undecided"
     assert found.gap["independent"].lo is None
     assert "n = 1" in str(found.gap["independent"].reason)
     assert "of two layers" in str(found.gap["pairwise"].reason)
@@ -201,7 +201,7 @@ def test_a_half_fraction_says_what_is_confounded() -> None:
 
     assert ("a", "b*c") in found.confounded
     assert found.joint.delta is None
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "undecided"
 
 
 def test_a_hole_is_refused_unless_partial(tmp_path: Path) -> None:

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from deltastack.amounts import extra, losses_first, moved
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.disabled_techniques import DisabledTechnique
 from deltastack.analysis.factorial import NO_BASE
 from deltastack.contracts import USAGE
 from deltastack.decisions.solve import Goal, solve
 from deltastack.model import Bench, Component, OperatingPoint, Resource
-from deltastack.report import compute, metrics, summary_lines, wording
+from deltastack.report import metrics, summary_lines, wording
 from deltastack.report.html import table_rows
 from deltastack.report.html.page import html
-from deltastack.report.text import formatting
-from deltastack.report.text.amounts import extra, losses_first, moved
 from deltastack.stack import Stack
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 A = Component.ATTENTION
 LITTLE = {"storage": dict.fromkeys(Component, 1000.0), "idle": dict.fromkeys(Component, 1.2), "chiplet": {A: 0.5}}
@@ -30,7 +31,7 @@ ENERGY = {"storage": dict.fromkeys(Component, 0.9), "idle": dict.fromkeys(Compon
 
 def results(
     little: dict[str, dict[Component, float]] = LITTLE, *, scale: float = 770.0, resource: Resource = Resource.IO_BYTE
-) -> Results:
+) -> Analysis:
     """Energy as ever, and a resource of which the base spends ``scale`` x 100 and storage a thousand times that."""
     bytes_ = joint(little, samples=5, resource=resource)
     bytes_["amount"] = bytes_["amount"].astype(float) * scale
@@ -49,8 +50,8 @@ def results(
 def test_amounts_by_hand() -> None:
     """77 kB a request at base; 1000 times that with storage is 77 MB, a Δ of -99,900 % that the data keep."""
     made = results()
-    f = next(f for f in made.found if f.resource is Resource.IO_BYTE)
-    share = next(s for s in made.shares(f) if s.layer == "storage")
+    a = next(a for a in made.factorials if a.factorial.resource is Resource.IO_BYTE)
+    f, share = a.factorial, next(x.share for x in a.layers if x.share.layer == "storage")
 
     assert share.alone.value == pytest.approx(-999.0)
     assert metrics(made)["layer/storage/delta"]["fleet"]["io_byte"] == pytest.approx(-999.0)
@@ -62,10 +63,10 @@ def test_the_page_prints_no_percentage_beyond_ten_times() -> None:
     """Layers, totals and errors give amounts, also where one layer saves many times the base beside the one that costs it."""
     page = html(results(), {})
 
-    assert "alone 77 kB → 77 MB per request; last in +" in page
+    assert "alone 77 kB → 77 MB per request; leave-one-out +" in page
     assert "77 kB → 73.9 MB per request" in page
     assert not [p for p in re.findall(r"[-+]([\d,]+)\.\d %", page) if int(p.replace(",", "")) >= 900]
-    assert not [p for p in re.findall(r"([\d,]+)\.\d points", page) if int(p.replace(",", "")) >= 900]
+    assert not [p for p in re.findall(r"([\d,]+)\.\d pp", page) if int(p.replace(",", "")) >= 900]
 
 
 def test_such_a_row_leads_no_table() -> None:
@@ -85,28 +86,28 @@ def test_the_last_lines_tell_amounts() -> None:
     made = compute(
         stack=made.stack,
         workload=made.workload,
-        baseline=made.baseline,
+        baseline=made.tables.baseline,
         deltas={},
-        joint={Bench.FLEET: made.joint[Bench.FLEET][lambda t: t["resource"] == "cpu_s"].reset_index(drop=True)},
+        joint={Bench.FLEET: made.tables.joint[Bench.FLEET][lambda t: t["resource"] == "cpu_s"].reset_index(drop=True)},
     )
     said = wording(made)
-    lines = [x for x in summary_lines(said) if x.startswith("  ")]
+    lines = [x for x in summary_lines(said) if x.startswith("  ")][1:]
 
-    assert "storage + idle + chiplet costs 100 ms → 96 s of processor time" in said["headline"][0]
+    assert "storage + idle + chiplet costs 100 ms → 96 s of CPU time" in said["headline"][0]
     assert lines[0].startswith("  idle")
-    assert "loses: 100 ms → 100 s per request of" in lines[-1]
-    assert formatting.off([("fetch", -999.0)]) == "fetch would spend 1,000 times as much"
+    assert "1,000 times as much" in lines[-1]
+    fetch = DisabledTechnique("fetch", -999.0, None, None)
+    assert table_rows.disabled([fetch]) == "fetch would spend 1,000 times as much"
 
 
 def test_a_base_of_nothing_has_no_delta() -> None:
     """Nothing spent at base: null with its reason in the totals, no row in the tables, nothing crashes, energy is as ever."""
     made = results(scale=0.0)
-    assert made.total is not None
     gone = made.total[made.total["resource"] == "io_byte"]
 
     assert gone["delta"].isna().all()
     assert set(gone["reason"]) == {NO_BASE}
-    assert [a.reason for a in made.absent] == [NO_BASE]
+    assert [a.reason for a in made.missing] == [NO_BASE]
     assert {r["resource"] for r in table_rows.totals(made)} == {"energy"}
     assert NO_BASE in html(made, {})
     assert "nothing to save (bytes read and written)" in html(made, {})

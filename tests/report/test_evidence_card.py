@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 from markupsafe import escape
 
-from deltastack.analysis.factorial import Absent
+from deltastack.analysis.factorial import Missing
 from deltastack.model import Bench, Evidence, OperatingPoint, Resource
 from deltastack.report import card_markdown, escaped, metrics, wording
-from deltastack.report.html import sections
 from deltastack.report.html.page import html
-from deltastack.report.text.evidence_card import card, evidence
+from deltastack.report.text.evidence_card import admissible, card, evidence
 from tests.analysis.test_noise_floor import LOUD
 from tests.analysis.test_noise_floor import results as measured
 from tests.report.test_page import results
@@ -20,20 +19,18 @@ from tests.report.test_page import results
 
 def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     """Worked by hand from the planted stack of three layers, one simulated bench on two bases, 95 % and 2 points."""
-    made = replace(results(), served="a model in bf16 on 2 replicas of a card")
+    made = replace(results(), deployment_text="a model in bf16 on 2 replicas of a card")
     rows = dict(card(made))
 
-    assert rows["Layers on"] == ["storage, pipeline, idle"]
+    assert rows["Layers"] == ["storage, pipeline, idle"]
     assert rows["Workload"] == ["3 requests over 6.2 s"]
     assert rows["Workload source"] == ["a <test> & no trace"]
     assert rows["Machine"] == ["fleet: host of a model in bf16 on 2 replicas of a card"]
     assert rows["Evidence"] == ["fleet, at trace and at capacity: simulated (energy)"]
     (drawn,) = rows["Intervals"]
-    assert drawn.startswith(
-        "fleet: the range of 20 draws of the model's parameter ranges, and at capacity of the requests sampled"
-    )
+    assert drawn.startswith("fleet: the range of 20 draws of the model's parameter ranges,")
     assert drawn.endswith("; it holds a further draw in 90 % of cases")
-    assert "inside ±2.0 points" in rows["A formula holds if"][0]
+    assert "inside ±2.0 pp" in rows["A formula holds if"][0]
     assert rows["Canonical"] == ["yes: default profile, whose numbers may be quoted"]
 
 
@@ -43,8 +40,11 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
 def test_intervals_of_one_process_start_say_so(starts: int, says: str) -> None:
     """Blocks of one start cannot show how starts differ: the card and the first sentence say that it was one."""
     made = measured(LOUD)
-    found = [replace(f, starts=tuple(n % starts for n in range(f.amounts.shape[-1]))) for f in made.found]
-    made = replace(made, found=found)
+    found = []
+    for a in made.factorials:
+        f = a.factorial
+        found.append(replace(a, factorial=replace(f, starts=tuple(n % starts for n in range(f.amounts.shape[-1])))))
+    made = replace(made, factorials=tuple(found))
 
     assert says in dict(card(made))["Intervals"][0]
     assert ("one process start" in wording(made)["headline"][0]) is (starts == 1)
@@ -58,7 +58,7 @@ def test_the_techniques_that_are_on_stand_under_their_layer() -> None:
         "idle": {Bench.FLEET: ("encoder_skip",), Bench.TESTBED: ("encoder_skip",)},
     }
 
-    assert dict(card(replace(results(), on=on)))["Techniques on"] == [
+    assert dict(card(replace(results(), enabled_techniques=on)))["Techniques enabled"] == [
         "storage: zns, kv tier (fleet); block alignment (testbed)",
         "pipeline: nothing (fleet); attention ffn (testbed)",
         "idle: encoder skip (fleet and testbed)",
@@ -68,7 +68,7 @@ def test_the_techniques_that_are_on_stand_under_their_layer() -> None:
 def test_what_nobody_read_is_not_called_measured() -> None:
     """A resource without a reading stands on a line of its own; one that is known otherwise on one basis is not merged."""
     made = results()
-    gone = Absent(
+    gone = Missing(
         bench=Bench.TESTBED,
         operating_point=OperatingPoint.PER_SESSION,
         resource=Resource.INSTRUCTIONS,
@@ -77,11 +77,14 @@ def test_what_nobody_read_is_not_called_measured() -> None:
         reason="no counter",
     )
     weaker = tuple(
-        replace(f, evidence=Evidence.ASSUMED) if f.operating_point is OperatingPoint.AT_TRACE else f for f in made.found
+        replace(a, factorial=replace(a.factorial, evidence=Evidence.ASSUMED))
+        if a.factorial.operating_point is OperatingPoint.AT_TRACE
+        else a
+        for a in made.factorials
     )
 
-    assert evidence(replace(made, absent=(gone,)))[-1] == "testbed, per session: not read (instructions)"
-    assert evidence(replace(made, found=weaker)) == [
+    assert evidence(replace(made, missing=(gone,)))[-1] == "testbed, per session: not read (instructions)"
+    assert evidence(replace(made, factorials=weaker)) == [
         "fleet, at trace: assumed (energy)",
         "fleet, at capacity: simulated (energy)",
     ]
@@ -106,29 +109,30 @@ def test_the_page_shows_the_very_rows() -> None:
     made = results()
     page = html(made, {})
 
-    for name, lines in card(made, -0.01):
+    for name, lines in card(made):
         shown = "<br>".join(escape(line) for line in lines)
         assert f"<dt>{name}</dt><dd>{shown}</dd>" in page
 
 
 def test_a_measured_bench_says_its_noise_floor_or_that_it_has_none() -> None:
     """The number of metrics.json in words; without a twin that is said, and a simulation says nothing of noise."""
-    most = metrics(measured(LOUD))["floor"]["testbed"]["cpu_s"]
+    most = metrics(measured(LOUD))["aa_noise_floor"]["testbed"]["cpu_s"]
 
-    told = [f"testbed: two equal cells (A/A) seem to differ by up to {100 * most:.1f} % of processor time"]
+    told = [f"testbed: two equal cells (A/A) seem to differ by up to {100 * most:.1f} % of CPU time"]
     assert dict(card(measured(LOUD)))["Noise floor"] == told
-    assert dict(card(measured(None)))["Noise floor"] == ["testbed: no two equal cells were run"]
+    assert dict(card(measured(None)))["Noise floor"] == ["testbed: two equal cells were not run"]
     assert "Noise floor" not in dict(card(results()))
 
 
-def test_the_answers_stand_beside_the_saving() -> None:
-    """With a limit the card says of the answers what the page says of them; without one it says nothing."""
-    (row,) = [lines for name, lines in card(results(), -0.01) if name == "Answers"]
+def test_quality_is_on_the_card() -> None:
+    """With a limit the card and the page say the same of quality; without one the card has no such row."""
+    limited = replace(results(), quality_limit=-0.01)
+    row = dict(card(limited))["Quality"]
 
-    assert row == sections.admissible(results(), -0.01)
-    assert "nobody looked at the answers of the whole stack" in row[0]
-    assert "- **Answers:** fleet: nobody looked" in "\n".join(card_markdown(wording(results(), -0.01)))
-    assert "Answers" not in dict(card(results()))
+    assert row == admissible(limited)
+    assert "the quality of the whole stack was not measured" in row[0]
+    assert "- **Quality:** fleet: the quality" in "\n".join(card_markdown(wording(limited)))
+    assert "Quality" not in dict(card(results()))
 
 
 def test_an_interval_is_no_link() -> None:

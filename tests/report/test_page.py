@@ -13,27 +13,31 @@ import pandas as pd
 import pytest
 
 from deltastack import importers, params
+from deltastack.analysis.analysis import compute
+from deltastack.analysis.history import PastRun
 from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.contracts import DELTA, QUALITY, USAGE
+from deltastack.errors import EvidenceError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.report import compute, metrics, summary_lines, wording
-from deltastack.report.context import Beside, Past, Swing
+from deltastack.outcomes import Resolution
+from deltastack.report import layers, metrics, summary_lines, wording
+from deltastack.report.context import ReportContext, Swing
 from deltastack.report.figures import figures
-from deltastack.report.html import sections
 from deltastack.report.html.page import html, png, svg
+from deltastack.report.text.evidence_card import admissible
 from deltastack.stack import Stack
 from tests.report.synthetic import BASE, WHOLE, joint
 
 if TYPE_CHECKING:
-    from deltastack.report import Results
+    from deltastack.analysis.analysis import Analysis
 
 LOSS = dict.fromkeys(Component, 1.25)
 LAYERS = {"storage": WHOLE, "pipeline": LOSS, "idle": {Component.ENCODER: 0.5}}
 MLFLOW_NAME = re.compile(r"^[\w./ :-]+$")
 
 
-def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Results:
+def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Analysis:
     """A fleet factorial at capacity and at trace, with a baseline and a described workload."""
     at_trace = joint(layers, {("storage", "pipeline"): 0.1}, samples=20, sd_log=0.05, **planted)
     at_capacity = at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))
@@ -54,6 +58,12 @@ def results(profile: str = "default", text_only_share: float = 0.52, layers: Any
         deltas={},
         joint={Bench.FLEET: pd.concat([at_trace, at_capacity], ignore_index=True)},
     )
+
+
+def remade(made: Analysis, **tables: Any) -> Analysis:
+    """The same tables with others beside them."""
+    given = {"deltas": made.tables.deltas, "joint": made.tables.joint, **tables}
+    return compute(stack=made.stack, workload=made.workload, baseline=made.tables.baseline, **given)
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -98,7 +108,7 @@ def test_a_missing_reading_is_no_metric() -> None:
     made = compute(
         stack=Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, profile="default"),
         workload=dict(results().workload),
-        baseline=results().baseline,
+        baseline=results().tables.baseline,
         deltas={},
         joint={Bench.FLEET: frame},
     )
@@ -113,9 +123,8 @@ def test_the_loss_stands_first_and_is_called_a_loss() -> None:
     lines = summary_lines(wording(made))
     page = html(made, {})
 
-    table = [line for line in lines if line.startswith("  ")]
-    assert "pipeline" in table[0]
-    assert "loses" in table[0]
+    table = lines[lines.index(next(x for x in lines if x.startswith("each layer"))) + 1 :]
+    assert table[0].split()[:2] == ["pipeline", "-25.0"]
     assert page.index("<td>pipeline</td>") < page.index("<td>storage</td>")
     assert 'class="loss"' in page
 
@@ -126,7 +135,7 @@ def test_the_verdict_names_basis_evidence_and_gap() -> None:
 
     assert "storage + pipeline + idle costs 5.0 % (range of 20 draws: 5.0 to 5.0) of energy per request, at full load" in sentence
     assert "fleet bench, simulated" in sentence
-    assert "says +5.0 %, a gap of +10.0 points (range of 20 draws: +10.0 to +10.0): it fails" in sentence
+    assert "predicts +5.0 %, a gap of +10.0 pp (range of 20 draws: +10.0 to +10.0): the product rule fails" in sentence
 
 
 def test_a_text_only_trace_is_told_in_words() -> None:
@@ -135,7 +144,7 @@ def test_a_text_only_trace_is_told_in_words() -> None:
 
     assert words in html(results(text_only_share=1.0), {})
     lines = summary_lines(wording(results(text_only_share=1.0)))
-    first_layer = next(i for i, line in enumerate(lines) if line.startswith("  "))
+    first_layer = next(i for i, line in enumerate(lines) if line.startswith("each layer"))
     assert any(words in line for line in lines[:first_layer])
     assert words not in html(results(), {})
 
@@ -168,7 +177,7 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
     for figure in figures(results()):
         names.add(figure.name)
         assert svg(figure).startswith("<svg")
-        assert png(figure).startswith(b"\x89PNG")
+        assert png(svg(figure)).startswith(b"\x89PNG")
         assert len(figure.rows)
 
     operating_points = ("at_trace", "at_capacity")
@@ -211,16 +220,16 @@ def test_one_layer_says_that_there_is_nothing_to_compose() -> None:
     one = results(layers={"idle": WHOLE})
 
     assert "there is nothing to compose" in wording(one)["headline"][0]
-    assert len(summary_lines(wording(one))) <= 12
+    assert len(summary_lines(wording(one))) <= 15
 
 
 def test_many_lines_are_cut_with_a_word() -> None:
-    """Never more than twelve lines; the rest is counted."""
+    """Never more than fifteen lines; the rest is counted."""
     said = wording(results())
     said["table"] = [row | {"layer": f"{row['layer']}{i}"} for row in said["table"] for i in range(9)]
 
     lines = summary_lines(said)
-    assert len(lines) == 12
+    assert len(lines) == 15
     assert "more lines in the report" in lines[-1]
 
 
@@ -230,23 +239,24 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     cases = read_published(root / "params/published_compositions.yaml")
     claims = params.load(root / "params/claims.yaml", Claims).claims
     made = results()
-    runs = [importers.Run(tool="AIPerf", amounts={"time_per_request_s": s}, conditions={}, source="a.json") for s in (2.0, 1.0)]
+    said: dict[str, Any] = {"tool": "AIPerf", "conditions": {}, "source": "a.json", "identity": "a"}
+    runs = [importers.Run(amounts={"time_per_request_s": s}, **said) for s in (2.0, 1.0)]
     name = "delta_total.fleet.energy_j.joint"
     swing = Swing("idle", "sleep", "wake_s", "fleet", "at_capacity", "energy_j", 0.1, 0.3, 0.2, None)
-    more = Beside(
+    more = ReportContext(
         findings=judge(claims, cases, made, tolerance=0.02),
         cases=cases,
         imported=tuple(importers.savings(importers.table("fp8", runs[:1], runs[1:]), 0.95)),
-        history=tuple(Past(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
+        history=tuple(PastRun(f"2026-11-1{i}", canonical=True, metrics={name: 0.1 * i}) for i in range(3)),
         swings=(swing,),
     )
-    page = html(made, {}, beside=more)
+    page = html(made, {}, context=more)
 
     assert "throughput" in page
     row = page[page.index("modelopt-nemotron3-nano-throughput <span") :]
-    assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 points") < row.index(">fails<")
+    assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 pp") < row.index(">fails<")
     row = row[row.index("modelopt-nemotron3-nano-memory <span") :]
-    assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 points") < row.index(">holds<")
+    assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 pp") < row.index(">holds<")
     assert "composes for model loading memory and not for time per output token" in page
     assert "deltastack claims check zns-40" in page
     assert "n = 1: NO INTERVAL" in page
@@ -261,29 +271,29 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     ("change", "said"),
     [
         ((0.0, -0.005, 0.005), ": admissible."),
-        ((-0.03, -0.04, -0.02), "changes by -3.0 points [-4.0, -2.0] (published), limit -1.0 points: NOT ADMISSIBLE."),
-        ((-0.01, -0.02, 0.0), "cannot be told"),
+        ((-0.03, -0.04, -0.02), "changes by -3.0 pp [-4.0, -2.0] (published), limit -1.0 pp: NOT ADMISSIBLE."),
+        ((-0.01, -0.02, 0.0), ": undecided."),
     ],
 )
 def test_quality_of_the_whole_stack_stands_beside_its_saving(change: tuple[float, float, float], said: str) -> None:
     """The interval of the accuracy against the limit of one point: inside, outside, across; nobody looked is not inside."""
     row = (Bench.FLEET, "idle+pipeline+storage", "accuracy", 100, 0.9, 0.9, *change, Evidence.PUBLISHED, None, "host", True)
-    made = replace(results(), quality=QUALITY.frame([row]))
+    made = replace(remade(results(), quality_table=QUALITY.frame([row])), quality_limit=-0.01)
 
-    (sentence,) = sections.admissible(made, -0.01)
+    (sentence,) = admissible(made)
     assert said in sentence
     assert flat(metrics(made))["quality/accuracy.fleet"] == change[0]
-    assert "nobody looked at the answers" in sections.admissible(results(), -0.01)[0]
+    assert "was not measured" in admissible(replace(results(), quality_limit=-0.01))[0]
 
 
-def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Results:
+def _with_pipeline_off(rows: list[tuple[Any, ...]]) -> Analysis:
     """A stack whose layer ``pipeline`` changes nothing, beside Δ rows (technique, replicate, base, optimized) of that layer."""
     made = results(layers=LAYERS | {"pipeline": {}})
     tail = (Evidence.SIMULATED, None, "simulation", True)
     head = ("pipeline", "fleet", OperatingPoint.AT_CAPACITY, Component.FFN, Resource.ENERGY_J)
     layer, bench, operating_point, component, resource = head
     table = [(layer, name, bench, operating_point, n, component, resource, base, opt, *tail) for name, n, base, opt in rows]
-    return replace(made, deltas={"pipeline/fleet": DELTA.frame(table)})
+    return remade(made, deltas={"pipeline/fleet": DELTA.frame(table)})
 
 
 def test_a_layer_that_is_off_says_what_it_would_do() -> None:
@@ -297,47 +307,43 @@ def test_a_layer_that_is_off_says_what_it_would_do() -> None:
             ("encoder_pool", 1, 10.0, 90.0),
         ]
     )
-    told = "attention_ffn would lose 150.0 %, encoder_pool would save 10.0 % (range of 2 draws: -800.0 to +10.0)"
-    lines = [line for line in summary_lines(wording(made)) if line.startswith("  ")]
+    told = "attention_ffn would cost 150.0 %, encoder_pool would save 10.0 % (range of 2 draws: -800.0 to +10.0)"
+    (line,) = [line for line in summary_lines(wording(made)) if line.startswith("  pipeline")]
 
-    assert f"off: {told} of energy at capacity" in lines[0]
-    assert "changes nothing of energy at trace" in lines[0]
-    assert f"off here: {told}" in html(made, {})
+    assert line.split() == ["pipeline", "disabled", "0"]
+    assert f"disabled here: {told}" in html(made, {})
 
 
 def test_a_layer_that_is_on_is_not_called_off() -> None:
     """Where ``all`` differs from the base in any draw, the layer is on, whatever its central Δ is."""
     made = _with_pipeline_off([("all", 0, 10.0, 10.5), ("attention_ffn", 0, 10.0, 25.0)])
 
-    assert all("off" not in line for line in summary_lines(wording(made)))
+    assert all("disabled" not in line for line in summary_lines(wording(made)))
 
 
 @pytest.mark.parametrize(
-    ("delta", "lo", "hi", "word"),
-    [(-0.01, -0.044, 0.024, "not resolved: -1.0 %"), (-0.05, -0.1, -0.01, "loses 5.0 %"), (0.05, 0.01, 0.1, "saves 5.0 %")],
+    ("delta", "resolution", "shown"),
+    [
+        (-0.01, Resolution.NOT_RESOLVED, "-1.0 % [-2.0, 0.0] ~"),
+        (-0.05, Resolution.COSTS, "-5.0 % [-6.0, -4.0]"),
+        (0.05, Resolution.SAVES, "+5.0 % [+4.0, +6.0]"),
+        (0.0, Resolution.NO_CHANGE, "0"),
+        (-30.0, Resolution.COSTS, "31 times as much"),
+    ],
 )
-def test_what_lies_inside_its_noise_is_not_resolved(delta: float, lo: float, hi: float, word: str) -> None:
-    """An interval that holds 0 is neither a saving nor a loss."""
+def test_the_layer_table_has_one_sign_convention(delta: float, resolution: Resolution, shown: str) -> None:
+    """Above 0 is saved, below 0 costs; what is not resolved has a mark."""
     said = wording(results())
-    row = {"layer": "idle", "bench": "testbed", "resource": "cpu_s", "delta": delta, "lo": lo, "hi": hi}
-    said["table"] = [row | {"operating_point": "per_session", "evidence": "measured", "off": []}]
+    row = said["table"][0] | {"layer": "idle", "delta": delta, "lo": delta - 0.01, "hi": delta + 0.01}
+    said["table"] = [row | {"resolution": resolution, "disabled": [], "caveat": None}]
 
-    assert any(word in line for line in summary_lines(said))
+    assert shown in layers(said)[1]
 
 
-@pytest.mark.parametrize(
-    ("delta", "told"), [(0.049, "(measured)"), (0.05, "(1.05x) of"), (-0.0501, "(0.95x) of"), (-0.002, "(measured)")]
-)
-def test_a_small_saving_is_told_without_a_factor(delta: float, told: str) -> None:
-    """From 5 % of either sign up the factor stands behind the interval; below it would read 1.00x or nearly so."""
-    said = wording(results())
-    row = {"layer": "idle", "bench": "testbed", "resource": "time_s", "delta": delta, "lo": delta, "hi": delta, "word": "saves"}
-    said["table"] = [row | {"operating_point": "per_session", "evidence": "measured", "off": []}]
-    (line,) = [x for x in summary_lines(said) if x.startswith("  idle")]
-
-    assert told in line
-    assert ("x)" in line) is (abs(delta) >= 0.05)
-    assert "of wall time per session" in line
+def test_a_summary_of_another_version_is_refused() -> None:
+    """What an older version wrote is named with what to do."""
+    with pytest.raises(EvidenceError, match=r"summary\.json has schema 1, wanted 2: dvc repro aggregate"):
+        summary_lines({"headline": []})
 
 
 def test_targets_name_their_bench() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from deltastack import statistics
 from deltastack.errors import EvidenceError
 from deltastack.statistics import aa_noise, nested_interval
 
@@ -34,7 +35,7 @@ def test_the_sign_of_delta() -> None:
 
 def test_minimum_detectable_by_hand() -> None:
     """Spread 0.1, 16 pairs: (2.13145 + 0.86624) x 0.1 / 4 = 0.074942 in log, 7.22 % saved."""
-    assert aa_noise.minimum_detectable(0.1, 16) == pytest.approx(-math.expm1(-0.0749423), rel=1e-5)
+    assert statistics.minimum_detectable_delta(0.1, 16) == pytest.approx(-math.expm1(-0.0749423), rel=1e-5)
 
 
 @pytest.mark.parametrize("delta", [0.3, 0.05, 0.01])
@@ -42,14 +43,14 @@ def test_pairs_needed_is_the_least_that_suffices(delta: float) -> None:
     """One pair fewer does not show it."""
     n = aa_noise.pairs_needed(0.06, delta)
 
-    assert aa_noise.minimum_detectable(0.06, n) <= delta
-    assert n == 2 or aa_noise.minimum_detectable(0.06, n - 1) > delta
+    assert statistics.minimum_detectable_delta(0.06, n) <= delta
+    assert n == 2 or statistics.minimum_detectable_delta(0.06, n - 1) > delta
 
 
 def test_power_is_what_it_says() -> None:
     """A saving of exactly the minimum detectable Δ is found in about 80 of 100 simulated experiments."""
     rng, n, sd = np.random.default_rng(5), 20, 0.05
-    shift = -math.log1p(-aa_noise.minimum_detectable(sd, n))
+    shift = -math.log1p(-statistics.minimum_detectable_delta(sd, n))
     r = rng.normal(shift, sd, (4000, n))
     t = r.mean(1) / (r.std(1, ddof=1) / math.sqrt(n))
 
@@ -125,7 +126,7 @@ def test_words_follow_the_interval_and_the_floor() -> None:
 
     assert aa_noise.resolve(0.025, 0.01, 0.04, floor) is aa_noise.Resolution.NOT_RESOLVED
     assert aa_noise.resolve(0.10, 0.05, 0.15, floor) is aa_noise.Resolution.SAVES
-    assert aa_noise.resolve(-0.10, -0.15, -0.05, floor) is aa_noise.Resolution.LOSES
+    assert aa_noise.resolve(-0.10, -0.15, -0.05, floor) is aa_noise.Resolution.COSTS
     assert aa_noise.resolve(0.10, -0.05, 0.25, floor) is aa_noise.Resolution.NOT_RESOLVED
 
 

@@ -13,7 +13,7 @@ from shapiq import ExactComputer, Game
 
 from deltastack.composition import interaction, pairwise
 from deltastack.errors import FormulaError
-from deltastack.statistics import at_base, averaged, effects, order_range, pair_table, shapley
+from deltastack.statistics import at_base, averaged, order_range, pair_table, shapley
 
 
 def tables(most: int = 4) -> st.SearchStrategy[list[float]]:
@@ -101,28 +101,6 @@ def test_pairs_at_base_are_the_betas_of_the_pairwise_formula(values: list[float]
     assert pairwise(deltas, symmetric) == pytest.approx(-math.expm1(y[7]), rel=1e-9, abs=1e-9)
 
 
-def test_effects_with_intervals_by_hand() -> None:
-    """Two blocks that differ by a shared 5: A's effects -1 and -1.2, mean -1.1, half-width 12.706 x 0.1."""
-    y = np.array([[0.0, -1.0], [5.0, 3.8]])
-    (found,) = effects(y, ["storage"])
-
-    assert found.layers == {"storage"}
-    assert found.averaged.estimate == found.at_base.estimate == pytest.approx(-1.1)
-    assert found.averaged.half_width == pytest.approx(12.7062 * 0.1, rel=1e-4)
-    assert found.averaged.n == 2
-    assert found.p == pytest.approx(2 * (0.5 - math.atan(11.0) / math.pi), rel=1e-6)
-
-
-def test_effects_are_named_and_ordered() -> None:
-    """Single layers first, in the order of their bits; blocks that agree leave p at 0 or 1."""
-    cells = np.array([0.0, -1.0, 0.0, -1.0, 0.0, -1.0, 0.0, -1.0])
-    found = effects(np.stack([cells, cells + 1]), ["a", "b", "c"])
-
-    assert [sorted(e.layers) for e in found] == [["a"], ["b"], ["c"], ["a", "b"], ["a", "c"], ["b", "c"], ["a", "b", "c"]]
-    assert [e.p for e in found] == [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
-    assert found[0].at_base.estimate == -1.0
-
-
 def test_shapley_by_hand() -> None:
     """A 0.2, B 0.5, both 0.6: A brings 0.2 or 0.1, B 0.5 or 0.4: shares 0.15 and 0.45; the ranges say what can be argued."""
     v = [0.0, 0.2, 0.5, 0.6]
@@ -183,8 +161,6 @@ def test_draws_on_the_last_axis() -> None:
         (lambda: averaged([1.0, float("nan")]), "cells: found nan at place 1"),
         (lambda: shapley([]), "savings: none given"),
         (lambda: order_range([0.0] * 6), "savings: found 6"),
-        (lambda: effects(np.zeros((1, 4)), ["a", "b"]), "blocks: 1 replicates"),
-        (lambda: effects(np.zeros((3, 4)), ["a"]), r"cells: shape \(3, 4\) does not fit 1 layers; wanted \(blocks, 2\)"),
     ],
 )
 def test_what_is_refused(call: object, words: str) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import FormulaError
-from deltastack.statistics import Interval, Verdict, verdict
+from deltastack.outcomes import Verdict
+from deltastack.statistics import Interval, verdict
 
 
 def gap(low: float, high: float) -> Interval:
@@ -22,15 +23,15 @@ def gap(low: float, high: float) -> Interval:
         (-0.02, 0.02, "holds"),
         (0.03, 0.05, "fails"),
         (-0.05, -0.03, "fails"),
-        (0.01, 0.03, "cannot be told"),
-        (-0.03, 0.01, "cannot be told"),
-        (-0.5, 0.5, "cannot be told"),
-        (0.02, 0.03, "cannot be told"),
-        (-0.03, -0.02, "cannot be told"),
+        (0.01, 0.03, "undecided"),
+        (-0.03, 0.01, "undecided"),
+        (-0.5, 0.5, "undecided"),
+        (0.02, 0.03, "undecided"),
+        (-0.03, -0.02, "undecided"),
     ],
 )
 def test_by_hand(low: float, high: float, words: str) -> None:
-    """Tolerance 2 points: inside holds, wholly outside fails, across an end cannot be told."""
+    """Tolerance 2 points: inside holds, wholly outside fails, across an end undecided."""
     assert verdict(gap(low, high), 0.02) == words
 
 

@@ -9,21 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deltastack.errors import FormulaError
-from deltastack.statistics import minimum_detectable_delta, pairs_needed, replicates_needed
-
-
-@pytest.mark.parametrize(("cv", "alone", "of_twelve"), [(0.01, 16, 27), (0.02, 63, 110), (0.05, 392, 686), (0.10, 1568, 2745)])
-def test_replicates_for_one_percent(cv: float, alone: int, of_twelve: int) -> None:
-    """The reference figures were reckoned with z rounded to 1.96 + 0.84: ours are within 1 replicate or 3 in a thousand."""
-    assert replicates_needed(0.01, cv=cv) == pytest.approx(alone, abs=1, rel=0.003)
-    assert replicates_needed(0.01, cv=cv, family=12) == pytest.approx(of_twelve, abs=1, rel=0.003)
-
-
-def test_replicates_by_hand() -> None:
-    """2 (1.959964 + 0.841621)² = 15.6978, times 25 is 392.4: 393 an arm at a cv of 5 %."""
-    assert replicates_needed(0.01, cv=0.05) == 393
-    assert replicates_needed(-0.01, cv=0.05) == 393
-    assert replicates_needed(0.5, cv=0.0) == 2
+from deltastack.statistics import least_count, minimum_detectable_delta
 
 
 def test_minimum_detectable_delta_by_hand() -> None:
@@ -40,26 +26,19 @@ def test_power_by_simulation() -> None:
     assert np.mean(stats.ttest_1samp(logs, 0.0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.03)
 
 
-@given(st.floats(0.005, 0.5), st.floats(0.0, 0.3))
-def test_pairs_needed_is_the_least(delta: float, sd: float) -> None:
-    """That many pairs show the saving, one fewer does not."""
-    n = pairs_needed(delta, sd=sd)
-
-    assert minimum_detectable_delta(sd, n) <= delta
-    assert n == 2 or minimum_detectable_delta(sd, n - 1) > delta
+@given(st.integers(2, 5000), st.integers(2, 40))
+def test_least_count_agrees_with_the_loop(first: int, least: int) -> None:
+    """The first count from ``least`` on that is enough, as one by one; None where the doubling passes the most."""
+    assert least_count(lambda n: n >= first, least=least, most=10_000) == max(first, least)
+    assert least_count(lambda _: False, least=least, most=100) is None
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: replicates_needed(0.0, cv=0.1), "wanted a saving, a cv"),
-        (lambda: replicates_needed(0.1, cv=-0.1), r"cv=-0\.1"),
-        (lambda: replicates_needed(0.1, cv=0.1, family=0), "family=0"),
-        (lambda: replicates_needed(0.1, cv=0.1, power=1.0), "power=1: wanted fractions"),
+        (lambda: minimum_detectable_delta(0.1, 5, power=1.0), "power=1: wanted fractions"),
         (lambda: minimum_detectable_delta(0.1, 1), "at least 2 pairs"),
         (lambda: minimum_detectable_delta(-0.1, 5), "wanted a standard deviation"),
-        (lambda: pairs_needed(1.0, sd=0.1), "wanted a saving between 0 and 1"),
-        (lambda: pairs_needed(1e-6, sd=1.0), "more than 10000000 pairs"),
     ],
 )
 def test_what_is_refused(call: object, words: str) -> None:

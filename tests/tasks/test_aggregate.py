@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def test_only_techniques_that_are_on_and_were_observed_count_as_on(tmp_path: Path) -> None:
     """Of two that are on one was never simulated; then the other is off. A layer without a file is left out."""
     root = finished(tmp_path / "here")
-    seen = str(aggregate.load(root).deltas["storage/fleet"]["technique"].iloc[0])
+    seen = str(aggregate.load(root).tables.deltas["storage/fleet"]["technique"].iloc[0])
     (root / "params/layers").mkdir()
     file = root / "params/layers/storage.yaml"
     file.write_text(f"techniques: {{{seen}: {{on: true}}, unseen: {{on: true}}}}")
 
-    assert aggregate.load(root).on == {"storage": {Bench.FLEET: (seen,)}}
+    assert aggregate.load(root).enabled_techniques == {"storage": {Bench.FLEET: (seen,)}}
     file.write_text(f"techniques: {{{seen}: {{on: false}}}}")
-    assert aggregate.load(root).on == {"storage": {Bench.FLEET: ()}}
+    assert aggregate.load(root).enabled_techniques == {"storage": {Bench.FLEET: ()}}
 
 
 def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_the_page_is_made_from_the_measured_benches_that_are_there(tmp_path: Pat
 
     said = outbox.read(root / "reports/summary.json")
     found = aggregate.load(root)
-    assert set(found.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
+    assert set(found.tables.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
     for bench in (Bench.ENGINE, Bench.TESTBED):
-        assert any(f"{bench} bench" in line for line in said["headline"]) == (bench in benches)
+        assert any(row["bench"] == bench for row in said["totals"]) == (bench in benches)
     assert (root / "reports/report.html").is_file()
 
 

@@ -102,7 +102,7 @@ def test_outside_a_checkout_nothing_starts(tmp_path: Path) -> None:
 HOLD = """
 import logging, signal, sys
 from pathlib import Path
-from tasks import entry
+from tasks import stage_runner
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
 with stage_runner.lock(Path({path!r}), "another process runs a, waiting"):
     print("held", flush=True)
@@ -133,7 +133,7 @@ def test_a_lock_excludes_another_process_and_dies_with_its_holder(tmp_path: Path
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_a_stage_dies_with_its_parent() -> None:
     """Kill -9 of the parent ends the child: its end of the pipe closes."""
-    child = "import os, signal; from tasks import entry; stage_runner.die_with_parent(9, os.getppid()); print('up', flush=True)"
+    child = "import os, signal; from tasks import stage_runner; stage_runner.die_with_parent(9, os.getppid()); print('up', flush=True)"
     child += "; signal.pause()"
     parent = python(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])")
     assert parent.stdout is not None
@@ -151,7 +151,7 @@ def test_a_stage_whose_parent_is_gone_does_not_start() -> None:
     gone = python("pass")
     gone.communicate()
 
-    orphan = python(f"from tasks import entry; stage_runner.die_with_parent(9, {gone.pid}); print('alive')")
+    orphan = python(f"from tasks import stage_runner; stage_runner.die_with_parent(9, {gone.pid}); print('alive')")
 
     assert orphan.communicate()[0] == ""
     assert orphan.returncode == -signal.SIGKILL
@@ -160,7 +160,7 @@ def test_a_stage_whose_parent_is_gone_does_not_start() -> None:
 MEASURE = """
 import sys, tempfile
 tempfile.tempdir = {shared!r}
-from tasks import entry
+from tasks import stage_runner
 stage_runner.main("measure", lambda root: print("measured", flush=True), measured=True)
 """
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from deltastack import statistics
 from deltastack.errors import EvidenceError
-from deltastack.statistics import aa_noise
 from deltastack.testbed import findings
 from deltastack.testbed.ledger import Entry
 from deltastack.testbed.meter import Quantity, Reading
@@ -40,7 +40,7 @@ def test_an_a_a_run_contains_zero_in_93_of_100() -> None:
 
 
 def test_a_planted_slowdown_is_recovered() -> None:
-    """A cell that spends 20 % more loses 20 %: its interval holds -0.20 in at least 93 of 100, and the word is loses."""
+    """A cell that spends 20 % more loses 20 %: its interval holds -0.20 in at least 93 of 100, and the word is costs."""
     hits = 0
     for seed in range(100):
         entries = runs(seed, {"slow": 1.2})
@@ -49,7 +49,7 @@ def test_a_planted_slowdown_is_recovered() -> None:
     (verdict,) = [v for v in findings.verdicts(entries, ("slow",), findings.floors(entries)) if v.quantity is Quantity.CPU_S]
 
     assert hits >= 93
-    assert verdict.words == "loses"
+    assert verdict.words == "costs"
 
 
 def test_a_linear_drift_does_not_bias() -> None:
@@ -74,7 +74,7 @@ def test_inside_the_floor_nothing_is_resolved() -> None:
 
     assert words == {"tiny": "not resolved", "big": "saves"}
     assert [n.delta for n in needs] == [0.05, 0.02, 0.01]
-    assert all(aa_noise.minimum_detectable(floor.sd_log, n.pairs) <= n.delta for n in needs)
+    assert all(statistics.minimum_detectable_delta(floor.sd_log, n.pairs) <= n.delta for n in needs)
     assert needs[0].pairs < needs[1].pairs < needs[2].pairs
     assert needs[2].minutes == pytest.approx(needs[2].pairs * 2 / 60)
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import altair as alt
+import pandas as pd
 
+from deltastack import formatting
 from deltastack.model import Component, OperatingPoint, Resource
 from deltastack.report.figures.base import PALETTE, Figure, said, sized
-from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
     from deltastack.model import Bench
 
 
-def anatomy(results: Results, bench: Bench, operating_point: OperatingPoint) -> Figure:
+def anatomy(analysis: Analysis, bench: Bench, operating_point: OperatingPoint) -> Figure:
     """Shares of the base usage by component: a layer cannot save more than the components it touches (Amdahl)."""
-    base = results.baseline
-    mine = base[(base["bench"] == bench) & (base["operating_point"] == operating_point) & (base["replicate"] == 0)].dropna(
-        subset=["amount"]
+    mine = [s for s in analysis.base_shares if (s.bench, s.operating_point) == (bench, operating_point)]
+    rows = pd.DataFrame(
+        [(str(s.resource), str(s.component), 100 * s.share) for s in mine], columns=["resource", "component", "share"]
     )
-    total = mine.groupby("resource")["amount"].transform("sum")
-    rows = mine.assign(share=100 * mine["amount"] / total.where(total > 0))[["resource", "component", "share"]].dropna()
     names = {str(r): formatting.resource(bench, r) for r in Resource}
     rows["name"] = rows["resource"].map(names)
     order = [str(c) for c in Component]
@@ -40,7 +39,10 @@ def anatomy(results: Results, bench: Bench, operating_point: OperatingPoint) -> 
     return Figure(
         name=f"anatomy-{bench}-{operating_point}",
         title=f"What the base spends, by component: {bench} bench, {said(operating_point)}",
-        caption=f"{formatting.BASIS[operating_point].capitalize()}. A layer that touches one component saves at most its share.",
+        caption=(
+            f"{formatting.OPERATING_POINT[operating_point].capitalize()}. "
+            "A layer that touches one component saves at most its share."
+        ),
         chart=sized(chart, 34 * max(rows["resource"].nunique(), 1)),
         rows=rows.reset_index(drop=True),
     )

@@ -1,4 +1,4 @@
-"""What stands beside the savings: quality of every cell, and which parameter moves a Δ most."""
+"""Quality of every cell against its saving, and which parameter moves a Δ most (tornado)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from deltastack.analysis.attribution import savings
+from deltastack import formatting
 from deltastack.analysis.quality import worst
 from deltastack.model import cell_name
 from deltastack.report.figures.base import INK, JOINT, PALETTE, Figure, said, sized
-from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
     from deltastack.report.context import Swing
 
 SHOWN = 12
 
 
-def against_quality(results: Results, f: Factorial) -> Figure:
+def against_quality(analysis: Analysis, a: FactorialAnalysis) -> Figure:
     """Saving of every cell against the accuracy that suffers most in it."""
-    saved = savings(f)
-    saved = saved[:, 0] if f.drawn else saved.mean(axis=1)
-    changes = {m: worst(results, f.bench, cell_name(f.cell(m))) for m in f.ran}
+    f = a.factorial
+    changes = {m: worst(analysis.quality, f.bench, cell_name(f.cell(m))) for m in a.savings}
     rows = pd.DataFrame(
         [
             {
                 "cell": " + ".join(f.cell(m)) or "base",
                 "layers": m.bit_count(),
-                "saving": 100 * saved[m],
+                "saving": 100 * a.savings[m].value,
                 "quality": 100 * e.value,
                 "low": None if e.low is None else 100 * e.low,
                 "high": None if e.high is None else 100 * e.high,
@@ -40,8 +38,8 @@ def against_quality(results: Results, f: Factorial) -> Figure:
             if e is not None and m
         ]
     )
-    x = alt.X("saving:Q", title=f"saving of {formatting.RESOURCE[f.resource]} [%]")
-    y = alt.Y("quality:Q", title="change of accuracy [points]")
+    x = alt.X("saving:Q", title=f"saving of {formatting.resource(f.bench, f.resource)} [%]")
+    y = alt.Y("quality:Q", title="change of accuracy [pp]")
     color = alt.Color("layers:O", title="layers on", scale=alt.Scale(range=PALETTE))
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(y=alt.datum(0))
     bars = alt.Chart().mark_rule(strokeWidth=1.5).encode(x=x, y="low:Q", y2="high:Q", color=color)
@@ -49,7 +47,7 @@ def against_quality(results: Results, f: Factorial) -> Figure:
     return Figure(
         name=f"quality-{f.bench}-{f.operating_point}",
         title=f"Saving against quality: {f.bench} bench, {said(f.operating_point)}",
-        caption="Every cell whose answers were looked at: the accuracy that suffers most, with its interval.",
+        caption="Every cell whose quality was measured: the accuracy that falls most, with its interval.",
         chart=sized(alt.layer(zero, bars, points, data=rows), 280) if len(rows) else alt.Chart(rows),
         rows=rows,
     )
@@ -74,7 +72,7 @@ def tornado(swings: tuple[Swing, ...], f: Factorial) -> Figure:
         ]
     )
     y = alt.Y("parameter:N", title=None, sort=list(rows["parameter"]) if len(rows) else None, axis=alt.Axis(labelLimit=340))
-    x = alt.X("from:Q", title=f"change of the technique's Δ of {formatting.RESOURCE[f.resource]} [points]")
+    x = alt.X("from:Q", title=f"change of the technique's Δ of {formatting.resource(f.bench, f.resource)} [pp]")
     bars = alt.Chart(rows).mark_bar(color=JOINT, opacity=0.8, height=14).encode(y=y, x=x, x2="to:Q")
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     return Figure(

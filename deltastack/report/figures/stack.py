@@ -1,4 +1,4 @@
-"""The whole stack in one picture each: waterfall, forest, formulas against the joint truth."""
+"""The whole stack in one picture each: waterfall, forest, formulas against the observed joint result."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from deltastack.analysis import formula_error
+from deltastack import formatting
 from deltastack.report.figures.base import INK, JOINT, LOSES, PALETTE, SAVES, WIDTH, Figure, said, scaled, sized, themed
-from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
-    from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis
 
 
-def waterfall(results: Results, f: Factorial) -> Figure:
+def waterfall(a: FactorialAnalysis) -> Figure:
     """From the base through each layer's saving alone, the interaction, to the joint result; whiskers on the ends."""
-    steps = _steps(results, f)
+    f, steps = a.factorial, _steps(a)
     x = alt.X("step:N", sort=list(steps["step"]), title=None, axis=alt.Axis(labelAngle=-25, labelLimit=140))
     color = alt.Color("kind:N", scale=alt.Scale(domain=["whole", "saves", "loses"], range=[JOINT, SAVES, LOSES]), title=None)
     y = alt.Y("from:Q", title="% of the base", scale=alt.Scale(zero=True))
     bars = alt.Chart(steps).mark_bar(size=46).encode(x=x, y=y, y2="to:Q", color=color)
     whiskers = alt.Chart(steps.dropna(subset=["low"])).mark_rule(color=INK, strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q")
     labels = alt.Chart(steps).mark_text(dy=-8, color=INK, fontSize=12).encode(x=x, y="top:Q", text="label:N")
-    title = f"Where the {formatting.RESOURCE[f.resource]} goes: {f.bench} bench, {said(f.operating_point)}"
+    title = f"Where the {formatting.resource(f.bench, f.resource)} goes: {f.bench} bench, {said(f.operating_point)}"
     caption = (
-        f"{formatting.RESOURCE[f.resource].capitalize()} {formatting.BASIS[f.operating_point]}, base = 100 %. "
+        f"{formatting.resource(f.bench, f.resource).capitalize()} {formatting.OPERATING_POINT[f.operating_point]}, base = 100 %. "
         "Each layer is its change alone "
         "(below 0 it saves); the interaction is what the joint run saves more (green) or less (red) than their sum."
     )
@@ -40,18 +38,19 @@ def waterfall(results: Results, f: Factorial) -> Figure:
     )
 
 
-def forest(results: Results, f: Factorial) -> Figure:
+def forest(a: FactorialAnalysis) -> Figure:
     """Δ of each layer alone, last in, and its Shapley share, with intervals."""
+    f = a.factorial
     rows = [
         {"layer": s.layer.replace("_", " "), "reading": n, "delta": 100 * e.value, "low": scaled(e.low), "high": scaled(e.high)}
-        for s in sorted(results.shares(f), key=lambda s: s.alone.value)
-        for n, e in (("alone", s.alone), ("last in", s.last_in), ("Shapley", s.shapley))
+        for s in sorted((x.share for x in a.layers), key=lambda s: s.alone.value)
+        for n, e in (("alone", s.alone), ("leave-one-out", s.leave_one_out), ("Shapley", s.shapley))
         if e is not None
     ]
     frame = pd.DataFrame(rows)
-    y = alt.Y("reading:N", title=None, sort=["alone", "last in", "Shapley"])
+    y = alt.Y("reading:N", title=None, sort=["alone", "leave-one-out", "Shapley"])
     color = alt.Color("reading:N", legend=None, scale=alt.Scale(range=PALETTE[:3]))
-    x = alt.X("delta:Q", title=f"saving of {formatting.RESOURCE[f.resource]} [%]")
+    x = alt.X("delta:Q", title=f"saving of {formatting.resource(f.bench, f.resource)} [%]")
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     lines = alt.Chart().mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=color)
     points = alt.Chart().mark_point(filled=True, size=90).encode(x=x, y=y, color=color)
@@ -64,34 +63,34 @@ def forest(results: Results, f: Factorial) -> Figure:
     return Figure(
         name=f"forest-{f.bench}-{f.operating_point}",
         title=f"Savings of each layer, three readings: {f.bench} bench, {said(f.operating_point)}",
-        caption="Alone: only this layer on. Last in: added to all others. Shapley: averaged over all orders. Bars: intervals.",
+        caption="Alone: only this layer on. Leave-one-out: added to all others. Shapley: mean over all orders. Bars: intervals.",
         chart=themed(chart),
         rows=frame,
     )
 
 
-def predicted(results: Results) -> Figure:
-    """Every cell with two or more layers, as each formula says and as the joint run gave; on the diagonal a formula is right."""
+def predicted(analysis: Analysis) -> Figure:
+    """Every cell with two or more layers, as each formula predicts and as observed; on the diagonal a formula is right."""
     rows = pd.DataFrame(
         [
             {
-                "bench": str(f.bench),
-                "operating_point": said(f.operating_point),
-                "resource": str(f.resource),
+                "bench": str(a.factorial.bench),
+                "operating_point": said(a.factorial.operating_point),
+                "resource": str(a.factorial.resource),
                 "cell": " + ".join(c.layers),
                 "formula": c.formula.replace("_", " "),
                 "predicted": 100 * c.predicted,
-                "joint": 100 * c.joint,
+                "joint": 100 * c.observed,
             }
-            for f in formatting.spoken(results)
-            for c in formula_error.cells(f)
+            for a in analysis.headlines
+            for c in a.cells
         ]
     )
     return Figure(
         name="predicted",
-        title="Formulas against the joint truth, every cell with two or more layers",
+        title="Formulas against the observed joint result, every cell with two or more layers",
         caption=(
-            "Headline resource of every bench. On the dashed line a formula is right; above it promises more than the joint run "
+            "Headline resource of every bench. On the dashed line a formula is right; above it predicts more than the joint run "
             "delivers. The shape tells the bench and basis."
         ),
         chart=sized(_diagonal(rows) + _points(rows), 380) if len(rows) else alt.Chart(rows),
@@ -127,10 +126,9 @@ def _ends(rows: pd.DataFrame) -> list[float]:
     return [low - room, high + room]
 
 
-def _steps(results: Results, f: Factorial) -> pd.DataFrame:
+def _steps(a: FactorialAnalysis) -> pd.DataFrame:
     """Bars of the waterfall, in % of the base; whiskers are the interval of the bar's own step, or of the joint amount."""
-    shares = results.shares(f)
-    joint = next(r for r in formatting.rows_of(results, f) if r["formula"] == "joint")
+    shares = [x.share for x in a.layers]
     at, rows = 100.0, [_bar("base", 0.0, 100.0, "whole")]
     for s in sorted(shares, key=lambda s: s.alone.value):
         step = 100 * s.alone.value
@@ -138,11 +136,14 @@ def _steps(results: Results, f: Factorial) -> pd.DataFrame:
         kind = "saves" if step >= 0 else "loses"
         rows.append(_bar(s.layer, at, at - step, kind, label=formatting.percent(-s.alone.value), whisker=ends))
         at -= step
-    end = 100 * (1 - joint["delta"])
+    if a.joint is None:
+        return pd.DataFrame()
+    end = 100 * (1 - a.joint.value)
     if len(shares) > 1:
         kind = "saves" if end <= at else "loses"
         rows.append(_bar("interaction", at, end, kind, label=formatting.percent((end - at) / 100)))
-    ends = (100 * (1 - joint["hi"]), 100 * (1 - joint["lo"])) if pd.notna(joint["lo"]) else None
+    low, high = a.joint[1:3]
+    ends = None if low is None or high is None else (100 * (1 - high), 100 * (1 - low))
     return pd.DataFrame([*rows, _bar("joint", 0.0, end, "whole", whisker=ends)])
 
 

@@ -4,96 +4,104 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from deltastack import formatting
 from deltastack.analysis import annual_fleet_cost, history
 from deltastack.model import Bench, Resource
-from deltastack.report.context import Beside
+from deltastack.report.context import ReportContext
 from deltastack.report.figures import INK, Figure, figures
 from deltastack.report.html import sections, table_rows
 from deltastack.report.metrics_json import wording
-from deltastack.report.text import formatting, interactions
-from deltastack.report.text.evidence_card import NOT_CANONICAL
+from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
+from deltastack.report.text.interactions import interactions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from deltastack.analysis.factorial import Absent
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
+    from deltastack.analysis.factorial import Missing
 
 GLOSSARY = (
-    ("Δ", "(base - optimized) / base: a saving as a share of the base; negative where the layer costs"),
-    ("layer, technique", "one kind of optimization, and one concrete way inside it"),
+    ("Δ, saving", "(base - optimized) / base: above 0 the resource is saved, below 0 more of it is used"),
+    ("layer, technique", "an optimization layer is one kind of optimization; a technique is one concrete way inside it"),
     (
         "fleet bench, testbed bench",
         "a datacentre deployment, simulated on the workload; a small real model, run on this machine",
     ),
-    ("cell", "the set of layers that are on in one run; the joint runs every set"),
-    ("independent", "1 - Π(1 - Δ): right where every layer scales the same whole"),
+    ("cell", "the set of layers that are enabled in one run; the joint run covers every set"),
+    ("independent (product rule)", "1 - Π(1 - Δ): right where every layer scales the same whole"),
     ("weighted", "Σ w Δ: right where layers act on disjoint shares"),
     ("by component", "1 - Σ_c w_c Π_l (1 - Δ_cl): layers multiply inside a component, components add"),
     ("pairwise", "the product corrected by the interaction of every pair: right where no three layers interact"),
-    ("gap", "formula minus joint, in percentage points; above 0 the formula promises too much"),
+    ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
     (
-        "holds / fails / cannot be told",
+        "holds / fails / undecided",
         "the interval of the gap lies inside the tolerance, outside it, or across its edge",
     ),
-    ("not resolved", "the interval of a saving holds 0, or the saving is no larger than what two equal runs differ by"),
+    ("not resolved", "the interval of a saving holds 0, or the saving is within the A/A noise floor"),
+    ("disabled here", "no technique of the layer is enabled on this bench (params/layers gives the reason)"),
+    ("canonical", "from the default or the long profile; a quick run is not canonical and may not be quoted"),
+    ("admissible", "output quality falls by no more than the quality limit of params/report.yaml"),
     (
-        "off here",
-        "none of the layer's techniques is on for this bench (params/layers says why); what each would do alone is told instead",
+        "alone, main effect, leave-one-out",
+        "a layer's saving with the others off, averaged over their settings, with the others on",
     ),
-    ("canonical", "from the default or the long profile; a quick run is not, and may not be quoted"),
-    ("admissible", "the answers of the model are worse by no more than the quality limit of params/report.yaml"),
-    ("alone, averaged, last in", "what a layer saves with the others off, averaged over their settings, with the others on"),
     (
         "Shapley share",
-        "a layer's part of the joint saving, averaged over every order of switching layers on; the parts sum to it",
+        "a layer's part of the joint saving, averaged over every order of enabling layers; the parts sum to it",
     ),
-    ("order range", "the least and the largest that a layer adds in any order: how far its part can be argued"),
-    ("interaction", "ln(both) - ln(first) - ln(second) + ln(base) of a pair: 0 where the product holds"),
+    ("order range", "the least and the largest that a layer adds in any order"),
+    ("interaction", "ln(both) - ln(first) - ln(second) + ln(base) of a pair: 0 where the product rule holds"),
     ("ceiling", "the share of the base in the components that a layer changes: it cannot save more (Amdahl)"),
     (
         "at trace, at capacity",
-        "per request at today's load, on a fixed fleet; at full load (the goodput, at which enough requests meet their own goal)",
+        "per request at the trace's request rate on a fixed fleet; at the largest rate that meets the SLOs",
     ),
     ("speed-up", "1 / (1 - Δ): 2.00x is a saving of 50 %"),
     (
         "measured / simulated / published / assumed",
-        "run here; from operator times of real accelerators; read in the work of others; chosen by us. The weakest names a total",
+        "run here; from operator times of real accelerators; read in published work; chosen by us. A total carries the weakest",
     ),
 )
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text."""
-    text: str = vl_convert.vegalite_to_svg(figure.chart.to_json())
+    """The figure as SVG text; its parts were validated when they were made."""
+    text: str = vl_convert.vegalite_to_svg(figure.chart.to_json(validate=False))
     return text
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG on white, at twice the size of the page."""
-    data: bytes = vl_convert.vegalite_to_png(figure.chart.configure(background="white").to_json(), scale=2)
+def png(drawing: str) -> bytes:
+    """An SVG as a PNG on white, at twice the size of the page."""
+    head, tag, rest = drawing.partition(">")
+    paper = '<rect width="100%" height="100%" fill="white"/>'
+    data: bytes = vl_convert.svg_to_png(f"{head}{tag}{paper}{rest}", scale=2)
     return data
 
 
 def html(
-    results: Results, provenance: Mapping[str, str], drawn: Mapping[str, str] | None = None, beside: Beside | None = None
+    analysis: Analysis,
+    provenance: Mapping[str, str],
+    drawn: Sequence[tuple[Figure, str]] | None = None,
+    context: ReportContext | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> str:
     """The page.
 
     Args:
-        results: What to show.
+        analysis: What to show.
         provenance: Name to words: commit, data, command; shown at the end.
-        drawn: SVG by figure name, where it was drawn already.
-        beside: Claims, published cases, imports, history, sensitivity, the size of the fleet.
+        drawn: Figures with their SVG, where they were drawn already.
+        context: Claims, published cases, imports, history, sensitivity, the size of the fleet.
+        said: summary.json, where it was made already.
     """
-    more = beside or Beside()
-    shown = [(f, (drawn or {}).get(f.name) or svg(f)) for f in figures(results, more.swings)]
+    more = context or ReportContext()
+    shown = drawn if drawn is not None else [(f, svg(f)) for f in figures(analysis, more.swings)]
     pictures: dict[str, list[tuple[Figure, Markup]]] = {}
     for n, (f, text) in enumerate(shown):
         pictures.setdefault(f.name.split("-")[0], []).append((f, Markup(_own(text, n))))  # noqa: S704 - drawn here
@@ -101,27 +109,42 @@ def html(
     template = _environment().from_string((room / "page.html").read_text(encoding="utf-8"))
     return template.render(
         style=Markup((room / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        said=wording(results, more.view.quality_limit),
-        results=results,
+        said=said or wording(analysis),
+        stack=analysis.stack,
         not_canonical=NOT_CANONICAL,
-        sections=sections,
-        tables=table_rows,
-        interactions=interactions,
         pictures=pictures,
-        beside=more,
-        fleet=annual_fleet_cost.lines(results, more.view.accelerators),
-        curves=history.curves(more.history, more.view.history),
-        box=(history.WIDTH, history.HEIGHT),
-        absent=[_absent(a) for a in results.absent],
+        context=more,
         glossary=GLOSSARY,
         provenance=provenance,
+        box=(history.WIDTH, history.HEIGHT),
+        **_tables(analysis, more),
     )
 
 
-def _absent(a: Absent) -> dict[str, str]:
+def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
+    """The rows and sentences of the page's parts."""
+    return {
+        "shares": table_rows.shares(analysis),
+        "totals": table_rows.totals(analysis),
+        "overpredictions": table_rows.overpredictions(analysis),
+        "errors": table_rows.formula_errors(analysis),
+        "interactions": interactions(analysis),
+        "ceilings": sections.amdahl(analysis),
+        "admissible": admissibilities(analysis),
+        "one_percent": sections.one_percent(analysis),
+        "null_factors": sections.null_factors(analysis),
+        "published": sections.published(more.cases, analysis.stack.tolerance),
+        "claim_counts": sections.verdict_counts(more.findings),
+        "fleet": annual_fleet_cost.lines(analysis, more.view.accelerators),
+        "curves": history.curves(more.history, more.view.history),
+        "missing": [_missing(m) for m in analysis.missing],
+    }
+
+
+def _missing(m: Missing) -> dict[str, str]:
     """A row without a number: where, of what, and why."""
-    where = f"{a.bench}, {a.operating_point}".replace("_", " ")
-    return {"where": where, "resource": formatting.resource(a.bench, a.resource), "reason": a.reason}
+    where = formatting.place(m.bench, m.operating_point)
+    return {"where": where, "resource": formatting.resource(m.bench, m.resource), "reason": m.reason}
 
 
 def _environment() -> jinja2.Environment:
@@ -134,7 +157,7 @@ def _environment() -> jinja2.Environment:
         "ends": formatting.ends,
         "between": formatting.between,
         "amount": _amount,
-        "off": formatting.off,
+        "disabled": table_rows.disabled,
         "named": lambda resource, bench: formatting.resource(Bench(bench), Resource(resource)),
     }
     return found

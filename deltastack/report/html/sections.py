@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from deltastack.analysis.amdahl import ceilings
-from deltastack.analysis.negative_controls import ORDER, rates
-from deltastack.analysis.quality import worst_reading
+from deltastack import formatting
+from deltastack.analysis.negative_controls import ORDER
 from deltastack.composition import compound, modules_needed, published_gap
-from deltastack.model import cell_name
+from deltastack.outcomes import Verdict
 from deltastack.report.html.table_rows import head
-from deltastack.report.text import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.analysis import Analysis
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
 
@@ -24,71 +22,49 @@ MODULES = 12
 HALVED, FIFTH = -0.5, -0.2
 
 
-def amdahl(results: Results) -> list[dict[str, Any]]:
+def amdahl(analysis: Analysis) -> list[dict[str, Any]]:
     """What each layer touches and at most saves, of the headline resource; simulated only, noise would touch everything."""
     return [
-        head(f)
+        head(a.factorial)
         | {
-            "layer": c.layer.replace("_", " "),
-            "touches": ", ".join(c.touches) or "nothing",
-            "ceiling": formatting.percent(c.ceiling).lstrip("+"),
-            "saves": formatting.interval(c.saves),
+            "layer": layer.share.layer.replace("_", " "),
+            "touches": ", ".join(layer.ceiling.touches) or "nothing",
+            "ceiling": formatting.percent(layer.ceiling.ceiling).lstrip("+"),
+            "saves": formatting.interval(layer.ceiling.saves),
         }
-        for f in formatting.spoken(results)
-        if f.drawn
-        for c in ceilings(f, results.shares(f))
+        for a in analysis.headlines
+        if a.factorial.drawn
+        for layer in a.layers
     ]
 
 
-def admissible(results: Results, limit: float) -> list[str]:
-    """Whether the answers of the whole stack stay within a limit (the least change of accuracy): one sentence a bench."""
+def null_factors(analysis: Analysis) -> list[str]:
+    """How often null factors claim an effect, and what the base's A/A twin shows: one sentence each."""
+    expected = formatting.percent(1 - analysis.stack.confidence).lstrip("+")
     found = []
-    for bench in results.benches():
-        layers = next((f.layers for f in results.found if f.bench is bench), ())
-        reading = worst_reading(results, bench, cell_name(layers), limit)
-        change = reading.change if reading else None
-        if reading is None or change is None:
-            why = f" ({reading.reason})" if reading else ""
-            found.append(
-                f"{bench}: nobody looked at the answers of the whole stack{why}, so whether it is admissible cannot be told."
-            )
-            continue
-        low, high = (change.value if end is None else end for end in (change.low, change.high))
-        word = "admissible" if low >= limit else "NOT ADMISSIBLE" if high < limit else "whether it is admissible cannot be told"
-        found.append(
-            f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {formatting.points(change.value)} "
-            f"{formatting.ends((change.low, change.high))} ({', '.join(filter(None, (reading.evidence, reading.reason)))}), "
-            f"limit {formatting.points(limit)}: {word}."
-        )
-    return found
-
-
-def null_factors(results: Results) -> list[str]:
-    """How often factors that do nothing claim an effect, and what the base's twin shows: one sentence each."""
-    expected = formatting.percent(1 - results.stack.confidence).lstrip("+")
-    found = []
-    for f in (f for f in formatting.spoken(results) if not f.drawn):
+    for a in (a for a in analysis.headlines if not a.factorial.drawn):
+        f, floor = a.factorial, a.noise_floor
         where = f"{f.bench}, {formatting.resource(f.bench, f.resource)}"
-        for r in rates(results.joint[f.bench], f, results.stack.confidence):
+        for r in a.null_factors:
             drawn = "as it was run" if r.factor == ORDER else f"drawn {r.draws:,} times over the same runs"
             rate = f"{formatting.percent(r.share).lstrip('+')} ({expected} expected)"
-            found.append(f"{where}: {r.factor}, {drawn}: {r.false:,} of {r.tests:,} intervals claim an effect, {rate}.")
-        floor = results.floor(f)
+            name = r.factor.replace("_", " ")
+            found.append(f"{where}: {name}, {drawn}: {r.false:,} of {r.tests:,} intervals claim an effect, {rate}.")
         if floor is not None:
             known = {nest.max() + 1: name for name, nest in f.nests.items()} | {f.amounts.shape[-1]: "blocks"}
-            units = known.get(floor.pairs, "blocks")
             claims = "its interval holds 0" if floor.low <= 0 <= floor.high else "its interval claims an effect that is not there"
             twin = f"{formatting.percent(floor.delta)} {formatting.ends((floor.low, floor.high))}"
-            found.append(f"{where}: the base's twin seems to save {twin} over {floor.pairs} {units}: {claims}.")
+            units = known.get(floor.pairs, "blocks")
+            found.append(f"{where}: the base's A/A twin seems to save {twin} over {floor.pairs} {units}: {claims}.")
     return found
 
 
-def one_percent(results: Results) -> list[str]:
+def one_percent(analysis: Analysis) -> list[str]:
     """The "1 % a module" reading: what the stack is worth in such modules, and what twelve of them give."""
     worth = {
         f"The joint saving of {formatting.resource(a.bench, a.resource)} ({formatting.percent(a.joint.value)}) is worth "
         f"{a.modules} modules that take 1 % off all that is left."
-        for a in results.answers()
+        for a in analysis.targets
         if a.modules is not None
     }
     disjoint = (
@@ -104,21 +80,21 @@ def published(cases: Sequence[PublishedCase], tolerance: float) -> dict[str, Any
     """Published pairs: rows, and a sentence where the same pair composes for one resource and not for another."""
     rows: list[dict[str, Any]] = [{"case": c, "gap": published_gap(c)} for c in cases]
     for r in rows:
-        r["holds"] = abs(r["gap"].gap) <= tolerance
+        r["verdict"] = Verdict.HOLDS if abs(r["gap"].gap) <= tolerance else Verdict.FAILS
     by_pair: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for r in rows:
         by_pair.setdefault(tuple(sorted(r["case"].singles)), []).append(r)
-    said = [_both_ways(pair, mine) for pair, mine in by_pair.items() if len({r["holds"] for r in mine}) > 1]
+    said = [_both_ways(pair, mine) for pair, mine in by_pair.items() if len({r["verdict"] for r in mine}) > 1]
     return {"rows": rows, "sentences": said}
 
 
 def _both_ways(pair: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    does = ", ".join(r["case"].resource for r in rows if r["holds"])
-    fails = ", ".join(r["case"].resource for r in rows if not r["holds"])
+    does = ", ".join(r["case"].resource for r in rows if r["verdict"] is Verdict.HOLDS)
+    fails = ", ".join(r["case"].resource for r in rows if r["verdict"] is Verdict.FAILS)
     return f"The same pair ({' + '.join(pair)}) composes for {does} and not for {fails}: a formula that held once proves nothing."
 
 
-def verdicts(findings: Sequence[Finding]) -> str:
+def verdict_counts(findings: Sequence[Finding]) -> str:
     """Counts of verdicts in words."""
     counts = Counter(str(f.verdict) for f in findings)
     return ", ".join(f"{n} {v}" for v, n in counts.most_common())

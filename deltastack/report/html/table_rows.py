@@ -4,107 +4,137 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from deltastack.analysis import formula_error
-from deltastack.analysis.disabled_techniques import off_here
-from deltastack.analysis.overprediction import promises
+from deltastack import formatting
+from deltastack.amounts import amount, base_of, extra, losses_first, moved
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import cell_name
-from deltastack.report.text import formatting, headline
-from deltastack.report.text.amounts import amount, base_of, extra, losses_first, moved
+from deltastack.outcomes import COMPOSED, Formula
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis, LayerSaving
     from deltastack.analysis.attribution import Share
+    from deltastack.analysis.disabled_techniques import DisabledTechnique
     from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
+    from deltastack.analysis.overprediction import Overprediction
 
 Row = dict[str, Any]
 
 
 def head(f: Factorial) -> Row:
     """Where a row stands, and of which resource it speaks."""
-    return {"where": f"{f.bench}, {f.operating_point}".replace("_", " "), "resource": formatting.resource(f.bench, f.resource)}
+    return {"where": formatting.place(f.bench, f.operating_point), "resource": formatting.resource(f.bench, f.resource)}
 
 
-def totals(results: Results) -> list[Row]:
-    """One row a bench, basis and resource: joint, then each formula with gap and verdict; losses first."""
-    return sorted((_total(results, f) for f in results.found), key=lambda r: losses_first(r["joint"]["delta"]))
+def totals(analysis: Analysis) -> list[Row]:
+    """One row a factorial: joint saving, then each formula with gap and verdict; losses first."""
+    rows = [_total(a) for a in analysis.factorials]
+    return sorted(rows, key=lambda r: losses_first(r["joint"].value if r["joint"] else None))
 
 
-def _total(results: Results, f: Factorial) -> Row:
-    rows = {r["formula"]: r for r in formatting.rows_of(results, f)}
-    joint = rows.pop("joint")
+def _total(a: FactorialAnalysis) -> Row:
+    f = a.factorial
     return head(f) | {
         "evidence": f.evidence,
-        "draws": f.draws,
-        "spoken": f in formatting.spoken(results),
-        "late": results.objection(f, cell_name(f.layers)),
-        "word": headline.joint_word(results, f, joint),
-        "floor": formatting.floor_note(results.floor(f)),
-        "promises": promises(f),
-        "joint": joint,
-        "formulas": rows,
-        "amounts": _total_in_amounts(f, joint, rows),
+        "headline": a.headline,
+        "caveat": a.caveat,
+        "resolution": a.resolution,
+        "floor": formatting.floor_note(a.noise_floor),
+        "overprediction": {n: share_of_samples(p) for n, p in a.overprediction.items()},
+        "joint": a.joint,
+        "formulas": {n: a.totals[n] for n in COMPOSED},
+        "amounts": _total_in_amounts(a),
     }
 
 
-def _total_in_amounts(f: Factorial, joint: Row, rows: dict[str, Row]) -> Row | None:
-    """What the joint run and the formulas spend, and the gaps between them; None where percentages tell it."""
-    known = {n: r for n, r in rows.items() if _there(r["delta"])}
-    if not any(far(r["delta"]) for r in (joint, *known.values())):
+def share_of_samples(p: Overprediction) -> str:
+    """A count of draws, or a share of resamples, for a cell of a table: ``3 of 5``, ``95 %``."""
+    return f"{p.more} of {p.of}" if p.units is None else f"{100 * p.rate:.0f} %"
+
+
+def _total_in_amounts(a: FactorialAnalysis) -> Row | None:
+    """What the joint run and the formulas spend, and the gaps between them; None where percentages are readable."""
+    f = a.factorial
+    known = {n: t for n, t in a.totals.items() if t.saving is not None}
+    if a.joint is None or not any(far(t.saving.value) for t in known.values() if t.saving):
         return None
     return {
-        "joint": moved(f, joint["delta"]),
-        "formulas": {n: amount(base_of(f) * (1 - r["delta"]), f.resource) for n, r in known.items()},
-        "gaps": {n: extra(f, -r["gap"]) for n, r in known.items()},
+        "joint": moved(f, a.joint.value),
+        "formulas": {n: amount(base_of(f) * (1 - t.saving.value), f.resource) for n, t in known.items() if t.saving},
+        "gaps": {n: extra(f, -t.gap.value) for n, t in known.items() if t.gap},
     }
 
 
-def _there(value: Any) -> bool:
-    return bool(pd.notna(value))
-
-
-def promised(results: Results) -> list[str]:
-    """In how many draws, or resamples of blocks, the product promises more than the joint run gives: one sentence each."""
+def overpredictions(analysis: Analysis) -> list[str]:
+    """How often the product predicts more than the joint run gives: one sentence a headline factorial."""
     found = []
-    for f in formatting.spoken(results):
-        product = promises(f).get("independent")
+    for a in analysis.headlines:
+        product, f = a.overprediction.get(Formula.INDEPENDENT), a.factorial
         if product is not None:
             where = f"{formatting.resource(f.bench, f.resource)}, {f.bench} bench {f.operating_point}".replace("_", " ")
-            found.append(f"{where}: {product.words} the product promises more than the joint run gives.")
+            found.append(f"{where}: {samples(product)} the product predicts more than the joint run gives.")
     return found
 
 
-def shares(results: Results) -> list[Row]:
-    """Every layer's Δ by bench, basis and resource: losses first; ``spoken`` marks the headline resources."""
-    found = [_share(results, f, s) for f in results.found for s in results.shares(f)]
-    return sorted(found, key=lambda r: losses_first(r["alone"].value, *(o.delta for o in r["off"])))
+def samples(p: Overprediction) -> str:
+    """A count of draws, or a share of resamples, in a sentence.
+
+    >>> from deltastack.analysis.overprediction import Overprediction
+    >>> samples(Overprediction(Formula.INDEPENDENT, 4, 5, None)), samples(Overprediction(Formula.INDEPENDENT, 1900, 2000, 4))
+    ('in 4 of 5 draws', 'in 95 % of 2,000 resamples of 4 blocks')
+    """
+    if p.units is None:
+        return f"in {p.more} of {p.of} draws"
+    return f"in {100 * p.rate:.0f} % of {p.of:,} resamples of {p.units} {p.unit}"
 
 
-def _share(results: Results, f: Factorial, s: Share) -> Row:
-    return head(f) | {
+def shares(analysis: Analysis) -> list[Row]:
+    """Every layer's saving by factorial: losses first; ``headline`` marks the headline resources."""
+    found = [_share(a, layer) for a in analysis.factorials for layer in a.layers]
+    return sorted(found, key=lambda r: losses_first(r["alone"].value, *(d.delta for d in r["disabled"])))
+
+
+def _share(a: FactorialAnalysis, layer: LayerSaving) -> Row:
+    s = layer.share
+    return head(a.factorial) | {
         "layer": s.layer.replace("_", " "),
-        "evidence": f.evidence,
-        "spoken": f in formatting.spoken(results),
+        "evidence": a.factorial.evidence,
+        "headline": a.headline,
         "alone": s.alone,
-        "word": formatting.resolved(*s.alone[:3], results.floor(f)),
-        "averaged": s.averaged,
-        "last_in": s.last_in,
+        "resolution": layer.resolution,
+        "main_effect": s.main_effect,
+        "leave_one_out": s.leave_one_out,
         "shapley": s.shapley,
-        "range": f"{formatting.percent(s.least)} to {formatting.percent(s.greatest)}",
-        "late": results.objection(f, cell_name([s.layer])),
-        "off": off_here(results, f, s.layer) if s.alone.value == 0 else [],
-        "amounts": _share_in_amounts(f, s),
+        "range": (formatting.percent(s.least), formatting.percent(s.greatest)),
+        "caveat": layer.caveat,
+        "disabled": layer.disabled,
+        "amounts": _share_in_amounts(a.factorial, s),
     }
 
 
-def _share_in_amounts(f: Factorial, s: Share) -> str | None:
-    """What a layer spends alone, last in and by its Shapley share; None where percentages tell it.
+def disabled(techniques: Iterable[DisabledTechnique]) -> str:
+    """What disabled techniques would do alone.
 
-    Beside a layer of so many times the base, another one may save many times the base.
+    >>> from deltastack.analysis.disabled_techniques import DisabledTechnique as D
+    >>> disabled([D("a", -0.5, -0.6, -0.4), D("b", 0.021, None, None), D("c", -11.0, -12.0, -9.0)])
+    'a would cost 50.0 % [-60.0, -40.0], b would save 2.1 %, c would spend 12 times as much'
     """
-    others = {"last in": s.last_in, "Shapley share": s.shapley}
+    return ", ".join(f"{d.technique}{f', which {d.caveat},' if d.caveat else ''} would {_would(d)}" for d in techniques)
+
+
+def _would(d: DisabledTechnique) -> str:
+    if far(d.delta):
+        return f"spend {formatting.change(d.delta)}"
+    told = "" if d.low is None or d.high is None else f" {formatting.ends((d.low, d.high), draws=d.draws)}"
+    return f"{'cost' if d.delta < 0 else 'save'} {formatting.percent(abs(d.delta)).lstrip('+')}{told}"
+
+
+def _share_in_amounts(f: Factorial, s: Share) -> str | None:
+    """What a layer spends alone, leave-one-out and by its Shapley share; None where percentages are readable.
+
+    Where one layer spends many times the base, another one may save many times the base.
+    """
+    others = {"leave-one-out": s.leave_one_out, "Shapley share": s.shapley}
     values = [s.least, s.greatest, *(e.value for e in (s.alone, *others.values()) if e is not None)]
     if not any(far(v) or far(-v) for v in values if v is not None):
         return None
@@ -112,17 +142,17 @@ def _share_in_amounts(f: Factorial, s: Share) -> str | None:
     return "; ".join([f"alone {moved(f, s.alone.value)}", *told])
 
 
-def formula_errors(results: Results) -> list[Row]:
+def formula_errors(analysis: Analysis) -> list[Row]:
     """Each formula's error over all cells with two or more layers, by factorial."""
-    return [_error(results, f) for f in results.found if formula_error.several(f)]
+    return [_error(a) for a in analysis.factorials if a.errors]
 
 
-def _error(results: Results, f: Factorial) -> Row:
-    errors = formula_error.errors(f, results.stack.confidence)
-    beyond = any(far(-e.root_mean_square.value) for e in errors)
+def _error(a: FactorialAnalysis) -> Row:
+    f = a.factorial
+    beyond = any(far(-e.root_mean_square.value) for e in a.errors)
     return head(f) | {
-        "spoken": f in formatting.spoken(results),
-        "cells": len(formula_error.several(f)),
-        "errors": errors,
-        "amounts": [amount(base_of(f) * e.root_mean_square.value, f.resource) for e in errors] if beyond else None,
+        "headline": a.headline,
+        "cells": a.errors[0].cells,
+        "errors": a.errors,
+        "amounts": [amount(base_of(f) * e.root_mean_square.value, f.resource) for e in a.errors] if beyond else None,
     }

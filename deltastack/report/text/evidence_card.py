@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from deltastack.analysis.factorial import NO_BASE
-from deltastack.analysis.noise_floor import largest
-from deltastack.model import Bench
-from deltastack.report.html import sections
-from deltastack.report.text import formatting
+from deltastack import formatting
+from deltastack.analysis.factorial import NO_BASE, SIMULATED
+from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
+from deltastack.model import cell_name
 from deltastack.statistics import holds_further
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deltastack.analysis.results import Results
-    from deltastack.model import OperatingPoint, Resource
+    from deltastack.analysis.analysis import Analysis
+    from deltastack.analysis.quality import QualityReading
+    from deltastack.model import Bench, OperatingPoint, Resource
 
 Row = tuple[str, list[str]]
 """A name, and one or more lines of text."""
@@ -31,22 +31,22 @@ DRAWN = "of the model's parameter ranges, and at capacity of the requests sample
 NOT_CANONICAL = "QUICK RUN: NOT CANONICAL. These numbers may not be quoted; run without --quick."
 
 
-def card(results: Results, quality_limit: float | None = None) -> list[Row]:
-    """The rows of the card, in the order in which they are read; with a limit, what the stack does to the answers too."""
-    stack, workload = results.stack, results.workload
+def card(analysis: Analysis) -> list[Row]:
+    """The rows of the card, in the order in which they are read."""
+    stack, workload = analysis.stack, analysis.workload
     dropped = f" ({workload['dropped_rows']} bad rows left out)" if workload.get("dropped_rows") else ""
     found: list[Row] = [
-        ("Layers on", [", ".join(stack.layers).replace("_", " ")]),
-        ("Techniques on", techniques(results)),
+        ("Layers", [", ".join(stack.layers).replace("_", " ")]),
+        ("Techniques enabled", techniques(analysis)),
         ("Workload", [f"{workload.get('words')}{dropped}"]),
         ("Workload source", [str(workload.get("source"))]),
         ("Baseline", [BASELINE]),
-        ("Machine", machines(results)),
-        ("Evidence", evidence(results)),
-        ("Intervals", intervals(results)),
-        ("Noise floor", floors(results)),
-        ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} points"]),
-        ("Answers", [] if quality_limit is None else sections.admissible(results, quality_limit)),
+        ("Machine", machines(analysis)),
+        ("Evidence", evidence(analysis)),
+        ("Intervals", intervals(analysis)),
+        ("Noise floor", floors(analysis)),
+        ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} pp"]),
+        ("Quality", [] if analysis.quality_limit is None else admissible(analysis)),
         ("Canonical", [_quoted(stack.profile, canonical=stack.canonical)]),
     ]
     return [(name, lines) for name, lines in found if lines]
@@ -60,10 +60,10 @@ def _quoted(profile: str, *, canonical: bool) -> str:
 OVER_BLOCKS = "or over pairs of blocks or process starts where these differ"
 
 
-def techniques(results: Results) -> list[str]:
+def techniques(analysis: Analysis) -> list[str]:
     """What each layer switches, one line a layer: the benches together where they switch the same."""
     found = []
-    for layer, by_bench in results.on.items():
+    for layer, by_bench in analysis.enabled_techniques.items():
         named: dict[str, list[str]] = {}
         for bench, on in by_bench.items():
             named.setdefault(", ".join(on) or "nothing", []).append(str(bench))
@@ -72,62 +72,109 @@ def techniques(results: Results) -> list[str]:
     return found
 
 
-def machines(results: Results) -> list[str]:
+def machines(analysis: Analysis) -> list[str]:
     """Where each bench ran: the hosts of its samples, which are never pooled; a simulation runs the same everywhere."""
     found = []
-    for bench in results.benches():
-        hosts = sorted(results.joint[bench]["host"].dropna().unique())
-        where = " / ".join(host.replace(" | ", ", ") for host in hosts)
-        found.append(f"{bench}: {where}{f' of {results.served}' if bench is Bench.FLEET and results.served else ''}")
+    for bench in analysis.benches:
+        where = " / ".join(host.replace(" | ", ", ") for host in analysis.hosts[bench])
+        of = f" of {analysis.deployment_text}" if bench in SIMULATED and analysis.deployment_text else ""
+        found.append(f"{bench}: {where}{of}")
     return found
 
 
-def intervals(results: Results) -> list[str]:
+def intervals(analysis: Analysis) -> list[str]:
     """What the ends of intervals are, one line a bench.
 
     The ends over draws are their range, which is no interval of confidence: how often it holds a further draw is said.
     """
-    asked, found = results.stack.confidence, []
-    for bench in results.benches():
-        draws = next((f.amounts.shape[-1] for f in results.found if f.bench is bench), 0)
-        if bench is not Bench.FLEET:
-            alone = any(f.one_start for f in results.found if f.bench is bench)
+    asked, found = analysis.stack.confidence, []
+    for bench in analysis.benches:
+        mine = [a.factorial for a in analysis.factorials if a.factorial.bench is bench]
+        draws = next((f.amounts.shape[-1] for f in mine), 0)
+        if bench not in SIMULATED:
+            alone = any(f.one_start for f in mine)
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
             found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
         elif draws > 1:
-            held = min(holds_further(draws), asked)
-            found.append(f"fleet: the range of {draws} draws {DRAWN}; it holds a further draw in {100 * held:.0f} % of cases")
+            known = min(holds_further(draws), asked)
+            found.append(f"{bench}: the range of {draws} draws {DRAWN}; it holds a further draw in {100 * known:.0f} % of cases")
     return found
 
 
-def floors(results: Results) -> list[str]:
-    """What two equal cells seem to differ by, one line a measured bench; a simulation has no noise and no line."""
+def floors(analysis: Analysis) -> list[str]:
+    """The A/A noise floor, one line a measured bench; a simulation has none."""
     found = []
-    for bench in results.benches():
-        mine = [f for f in results.found if f.bench is bench and not f.drawn]
-        known = {formatting.resource(bench, f.resource): largest(floor) for f in mine if (floor := results.floor(f)) is not None}
+    for bench in analysis.benches:
+        mine = [a for a in analysis.factorials if a.factorial.bench is bench and not a.factorial.drawn]
+        known = {
+            formatting.resource(bench, a.factorial.resource): a.noise_floor.largest for a in mine if a.noise_floor is not None
+        }
         told = ", ".join(f"{formatting.percent(most).lstrip('+')} of {name}" for name, most in known.items())
         if mine:
-            says = f"two equal cells (A/A) seem to differ by up to {told}" if told else "no two equal cells were run"
+            says = f"two equal cells (A/A) seem to differ by up to {told}" if told else "two equal cells were not run"
             found.append(f"{bench}: {says}")
     return found
 
 
-def evidence(results: Results) -> list[str]:
-    """How the totals are known: one line a bench and class, then what nobody could read or save."""
-    known = {(f.bench, f.resource, f.operating_point): str(f.evidence) for f in results.found}
+def admissible(analysis: Analysis) -> list[str]:
+    """Whether the quality of the whole stack stays within the limit: one sentence a bench."""
+    return [text for _, text in admissibilities(analysis)]
+
+
+def admissibilities(analysis: Analysis) -> list[tuple[Admissibility, str]]:
+    """The same, with what it amounts to."""
+    limit = analysis.quality_limit
+    if limit is None:
+        return []
+    found = []
+    for bench in analysis.benches:
+        layers = next((a.factorial.layers for a in analysis.factorials if a.factorial.bench is bench), ())
+        reading = worst_reading(analysis.quality, bench, cell_name(layers), limit)
+        word = admissibility(reading, limit)
+        found.append((word, _admissible(bench, reading, limit, word)))
+    return found
+
+
+def _admissible(bench: Bench, reading: QualityReading | None, limit: float, word: Admissibility) -> str:
+    change = reading.change if reading else None
+    if reading is None or change is None:
+        why = f" ({reading.reason})" if reading else ""
+        return f"{bench}: the quality of the whole stack was not measured{why}."
+    told = word.upper() if word is Admissibility.NOT_ADMISSIBLE else word
+    known = ", ".join(filter(None, (reading.evidence, reading.reason)))
+    return (
+        f"{bench}: {reading.metric.replace('_', ' ')} of the whole stack changes by {formatting.points(change.value)} "
+        f"{formatting.ends(change[1:3])} ({known}), limit {formatting.points(limit)}: {told}."
+    )
+
+
+def text_only_note(analysis: Analysis) -> str | None:
+    """What a workload without images means for the encoder."""
+    if analysis.workload.get("text_only_share") == 1:
+        return (
+            "No request of this trace carries an image: the encoder had nothing to do, "
+            "so a layer that acts on the encoder can save nothing here but its idle resources."
+        )
+    return None
+
+
+def evidence(analysis: Analysis) -> list[str]:
+    """How the totals are known: one line a bench and class, then what could not be read or saved."""
+    every = [a.factorial for a in analysis.factorials]
+    known = {(f.bench, f.resource, f.operating_point): str(f.evidence) for f in every}
     known |= {
-        (a.bench, a.resource, a.operating_point): "nothing to save" if a.reason == NO_BASE else "not read" for a in results.absent
+        (m.bench, m.resource, m.operating_point): "nothing to save" if m.reason == NO_BASE else "not read"
+        for m in analysis.missing
     }
-    by_bases: dict[tuple[str, str, str], list[str]] = {}
-    for (bench, resource, word), operating_points in _bases(known).items():
-        by_bases.setdefault((bench, operating_points, word), []).append(formatting.resource(bench, resource))
+    by_place: dict[tuple[str, str, str], list[str]] = {}
+    for (bench, resource, word), operating_points in _operating_points(known).items():
+        by_place.setdefault((bench, operating_points, word), []).append(formatting.resource(bench, resource))
     return [
-        f"{bench}, {operating_points}: {word} ({', '.join(names)})" for (bench, operating_points, word), names in by_bases.items()
+        f"{bench}, {operating_points}: {word} ({', '.join(names)})" for (bench, operating_points, word), names in by_place.items()
     ]
 
 
-def _bases(known: Mapping[tuple[Bench, Resource, OperatingPoint], str]) -> dict[tuple[Bench, Resource, str], str]:
+def _operating_points(known: Mapping[tuple[Bench, Resource, OperatingPoint], str]) -> dict[tuple[Bench, Resource, str], str]:
     """The bases, in words, on which a resource of a bench is known in the same way."""
     found: dict[tuple[Bench, Resource, str], list[str]] = {}
     for (bench, resource, operating_point), word in known.items():
@@ -138,13 +185,13 @@ def _bases(known: Mapping[tuple[Bench, Resource, OperatingPoint], str]) -> dict[
 def card_markdown(said: Mapping[str, Any]) -> list[str]:
     """The verdict sentences, then one bullet a row of the card, from summary.json.
 
-    >>> card_markdown({"headline": ["a saves 5 %."], "canonical": True, "card": [["Layers on", ["a"]], ["Machine", ["x", "y"]]]})
-    ['**a saves 5 %.**', '', '- **Layers on:** a', '- **Machine:** x; y']
+    >>> card_markdown({"headline": ["a saves 5 %."], "canonical": True, "card": [["Layers", ["a"]], ["Machine", ["x", "y"]]]})
+    ['**a saves 5 %.**', '', '- **Layers:** a', '- **Machine:** x; y']
     """
     warned = [] if said["canonical"] else [f"**{NOT_CANONICAL}**", ""]
     heads = [line for sentence in said["headline"] for line in (f"**{escaped(sentence)}**", "")]
-    rows = said.get("card", ())  # absent in results that wait since an older version
-    return [*warned, *heads, *(f"- **{name}:** {escaped('; '.join(line.rstrip('.') for line in lines))}" for name, lines in rows)]
+    rows = [f"- **{name}:** {escaped('; '.join(line.rstrip('.') for line in lines))}" for name, lines in said["card"]]
+    return [*warned, *heads, *rows]
 
 
 def escaped(text: str) -> str:

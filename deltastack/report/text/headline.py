@@ -1,105 +1,107 @@
-"""What the whole stack does and whether the formulas say so too, one sentence a bench and basis."""
+"""What the whole stack saves and whether the product rule agrees, one sentence a bench and operating point."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from deltastack.analysis import sample_size
-from deltastack.analysis.formula_totals import Estimate
+from deltastack import formatting
+from deltastack.amounts import moved, per
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import cell_name
-from deltastack.report.text import formatting
-from deltastack.report.text.amounts import moved, per
-from deltastack.statistics import Verdict
+from deltastack.outcomes import Formula, Resolution, Verdict
 
 if TYPE_CHECKING:
-    from deltastack.analysis.factorial import Factorial
-    from deltastack.analysis.results import Results
-
+    from deltastack.analysis.analysis import Analysis, FactorialAnalysis
+    from deltastack.analysis.formula_totals import Total
+    from deltastack.analysis.sample_size import SampleSize
+    from deltastack.statistics import Estimate
 
 ONE_START = "one process start"
+RULE = {
+    Verdict.HOLDS: "the product rule holds",
+    Verdict.FAILS: "the product rule fails",
+    Verdict.UNDECIDED: "the product rule is undecided",
+}
 
 
-def headline(results: Results) -> list[str]:
-    """What the stack saves at the headline basis, and whether the formulas say so too: one sentence a bench."""
-    said = [_sentence(results, f) for f in formatting.spoken(results) if f.operating_point is formatting.headline_basis(f.bench)]
-    return said or ["Nothing can be told yet: no resource has a full factorial at the headline basis."]
+def headline(analysis: Analysis) -> list[str]:
+    """One sentence a bench, at its headline operating point."""
+    said = [sentence(analysis, a) for a in analysis.headlines if a.at_headline]
+    return said or ["No result yet: no resource has a full factorial at the headline operating point."]
 
 
-def others(results: Results) -> list[str]:
-    """The same of the other bases."""
-    return [
-        _sentence(results, f) for f in formatting.spoken(results) if f.operating_point is not formatting.headline_basis(f.bench)
-    ]
+def others(analysis: Analysis) -> list[str]:
+    """The same of the other operating points."""
+    return [sentence(analysis, a) for a in analysis.headlines if not a.at_headline]
 
 
-def joint_word(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
-    """What the row ``joint`` of TOTAL may be called; empty where there is no number."""
-    return "" if pd.isna(joint["delta"]) else formatting.resolved(joint["delta"], *_ends(joint), results.floor(f))
-
-
-def _sentence(results: Results, f: Factorial) -> str:
-    by_formula = {r["formula"]: r for r in formatting.rows_of(results, f)}
-    joint, resource = by_formula["joint"], formatting.resource(f.bench, f.resource)
-    if pd.isna(joint["delta"]):
-        return f"{' + '.join(f.layers).replace('_', ' ')}: nothing can be told of {resource} ({joint['reason']})."
-    truth = _truth(results, f, joint)
+def sentence(analysis: Analysis, a: FactorialAnalysis) -> str:
+    """What all layers together save, and what the product of the single savings predicts."""
+    f, layers = a.factorial, " + ".join(a.factorial.layers).replace("_", " ")
+    resource = formatting.resource(f.bench, f.resource)
+    if a.joint is None:
+        return f"{layers}: no result for {resource} ({a.totals[Formula.JOINT].reason})."
+    observed = _observed(a, a.joint)
     if len(f.layers) == 1:
-        return f"{truth}. One layer alone: there is nothing to compose."
-    product = by_formula["independent"]
-    ends = "" if pd.isna(product["gap_lo"]) else f" {formatting.ends((product['gap_lo'], product['gap_hi']), draws=f.draws)}"
-    says = f"their product says {formatting.change(product['delta'])}, a gap of {formatting.points(product['gap'])}{ends}"
-    return f"{truth}; {says}: {_does(product['verdict'])}{_would_tell(results, f, product)}."
+        return f"{observed}. One layer alone: there is nothing to compose."
+    product = a.totals[Formula.INDEPENDENT]
+    if product.saving is None or product.gap is None or product.verdict is None:
+        return f"{observed}. The product rule has no result ({product.reason})."
+    gap = product.gap
+    ends = "" if gap.low is None else f" {formatting.ends(gap[1:3], draws=gap.draws)}"
+    predicts = (
+        f"their product predicts {formatting.change(product.saving.value)}, a gap of {formatting.points(product.gap.value)}{ends}"
+    )
+    return f"{observed}; {predicts}: {RULE[product.verdict]}{decided_by(analysis, a, product)}."
 
 
-def _truth(results: Results, f: Factorial, joint: dict[str, Any]) -> str:
+def _observed(a: FactorialAnalysis, joint: Estimate) -> str:
     """What all layers together do, if that is resolved."""
-    start = ONE_START if f.one_start else ""
-    known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), start, formatting.floor_note(results.floor(f)))))
-    late = results.objection(f, cell_name(f.layers))
-    but = f", but {late}" if late else ""
-    what = f"of {formatting.resource(f.bench, f.resource)} {formatting.BASIS[f.operating_point]} ({known}){but}"
-    layers, word = " + ".join(f.layers).replace("_", " "), joint_word(results, f, joint)
-    if word == "not resolved":
-        ends = formatting.ends(_ends(joint), draws=f.draws)
-        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint['delta'])} {ends}"
-    if word == "changes nothing":
+    f, start = a.factorial, ONE_START if a.factorial.one_start else ""
+    known = ", ".join(filter(None, (f"{f.bench} bench", str(f.evidence), start, formatting.floor_note(a.noise_floor))))
+    but = f", but {a.caveat}" if a.caveat else ""
+    what = f"of {formatting.resource(f.bench, f.resource)} {formatting.OPERATING_POINT[f.operating_point]} ({known}){but}"
+    layers = " + ".join(f.layers).replace("_", " ")
+    if a.resolution is Resolution.NOT_RESOLVED:
+        ends = formatting.ends(joint[1:3], draws=joint.draws)
+        return f"{layers}: a saving {what} is not resolved, {formatting.percent(joint.value)} {ends}"
+    if a.resolution is Resolution.NO_CHANGE:
         return f"{layers} changes nothing {what}"
-    size = moved(f, joint["delta"]).removesuffix(f" {per(f)}") if far(joint["delta"]) else _size(joint, f.draws)
-    return f"{layers} {'saves' if word == 'saves' else 'costs'} {size} {what}"
+    size = moved(f, joint.value).removesuffix(f" {per(f)}") if far(joint.value) else _size(joint)
+    return f"{layers} {a.resolution} {size} {what}"
 
 
-def _size(joint: dict[str, Any], draws: int | None = None) -> str:
-    """How much is saved or spent, without a sign, and its interval, or the range of so many draws.
+def _size(joint: Estimate) -> str:
+    """How much is saved or spent, without a sign, and its interval.
 
-    >>> _size({"delta": -0.2, "lo": -0.25, "hi": -0.1}), _size({"delta": 0.2, "lo": None, "hi": None})
+    >>> from deltastack.statistics import Estimate
+    >>> _size(Estimate(-0.2, -0.25, -0.1)), _size(Estimate(0.2, None, None))
     ('20.0 % [10.0, 25.0]', '20.0 %')
-    >>> _size({"delta": -0.2, "lo": -0.25, "hi": -0.1}, 20)
+    >>> _size(Estimate(-0.2, -0.25, -0.1, 20))
     '20.0 % (range of 20 draws: 10.0 to 25.0)'
     """
-    sign = 1 if joint["delta"] > 0 else -1
-    size, *ends = (f"{100 * sign * joint[n]:.1f}" for n in ("delta", "lo", "hi") if not pd.isna(joint[n]))
+    sign = 1 if joint.value > 0 else -1
+    size, *ends = (f"{100 * sign * x:.1f}" for x in joint[:3] if x is not None)
     if not ends:
         return f"{size} %"
     low, high = ends[::sign]
-    return f"{size} % {formatting.between(low, high, draws)}"
+    return f"{size} % {formatting.between(low, high, joint.draws)}"
 
 
-def _would_tell(results: Results, f: Factorial, product: dict[str, Any]) -> str:
-    """What would tell a verdict that could not be told; empty for one that could."""
-    if product["verdict"] != Verdict.CANNOT_BE_TOLD or pd.isna(product["gap_lo"]):
+def decided_by(analysis: Analysis, a: FactorialAnalysis, product: Total) -> str:
+    """What would decide an undecided verdict; empty for one that is decided, or without an interval."""
+    if product.verdict is not Verdict.UNDECIDED or product.gap is None or product.gap.low is None:
         return ""
-    gap = Estimate(float(product["gap"]), float(product["gap_lo"]), float(product["gap_hi"]), f.draws)
-    said = sample_size.words(results, f, gap)
-    return f" ({said})" if said else ""
+    if a.factorial.drawn:
+        return " (a longer run would not narrow it)"
+    if a.outlook is None:
+        return ""
+    tolerance = analysis.stack.tolerance
+    told = f"{_run(a.outlook.at_tolerance)} would decide at ±{100 * tolerance:.1f} pp"
+    if a.outlook.at_gap is not None:
+        told += f", {_run(a.outlook.at_gap)} that it {'fails' if abs(product.gap.value) > tolerance else 'holds'} at this gap"
+    budget = a.outlook.long_budget_s
+    return f" ({told})" if budget is None else f" ({told}; BUDGET=long has {budget / 60:.0f})"
 
 
-def _ends(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    low, high = (None if pd.isna(row[n]) else float(row[n]) for n in ("lo", "hi"))
-    return low, high
-
-
-def _does(verdict: object) -> str:
-    return {"holds": "it holds", "fails": "it fails"}.get(str(verdict), "whether it holds cannot be told")
+def _run(n: SampleSize) -> str:
+    return f"about {n.blocks:,} blocks" if n.minutes is None else f"about {max(1, round(n.minutes)):,} minutes of runs"

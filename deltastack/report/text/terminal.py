@@ -1,99 +1,124 @@
-"""The few lines at the end of ``make run``, from summary.json."""
+"""The last lines of ``make run`` and the same tables as Markdown, from summary.json.
+
+One sign convention everywhere: a saving is above 0, a cost below.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deltastack import formatting
+from deltastack.errors import EvidenceError
+from deltastack.evaluation.delta_summary import far
 from deltastack.model import Bench, Resource
-from deltastack.report.text import formatting
-from deltastack.report.text.amounts import losses_first
-from deltastack.report.text.formatting import factor, percent
+from deltastack.outcomes import Resolution
+from deltastack.report.metrics_json import SCHEMA
+from deltastack.report.text.evidence_card import NOT_CANONICAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_LINES = 12
-"""Paths follow; together at most fifteen lines."""
+MOST_LINES = 15
+Table = list[list[str]]
 
 
-def summary_lines(said: dict[str, Any]) -> list[str]:
-    """Headline with basis, the layer table (losses first), targets, workload and evidence.
+def summary_lines(said: Mapping[str, Any]) -> list[str]:
+    """Totals, layers and targets as two aligned tables and a few lines, at most ``MOST_LINES``.
 
     Raises:
-        KeyError: Not a summary.json of ours.
+        EvidenceError: A summary.json of another version.
     """
-    lines = [*said["headline"], *said.get("beside", ())]  # absent in results that wait since an older version
+    checked(said)
+    lines = [] if said["canonical"] else [NOT_CANONICAL]
+    lines += aligned(totals(said))
     lines += [said["text_only"]] if said["text_only"] else []
-    if not said["canonical"]:
-        lines.insert(0, "QUICK RUN: NOT CANONICAL. Run without --quick for numbers that may be quoted.")
-    lines += layer_lines(said)
+    lines += aligned(layers(said))
+    lines += targets(said)
     lines.append(f"workload: {said['workload']}")
     kept = lines[:MOST_LINES]
     return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
 
 
-def layer_lines(said: Mapping[str, Any]) -> list[str]:
-    """One line a layer, losses first, then one a target."""
-    table = said["table"]
-    layers = sorted({r["layer"] for r in table}, key=lambda n: min(_place(r) for r in table if r["layer"] == n))
-    return [*(_layer(n, [r for r in table if r["layer"] == n]) for n in layers), *_targets(said["targets"])]
+def checked(said: Mapping[str, Any]) -> None:
+    """Refuse a summary.json of another version.
 
-
-def _layer(name: str, rows: list[dict[str, Any]]) -> str:
-    """One layer: its saving alone on every bench and basis."""
-    return f"  {name:<16} " + "; ".join(_reading(r) for r in rows)
-
-
-def _place(row: dict[str, Any]) -> tuple[bool, bool, float]:
-    """What a row is sorted by: its saving, or that of the worst technique that is off."""
-    return losses_first(row["delta"], *(delta for _, delta, *_ in row.get("off", ())))
-
-
-def _reading(row: dict[str, Any]) -> str:
-    """A row in words: saves, loses, not resolved, changes nothing, or off and what it would do.
-
-    Not resolved: the interval holds 0, or two equal cells seem to differ as much.
+    Raises:
+        EvidenceError: It is.
     """
-    late = f", but {row['late']}" if row.get("late") else ""
-    where = f"of {_resource(row)} {row['operating_point'].replace('_', ' ')} ({row['evidence']}){late}"
-    if row.get("off"):
-        return f"off: {formatting.off(row['off'])} {where}"
-    word = row.get("word") or formatting.resolved(row["delta"], row["lo"], row["hi"])  # absent as above
-    if word == "changes nothing":
-        return f"{word} {where}"
-    if row.get("amounts"):
-        return f"{word}: {row['amounts']} {where}"
-    if row["lo"] is None:
-        return f"{word} {_size(row['delta'])} (no interval) {where}"
-    ends = formatting.between(percent(row["lo"]), percent(row["hi"]), row.get("draws"))
-    if word == "not resolved":
-        return f"{word}: {percent(row['delta'])} {ends} {where}"
-    return f"{word} {_size(row['delta'])} {ends}{factor(row['delta'])} {where}"
+    if said.get("schema") != SCHEMA:
+        raise EvidenceError(f"summary.json has schema {said.get('schema', 1)}, wanted {SCHEMA}: dvc repro aggregate")
 
 
-def _resource(row: Mapping[str, Any]) -> str:
-    """The resource of a row in words; results that wait since an older version name no bench with a target."""
-    return formatting.resource(Bench(row.get("bench") or Bench.FLEET), Resource(row["resource"]))
+def aligned(table: Table) -> list[str]:
+    """A table as lines of one width a column; the head is not indented, rows are."""
+    shown = [row if n == 0 else [f"  {row[0]}", *row[1:]] for n, row in enumerate(table)]
+    widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))] if shown else []
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in shown]
 
 
-def _size(delta: float) -> str:
-    return percent(abs(delta)).lstrip("+")
+def totals(said: Mapping[str, Any]) -> Table:
+    """The head, then one row a bench and operating point: joint saving, product, gap, verdict, caveats."""
+    head = ["all layers together (minus: costs)", "saving", "product", "gap", "product rule", ""]
+    return [head, *(_total(r) for r in said["totals"])]
 
 
-def _targets(answers: list[dict[str, Any]]) -> list[str]:
-    """One line a target."""
-    names = dict.fromkeys(t["target"] for t in answers)
-    benches = dict.fromkeys(t.get("bench", "") for t in answers)
-    return [f"target {n}: " + "; ".join(filter(None, (_answers(answers, n, b) for b in benches))) for n in names]
+def _total(r: Mapping[str, Any]) -> list[str]:
+    what = f"{_place(r)} ({r['evidence']})"
+    if r["delta"] is None:
+        return [what, "no result", "", "", "", ""]
+    start = "one process start" if r["one_start"] else ""
+    floor = f"A/A noise ±{formatting.percent(r['noise_floor']).lstrip('+')}" if r["noise_floor"] is not None else ""
+    unresolved = str(Resolution.NOT_RESOLVED) if r["resolution"] == Resolution.NOT_RESOLVED else ""
+    notes = ", ".join(filter(None, (unresolved, r["caveat"], start, floor)))
+    gap = formatting.points(r["gap"])
+    gap = gap if r["gap_lo"] is None else f"{gap} {formatting.ends((r['gap_lo'], r['gap_hi']))}"
+    return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
 
 
-def _but(answer: Mapping[str, Any]) -> str:
-    """That the cell which reaches a target does too much to the answers; absent in results that wait since an older version."""
-    return f", but {' + '.join(answer['layers'])} {answer['unfit']}" if answer.get("unfit") else ""
+def layers(said: Mapping[str, Any]) -> Table:
+    """The head, then one row a layer, losses first: its saving alone, one column a bench and operating point."""
+    rows = said["table"]
+    places = list(dict.fromkeys(_place(r) for r in said["totals"]))
+    by_layer: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for r in rows:
+        by_layer.setdefault(r["layer"], {})[_place(r)] = r
+    head = ["each layer alone", *places]
+    return (
+        [head, *([n.replace("_", " "), *(_reading(mine.get(p)) for p in places)] for n, mine in by_layer.items())] if rows else []
+    )
 
 
-def _answers(answers: list[dict[str, Any]], name: str, bench: str) -> str:
-    """One target on one bench."""
-    mine = [t for t in answers if (t["target"], t.get("bench", "")) == (name, bench)]
-    told = ", ".join(f"{_resource(t)} {t['verdict']} ({formatting.points(t['margin'])}){_but(t)}" for t in mine)
-    return f"{bench} {told}".strip() if told else ""
+def _place(r: Mapping[str, Any]) -> str:
+    named = formatting.resource(Bench(r["bench"]), Resource(r["resource"]))
+    return f"{r['bench']} {named} {r['operating_point'].replace('_', ' ')}"
+
+
+def _reading(r: Mapping[str, Any] | None) -> str:
+    """A cell of the layer table; ``~``: not resolved from zero."""
+    if r is None:
+        return "–"
+    if r["disabled"]:
+        return "disabled"
+    if r["resolution"] == Resolution.NO_CHANGE:
+        return "0"
+    mark = " ~" if r["resolution"] == Resolution.NOT_RESOLVED else ""
+    return f"{saving(r)}{mark}{' !' if r['caveat'] else ''}"
+
+
+def saving(r: Mapping[str, Any]) -> str:
+    """A saving with its interval; where many times the base is spent, the factor."""
+    if far(r["delta"]) or r["lo"] is None:
+        return formatting.change(r["delta"])
+    return f"{formatting.percent(r['delta'])} {formatting.ends((r['lo'], r['hi']))}"
+
+
+def targets(said: Mapping[str, Any]) -> list[str]:
+    """One line a target: every bench and resource with its verdict, and by how much."""
+    names = dict.fromkeys(t["target"] for t in said["targets"])
+    return [f"target {n}: " + ", ".join(_target(t) for t in said["targets"] if t["target"] == n) for n in names]
+
+
+def _target(t: Mapping[str, Any]) -> str:
+    named = formatting.resource(Bench(t["bench"]), Resource(t["resource"]))
+    but = f", but {' + '.join(t['layers'])} {t['unfit']}" if t["unfit"] else ""
+    return f"{t['bench']} {named} {t['verdict']} ({formatting.points(t['margin'])}){but}"

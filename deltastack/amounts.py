@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import Bench, Resource
+from deltastack.model import Resource
 
 if TYPE_CHECKING:
     from deltastack.analysis.factorial import Factorial
@@ -49,7 +49,7 @@ def base_of(f: Factorial) -> float:
 
 def per(f: Factorial) -> str:
     """Of what the amounts are."""
-    return "per request" if f.bench is Bench.FLEET else "per session"
+    return "per request" if f.drawn else "per session"
 
 
 def amount(value: float, resource: Resource) -> str:
