@@ -132,10 +132,15 @@ def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict
 
 
 def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
-    """One line a layer of the stack that the engine has no switch for, with the reason."""
+    """How many blocks the engine's plan got, and one line a layer of the stack that it has no switch for, with the reason."""
     told = outbox.read(root / ENGINE)
     absent = told.get("absent", {})
-    return [f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent]
+    got = (
+        [f"engine: {told['runs']} server starts in {told['blocks']} blocks; ended because {told['stopped']}"]
+        if "runs" in told
+        else []
+    )
+    return [*got, *(f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent)]
 
 
 def _deployment_text(root: Path, scene: str) -> str | None:

@@ -17,8 +17,8 @@ from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.errors import ParamsError
 from deltastack.model import Params, Resource
-from deltastack.stack import Profile
-from tasks import stage_runner, testbed
+from deltastack.stack import Profile, Stack
+from tasks import stage_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deltastack.engine.declaration import Engine
-    from deltastack.stack import Stack
 
 log = logging.getLogger("deltastack.tasks")
 FOLDER = "params/engines"
@@ -53,7 +52,8 @@ def run(root: Path) -> None:
     """
     for noisy in ("httpx", "gguf"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    stack, chosen = testbed.stack(root), params.load(root / SETTINGS, Default)
+    stack = params.load(root / "params" / "stack.yaml", Stack)
+    chosen = params.load(root / SETTINGS, Default)
     engine = _paired(declared(root, chosen.preset), chosen.block_pairs[stack.profile])
     prepare(root, engine, log.info)
     order = Order(chosen=stack.cells, canonical=stack.canonical, layers=stack.layers, budget_s=chosen.budget_s[stack.profile])
@@ -176,8 +176,6 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
 
 def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
     """Everything the runs allow to say, as plain values: every cell alone, formulas against the joint run, the A/A floor."""
-    from deltastack.stack import Stack
-
     stack = params.load(root / "params" / "stack.yaml", Stack)
     resource = Resource(engine.experiment.quantity)
     return {

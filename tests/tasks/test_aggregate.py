@@ -54,9 +54,9 @@ def test_the_page_is_made_from_the_measured_benches_that_are_there(tmp_path: Pat
 
     said = outbox.read(root / "reports/summary.json")
     found = aggregate.load(root)
-    assert set(found.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
+    assert set(found.tables.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
     for bench in (Bench.ENGINE, Bench.TESTBED):
-        assert any(f"{bench} bench" in line for line in said["headline"]) == (bench in benches)
+        assert any(row["bench"] == bench for row in said["totals"]) == (bench in benches)
     assert (root / "reports/report.html").is_file()
 
 

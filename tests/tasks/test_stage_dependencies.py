@@ -15,8 +15,8 @@ from tasks import fleet
 ROOT = Path(__file__).parents[2]
 GRAPH: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 MODULES = {name: f"tasks.{'scenes' if name == 'scene' else name}" for name in GRAPH}
-NO_NUMBER = {"deltastack", "deltastack.errors", "tasks.stage_runner"}
-"""Modules that decide no number: the package, the texts of errors, the lock and trace of a stage."""
+NO_NUMBER = {"deltastack", "deltastack.errors", "tasks.stage_runner", "tasks.testbed_tables"}
+"""Modules that decide no number: the package, the texts of errors, the lock of a stage, what of the testbed is there."""
 OTHER_BENCHES = {
     "fleet": ("tasks.engine", "tasks.testbed", "deltastack.engine", "deltastack.evaluation.testbed_cells", "deltastack.testbed"),
     "testbed": (
@@ -25,8 +25,8 @@ OTHER_BENCHES = {
         *("deltastack.evaluation.published_quality", "deltastack.evaluation.cell_checkpoint"),
     ),
     "engine": (
-        *("tasks.fleet", "deltastack.fleet"),
-        *("deltastack.evaluation", "deltastack.layers", "deltastack.analysis", "deltastack.composition"),
+        *("deltastack.engine.vllm_cpu", "deltastack.fleet", "deltastack.evaluation", "deltastack.layers"),
+        *("deltastack.analysis", "deltastack.composition", "deltastack.workload"),
     ),
 }
 """By bench, what a stage imports and does not call: a layer holds its effect on every bench; the engine's commands print."""
