@@ -12,12 +12,15 @@ carries its key and a checksum. A file that is broken is compiled again.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numba
-from numba.core.caching import IndexDataCacheFile
+from numba.core import serialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_dumps: Callable[[object], bytes] = serialize.dumps
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 """``_nrt`` off: numba refuses to allocate, and counts no references (most of the loop's time otherwise)."""
@@ -39,51 +43,52 @@ def entry(function: Callable[P, T]) -> Callable[P, T]:
     """As ``compiled``, and kept on disk for the next process."""
     dispatcher: Any = numba.njit(cache=True, **_OPTIONS)(function)
     cache = dispatcher._cache  # noqa: SLF001 - numba has no public way to say what a cache depends on, or how it is kept
-    cache._cache_file = CodeFiles(cache.cache_path, cache._impl.filename_base, _stamp())  # noqa: SLF001 - the same
+    cache._cache_file = CodeFiles(Path(cache.cache_path), cache._impl.filename_base, _stamp())  # noqa: SLF001 - the same
     return cast("Callable[P, T]", dispatcher)
 
 
-class CodeFiles(IndexDataCacheFile):  # type: ignore[misc] - numba is not typed
-    """Compiled code on disk, one file a signature and no index; what cannot be read is not there."""
+@dataclass(frozen=True, slots=True)
+class CodeFiles:
+    """Compiled code of one function on disk, one file a signature and no index; what cannot be read is not there."""
 
-    def __init__(self, cache_path: str, filename_base: str, source_stamp: str) -> None:
-        """Name the files of one function.
-
-        Args:
-            cache_path: The folder.
-            filename_base: What the files' names begin with.
-            source_stamp: A digest of all that the code is made of.
-        """
-        super().__init__(cache_path, filename_base, source_stamp)
-        self._base = filename_base
+    folder: Path
+    base: str
+    """What the files' names begin with."""
+    stamp: str
+    """A digest of all that the code is made of."""
 
     def save(self, key: object, data: object) -> None:
         """Write the code of one signature; a reader sees the whole file or none."""
-        content: bytes = self._dump((key, data))
-        with self._open_for_write(str(self._file(key))) as f:
-            f.write(hashlib.sha256(content).digest() + content)
+        content = _dumps((key, data))
+        path = self.file(key)
+        part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        try:
+            part.write_bytes(hashlib.sha256(content).digest() + content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def load(self, key: object) -> object | None:
         """The code of one signature; None where it is missing, cut off, changed or of another signature."""
         try:
-            raw = self._file(key).read_bytes()
+            raw = self.file(key).read_bytes()
         except OSError:
             return None
         checksum, content = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
         if hashlib.sha256(content).digest() != checksum:
             return None
         found, data = pickle.loads(content)  # noqa: S301 - written by this class, checked above
-        return data if found == key else None
+        return cast("object", data) if found == key else None
 
     def flush(self) -> None:
         """Forget every signature of this function, of older texts too."""
-        for path in Path(self._cache_path).glob(f"{self._base}.*.nbc"):
+        for path in self.folder.glob(f"{self.base}.*.nbc"):
             path.unlink(missing_ok=True)
 
-    def _file(self, key: object) -> Path:
+    def file(self, key: object) -> Path:
         """Where the code of one signature lies."""
-        name = hashlib.sha256(f"{self._version} {self._source_stamp} {key}".encode()).hexdigest()[:20]
-        return Path(self._cache_path) / f"{self._base}.{name}.nbc"
+        name = hashlib.sha256(f"{numba.__version__} {self.stamp} {key}".encode()).hexdigest()[:20]
+        return self.folder / f"{self.base}.{name}.nbc"
 
 
 def _stamp() -> str:

@@ -23,7 +23,7 @@ def twice(x: int) -> int:
 
 def files(folder: Path, stamp: str = "one") -> CodeFiles:
     """The code of a function in ``folder``."""
-    return CodeFiles(str(folder), "twice-1.py311", stamp)
+    return CodeFiles(folder, "twice-1.py311", stamp)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 1, 31, 32, 33, -1])
@@ -58,7 +58,7 @@ def test_signatures_and_texts_are_told_apart(tmp_path: Path) -> None:
 
     assert (one.load(KEY), one.load(other)) == ("integers", "numbers")
     assert files(tmp_path, "another text").load(KEY) is None
-    shutil.copyfile(one._file(other), one._file(KEY))
+    shutil.copyfile(one.file(other), one.file(KEY))
     assert one.load(KEY) is None
 
 
