@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 DOC = ROOT / "docs" / "layers.md"
+OWN = {"block_alignment": Resource.TIME_S, "memory_pool": Resource.COST_USD, "zns": Resource.COST_USD}
+"""What a technique is for, where that is not energy: weights that load sooner, memory and flash that is not bought."""
 FIRST, LAST = "<!-- scenes: python -m benchmarks.scenes --write -->", "<!-- end of scenes -->"
 
 
 def main() -> None:
     """Print both tables, and write them where asked."""
-    text = "\n".join([*table(tables(ROOT)), "", *published(_published.held())])
+    scenes = tables(ROOT)
+    text = "\n".join([*table(scenes), "", *own(scenes), "", *published(_published.held())])
     print(text)
     if "--write" in sys.argv:
         write(text)
@@ -57,6 +60,17 @@ def table(scenes: Sequence[pd.DataFrame]) -> list[str]:
     return [*lines, f"| **the product may be used** | {' | '.join(gaps)} |"]
 
 
+def own(scenes: Sequence[pd.DataFrame]) -> list[str]:
+    """Lines of Markdown: techniques that are not for energy, each in its own resource, to a thousandth of a percent."""
+    names = [str(t["scene"].iloc[0]) for t in scenes]
+    lines = [f"| saved of its own resource, % | resource | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    for technique, resource in OWN.items():
+        rows = [t[(t["kind"] == "technique") & (t["resource"] == str(resource))] for t in scenes]
+        cells = [_both(r[r["subject"].str.endswith(f"/{technique}")], digits=3) for r in rows]
+        lines.append(f"| {technique} | {resource} | {' | '.join(cells)} |")
+    return lines
+
+
 def published(held: Sequence[_published.Held]) -> list[str]:
     """Lines of Markdown: what others published, and ours; a miss is called one."""
     lines = ["| held against | published | here | |", "|---|---|---|---|"]
@@ -78,13 +92,15 @@ def write(text: str) -> None:
         part.write_text(f"{before}{FIRST}\n{text}\n{LAST}{after}", encoding="utf-8")
 
 
-def _both(rows: pd.DataFrame, *, gap: bool = False) -> str:
+def _both(rows: pd.DataFrame, *, gap: bool = False, digits: int = 1) -> str:
     """At capacity / at the trace; the range over the draws in words of the same cell."""
     by = {r["operating_point"]: r for r in _records(rows)}
-    return " / ".join(_cell(by.get(str(b)), gap=gap) for b in (OperatingPoint.AT_CAPACITY, OperatingPoint.AT_TRACE))
+    return " / ".join(
+        _cell(by.get(str(b)), gap=gap, digits=digits) for b in (OperatingPoint.AT_CAPACITY, OperatingPoint.AT_TRACE)
+    )
 
 
-def _cell(record: dict[str, Any] | None, *, gap: bool) -> str:
+def _cell(record: dict[str, Any] | None, *, gap: bool, digits: int) -> str:
     if record is None:
         return "no row"
     if gap:
@@ -92,8 +108,8 @@ def _cell(record: dict[str, Any] | None, *, gap: bool) -> str:
     if record["delta"] is None:
         return "-"
     low, high = record["lo"], record["hi"]
-    ends = "" if low is None or low == high else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * record['delta']:+.1f}{ends}{'' if record['on'] else ' (off)'}"
+    ends = "" if low is None or low == high else f" [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+    return f"{100 * record['delta']:+.{digits}f}{ends}{'' if record['on'] else ' (off)'}"
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

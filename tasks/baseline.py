@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import USAGE
+from deltastack.errors import CapacityError
+from deltastack.evaluation.fleet_estimates import BASE
+from deltastack.evaluation.fleet_runner import Cell
 from deltastack.model import Bench
 from tasks import fleet, stage_runner
 
@@ -14,8 +17,15 @@ if TYPE_CHECKING:
 
 
 def run(root: Path, scene: str) -> None:
-    """Write the baseline of a scene."""
-    at = fleet.fleet_runner(root, scene)
+    """Write the baseline of a scene.
+
+    Raises:
+        CapacityError: The base does not hold.
+    """
+    at = fleet.fleet_runner(root, scene, "baseline")
+    found = at.usages([(draw, Cell(BASE, ())) for draw in range(at.draws)])
+    if reason := next((one for one in found if isinstance(one, str)), None):
+        raise CapacityError(f"{scene}: {reason}")
     rows = [
         (
             Bench.FLEET,
@@ -30,8 +40,9 @@ def run(root: Path, scene: str) -> None:
             at.canonical,
             scene,
         )
-        for draw in range(at.draws)
-        for operating_point, usage in at.usage(draw, ()).items()
+        for draw, one in enumerate(found)
+        if not isinstance(one, str)
+        for operating_point, usage in one.items()
         for r in usage
     ]
     USAGE.write(USAGE.frame(rows), root / "data" / "baseline" / f"{scene}.parquet")

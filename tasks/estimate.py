@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(root: Path, scene: str, layer: str) -> None:
     """Write the Δ table of ``layer`` in ``scene``, and what is known of its answers."""
     which = layers.layer(layer)
-    at = fleet.fleet_runner(root, scene)
+    at = fleet.fleet_runner(root, scene, f"estimate-{layer}")
     rows, refused, missed = fleet_estimates.delta_rows(at, which)
     folder = root / "data" / "delta" / "estimated" / scene
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")

@@ -33,7 +33,9 @@ CODE = (
     *("machine_fingerprint.py", "model.py", "outcomes.py", "params.py"),
 )
 """What of the domain decides a simulated cell."""
-LEDGER = "joint-{scene}-"
+LEDGER = "cells-{scene}-"
+INPUTS = ("data/workload.parquet", "params/workload.yaml", "params/fleet.yaml", "params/layers", "params/platforms")
+"""Files and folders of a checkout on which simulated cells depend, beside the code and the scene."""
 
 
 def stack(root: Path) -> Stack:
@@ -45,8 +47,13 @@ def stack(root: Path) -> Stack:
     return params.load(root / "params" / "stack.yaml", Stack)
 
 
-def fleet_runner(root: Path, name: str) -> FleetRunner:
+def fleet_runner(root: Path, name: str, stage: str = "") -> FleetRunner:
     """A scene with the draws of this checkout's profile.
+
+    Args:
+        root: The checkout.
+        name: The scene's.
+        stage: Which keeps its cells on disk, and takes those of other stages from there; none: nothing is kept.
 
     Raises:
         UnknownNameError: No such scene.
@@ -56,7 +63,14 @@ def fleet_runner(root: Path, name: str) -> FleetRunner:
     chosen = stack(root)
     served = scene(root, name)
     frame = served.workload.frame(root, settings.load(root))
-    return FleetRunner(root=root, requests=requests(frame), draws=chosen.draws, canonical=chosen.canonical, scene=served)
+    return FleetRunner(
+        root=root,
+        requests=requests(frame),
+        draws=chosen.draws,
+        canonical=chosen.canonical,
+        scene=served,
+        kept=kept(root, name, stage, (*INPUTS, served.file)) if stage else None,
+    )
 
 
 def scene(root: Path, name: str) -> Scene:
@@ -69,27 +83,29 @@ def scene(root: Path, name: str) -> Scene:
     return scenes.load(root, name, tuple(layers.LAYERS))
 
 
-def kept(root: Path, name: str, inputs: Sequence[str]) -> Kept:
-    """The cells that a killed run of a scene's factorial left, if nothing that they depend on has changed since.
+def kept(root: Path, name: str, stage: str, inputs: Sequence[str]) -> Kept:
+    """The cells that all stages of a scene have simulated, if nothing that they depend on has changed since.
 
     Args:
         root: The checkout.
         name: The scene.
+        stage: Whose own file is written to.
         inputs: Files and folders below the checkout that the cells depend on, beside the code.
     """
     ledger = LEDGER.format(scene=name)
-    digest = hashlib.sha256(f"{platform.python_version()} {version('numpy')}".encode())
+    digest = hashlib.sha256(f"{platform.python_version()} {version('numpy')} {version('numba')}".encode())
     code = Path(deltastack.__file__).parent
     for start in (*(root / name for name in inputs), *(code / name for name in CODE)):
         for path in sorted(p for p in (start, *start.rglob("*")) if p.is_file() and "__pycache__" not in p.parts):
             digest.update(f"{path.relative_to(start.parent)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     key, folder = digest.hexdigest()[:20], root / ".run" / "ledgers"
     for stale in folder.glob(f"{ledger}*.jsonl"):
-        if stale.stem != f"{ledger}{key}":
-            stale.unlink()
-    found = Kept(folder / f"{ledger}{key}.jsonl", key)
+        if not stale.stem.endswith(key):
+            stale.unlink(missing_ok=True)
+    own = folder / f"{ledger}{stage}-{key}.jsonl"
+    found = Kept(own, key, sorted(set(folder.glob(f"{ledger}*-{key}.jsonl")) - {own}))
     if len(found):
-        log.info("%d cells are there from a run that was cut", len(found))
+        log.info("%d cells are there from earlier stages or a run that was cut", len(found))
     return found
 
 

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
-FLEET_INPUTS = (
-    *("data/workload.parquet", "params/workload.yaml"),
-    *("params/fleet.yaml", "params/layers", "params/platforms", "params/stack.yaml"),
-)
-"""What the simulated cells depend on, beside the code."""
 
 
 def run(root: Path, name: str) -> None:
@@ -43,17 +38,15 @@ def run(root: Path, name: str) -> None:
 
 def _fleet(root: Path, name: str, path: Path) -> None:
     """Simulate every set of layers in a scene; goes on where it was cut."""
-    stack, at = fleet.stack(root), fleet.fleet_runner(root, name)
+    stack, at = fleet.stack(root), fleet.fleet_runner(root, name, "joint")
     at.check()
-    kept = fleet.kept(root, name, (*FLEET_INPUTS, f"{scene.FOLDER}/{name}.yaml"))
-    found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells, kept=kept)
+    found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells)
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}
     on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
     quality = published_quality.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
     QUALITY.write(QUALITY.frame([(*row, name) for row in quality]), _quality(root, name))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
-    kept.finish()
 
 
 def _testbed(root: Path, path: Path) -> None:

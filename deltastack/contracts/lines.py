@@ -41,6 +41,18 @@ class Lines:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.append({"key": key})
 
+    @staticmethod
+    def of_another(path: Path, key: str) -> list[Any]:
+        """The whole lines that another process has written under ``key`` so far; the file stays as it is.
+
+        Args:
+            path: The file; one that is not there, or is of another key, has no lines.
+            key: What the lines depend on.
+        """
+        raw = path.read_bytes() if path.exists() else b""
+        first, *lines = raw.rpartition(b"\n")[0].splitlines() or [b"{}"]
+        return [json.loads(line) for line in lines] if json.loads(first).get("key") == key else []
+
     def append(self, value: Any) -> None:
         """Write one line through to the disk."""
         line = json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n"

@@ -1,7 +1,7 @@
-"""Cells of a simulated factorial that are finished, on disk as they come: a killed run goes on where it was cut.
+"""Simulated cells that are finished, on disk as they come: a killed run goes on where it was cut, and stages share cells.
 
-One line a draw and cell: its usage by basis, or in words why it does not hold. JSON keeps a float to its last bit, so the
-table is the same, byte for byte, whether it was made in one run or in several.
+One line a draw and content of a cell: its usage by basis, or in words why it does not hold. JSON keeps a float to its last
+bit, so the table is the same, byte for byte, whether it was made in one run or in several.
 """
 
 from __future__ import annotations
@@ -13,22 +13,29 @@ from deltastack.contracts.lines import Lines
 from deltastack.model import Component, Evidence, OperatingPoint, Reading, Resource, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     Found = dict[OperatingPoint, Usage] | str
 
 
 class Kept:
-    """Finished cells of one factorial; threads may share it."""
+    """Finished cells of one stage, and those of others; threads may share it."""
 
-    def __init__(self, path: Path, key: str) -> None:
-        """Open what is kept at ``path`` under ``key`` (a hash of parameters, workload and code).
+    def __init__(self, path: Path, key: str, others: Iterable[Path] = ()) -> None:
+        """Open what is kept.
+
+        Args:
+            path: Where this stage writes; no other process does.
+            key: A hash of parameters, workload and code.
+            others: Files of other stages, which are only read; those under another key count for nothing.
 
         Raises:
             EvidenceError: The file belongs to another key.
         """
-        self._path, self._lines, self._writing = path, Lines(path, key), threading.Lock()
-        self._found: dict[tuple[int, str], Found] = {(d, c): _usages(u) for d, c, u in self._lines.there}
+        self._lines, self._writing = Lines(path, key), threading.Lock()
+        there = [line for other in others for line in Lines.of_another(other, key)] + self._lines.there
+        self._found: dict[tuple[int, str], Found] = {(d, c): _usages(u) for d, c, u in there}
 
     def __len__(self) -> int:
         """How many cells are there."""
@@ -44,10 +51,6 @@ class Kept:
         with self._writing:
             self._lines.append(line)
             self._found[draw, cell] = found
-
-    def finish(self) -> None:
-        """The table is written: forget the cells."""
-        self._path.unlink(missing_ok=True)
 
 
 def _plain(usage: Usage) -> dict[str, Any]:

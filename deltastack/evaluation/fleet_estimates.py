@@ -16,7 +16,6 @@ from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resourc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from deltastack.evaluation.cell_checkpoint import Kept
     from deltastack.evaluation.fleet_runner import FleetRunner
     from deltastack.layers.technique import Layer
     from deltastack.layers.techniques import ConfiguredTechnique
@@ -86,11 +85,10 @@ def delta_rows(
     return Estimated(rows, refused, missed((cell.name, found[draw, cell.name]) for draw, cell in jobs))
 
 
-def joint_rows(bench_of: FleetRunner, layers: Sequence[Layer], cells: str = "all", *, kept: Kept | None = None) -> Estimated:
+def joint_rows(bench_of: FleetRunner, layers: Sequence[Layer], cells: str = "all") -> Estimated:
     """Rows of JOINT for every planned set of layers and every draw; techniques that do not hold are in none.
 
-    A layer of which nothing has a meaning on the fleet is in no cell: it is absent there, not a saving of zero. With
-    ``kept``, cells that an earlier run finished are not run again.
+    A layer of which nothing has a meaning on the fleet is in no cell: it is absent there, not a saving of zero.
 
     Raises:
         ParamsError: As ``statistics.planned``.
@@ -99,7 +97,7 @@ def joint_rows(bench_of: FleetRunner, layers: Sequence[Layer], cells: str = "all
     places = statistics.planned([x.name for x in layers], cells)
     refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
     jobs = [(draw, cell) for draw in range(bench_of.draws) for cell in _cells(bench_of, layers, draw, refused, places)]
-    found = bench_of.usages(jobs, kept)
+    found = bench_of.usages(jobs)
     base = {draw: u for (draw, cell), u in zip(jobs, found, strict=True) if cell.name == BASE}
     rows: list[tuple[object, ...]] = []
     for at, ((draw, cell), usage) in enumerate(zip(jobs, found, strict=True)):

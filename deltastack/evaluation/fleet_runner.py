@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import accelerator, evaluate, settings
@@ -61,16 +64,21 @@ class FleetRunner:
     """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
     executor: Executor = field(default_factory=Threads)
     """Where cells run."""
+    kept: Kept | None = field(default=None, compare=False)
+    """Cells that are there are not run again, and finished ones are added."""
+    _known: dict[tuple[int, str], dict[OperatingPoint, Usage] | str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: neither what was simulated already, nor the lock."""
-        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_lock"}}
+        """What travels to another process: neither what was simulated already, nor what is kept, nor the lock."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_known", "_lock", "kept"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """As it was, with nothing simulated yet."""
-        self.__dict__.update(state | {"_loads": {}, "_lock": Lock()})
+        self.__dict__.update(state | {"_loads": {}, "_known": {}, "_lock": Lock(), "kept": None})
 
     @property
     def scene_name(self) -> str:
@@ -158,29 +166,49 @@ class FleetRunner:
         )
         return "; ".join(filter(None, (does, seen)))
 
-    def usages(self, cells: Sequence[tuple[int, Cell]], kept: Kept | None = None) -> list[dict[OperatingPoint, Usage] | str]:
+    def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[OperatingPoint, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 
-        Args:
-            cells: By name different in each draw, if they are ``kept``.
-            kept: Cells that are there are not run again, and finished ones are added.
+        Cells of equal content are simulated once: a layer with nothing on, a technique that is all of its layer, the base.
 
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
         """
-        there = {} if kept is None else {i: found for i, (d, c) in enumerate(cells) if (found := kept.get(d, c.name)) is not None}
-        left = [i for i in range(len(cells)) if i not in there]
+        keys = [(draw, self.content(draw, cell.techniques)) for draw, cell in cells]
+        for key in {k for k in keys if k not in self._known}:
+            if self.kept is not None and (found := self.kept.get(*key)) is not None:
+                self._known[key] = found
+        left = {key: job for key, job in zip(keys, cells, strict=True) if key not in self._known}
 
-        def keep(job: tuple[int, Cell], found: dict[OperatingPoint, Usage] | str) -> None:
-            if kept is not None:
-                kept.add(job[0], job[1].name, found)
+        def keep(job: tuple[tuple[int, str], tuple[int, Cell]], found: dict[OperatingPoint, Usage] | str) -> None:
+            self._known[job[0]] = found
+            if self.kept is not None:
+                self.kept.add(*job[0], found)
 
-        ran = self.executor.map(self._held, [cells[i] for i in left], keep)
-        there |= dict(zip(left, ran, strict=True))
-        return [there[i] for i in range(len(cells))]
+        self.executor.map(self._held, list(left.items()), keep)
+        return [self._known[key] for key in keys]
 
-    def _held(self, job: tuple[int, Cell]) -> dict[OperatingPoint, Usage] | str:
-        draw, cell = job
+    def content(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> str:
+        """A hash of all that a cell's usage depends on, beside the code and params/platforms; equal cells have equal hashes.
+
+        The notes of a deployment are words, and are left out.
+        """
+        try:
+            what = repr(replace(self.deployment(draw, techniques), notes={}))
+        except OutOfValidityError as error:
+            what = f"refused: {error}"
+        return hashlib.sha256(f"{self._workload_hash} {self._settings[draw]!r} {what}".encode()).hexdigest()[:32]
+
+    @cached_property
+    def _workload_hash(self) -> str:
+        digest = hashlib.sha256()
+        for one in fields(self.requests):
+            values = np.ascontiguousarray(getattr(self.requests, one.name))
+            digest.update(f"{one.name} {values.dtype} {values.shape}".encode() + values.tobytes())
+        return digest.hexdigest()
+
+    def _held(self, job: tuple[tuple[int, str], tuple[int, Cell]]) -> dict[OperatingPoint, Usage] | str:
+        draw, cell = job[1]
         try:
             return self.usage(draw, cell.techniques)
         except (OutOfValidityError, CapacityError) as error:

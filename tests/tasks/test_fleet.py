@@ -20,10 +20,15 @@ def test_a_changed_parameter_forgets_the_cells(tmp_path: Path, caplog: pytest.Lo
     for name in ("params/fleet.yaml", "params/layers/idle.yaml"):
         (tmp_path / name).write_text("a: 1\n")
     inputs = ("params/fleet.yaml", "params/layers", "data/absent.parquet")
-    fleet.kept(tmp_path, "assistant", inputs).add(0, "base", "does not fit")
+    fleet.kept(tmp_path, "assistant", "joint", inputs).add(0, "base", "does not fit")
 
-    assert fleet.kept(tmp_path, "assistant", inputs).get(0, "base") == "does not fit"
-    assert "1 cells are there from a run that was cut" in caplog.text
+    assert fleet.kept(tmp_path, "assistant", "joint", inputs).get(0, "base") == "does not fit"
+    assert fleet.kept(tmp_path, "assistant", "baseline", inputs).get(0, "base") == "does not fit"
+    assert fleet.kept(tmp_path, "experts", "joint", inputs).get(0, "base") is None
+    assert "1 cells are there from earlier stages or a run that was cut" in caplog.text
     (tmp_path / "params/layers/idle.yaml").write_text("a: 2\n")
-    assert len(fleet.kept(tmp_path, "assistant", inputs)) == 0
-    assert len(list((tmp_path / ".run/ledgers").iterdir())) == 1
+    assert len(fleet.kept(tmp_path, "assistant", "joint", inputs)) == 0
+    assert [p.name.split("-")[1:-1] for p in sorted((tmp_path / ".run/ledgers").iterdir())] == [
+        ["assistant", "joint"],
+        ["experts", "joint"],
+    ]

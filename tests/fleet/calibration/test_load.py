@@ -44,6 +44,18 @@ def test_the_work_of_a_token_is_the_same_in_every_precision() -> None:
     assert fp8.compute == pytest.approx(bf16.compute, rel=1e-3)
 
 
+def test_a_token_works_with_its_experts_and_not_with_those_of_others() -> None:
+    """Half of the experts that an accelerator holds: 2 operations less for each of the other half's weights and each token."""
+    half = load_tables("Qwen/Qwen3-VL-235B-A22B-Instruct", "h200_sxm", "bf16")
+    run = replace(RUN, steps_by_tokens=np.bincount([1000] * 50))
+    found, every = (load_of(run, t, peak_flop_per_s=PEAK).compute for t in (half, replace(half, ffn_active=1.0)))
+    busy_s = run.attention_s + run.ffn_s + run.other_s + run.host_s - run.image_host_s + run.encoder_s
+
+    weights = 94 * (16 * 3 * 4096 * 1536 + 4096 * 128)
+    assert half.ffn_active == 0.5
+    assert every - found == pytest.approx(2 * 0.5 * weights * 50_000 / PEAK / busy_s, rel=5e-4)  # norms are no operator
+
+
 def test_two_pools_share_the_work_of_one() -> None:
     """Feed-forward on an accelerator beside: the same work and the same attention over twice the accelerators, half the load."""
     whole = load_tables("Qwen/Qwen3-VL-8B-Instruct", "h100_sxm", "bf16")
