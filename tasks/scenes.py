@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deltastack import params
 from deltastack.analysis.analysis import compute
 from deltastack.analysis.scenes import scene_rows
-from deltastack.contracts import DELTA, JOINT, SCENES, atomic
+from deltastack.contracts import DELTA, JOINT, SCENES, USAGE, atomic
 from deltastack.fleet import scene
 from deltastack.model import Bench
 from tasks import fleet, stage_runner
@@ -32,7 +32,7 @@ def run(root: Path, name: str) -> None:
     total = compute(
         stack=stack,
         workload={},
-        baseline=deltas[0],
+        baseline=USAGE.frame([]),
         deltas={},
         joint={Bench.FLEET: JOINT.read(root / f"data/joint/{name}.parquet")},
     ).total
