@@ -10,14 +10,15 @@ SAID = Path("reports/summary.json")
 
 
 def lines(folder: Path) -> list[str]:
-    """What reports/summary.json in ``folder`` says, as the report's own lines; empty if there is none."""
+    """What reports/summary.json in ``folder`` says, as the report's own lines, few enough for a screen."""
     said = outbox.read(folder / SAID)
     if not said:
         return []
     from deltastack.report import summary_lines
     from deltastack.report.text.scenes import scene_lines
+    from deltastack.report.text.terminal import cut
 
-    return [*summary_lines(said), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
+    return cut([*summary_lines(said), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))])
 
 
 def card(folder: Path) -> list[str]:

@@ -21,22 +21,26 @@ if TYPE_CHECKING:
 
 HOME = Path(__file__).parents[2]
 STACK = "layers: [idle]\nprofile: default   # default | quick\n"
+READING = {
+    "bench": "fleet",
+    "resource": "energy_j",
+    "operating_point": "at_trace",
+    "evidence": "simulated",
+    "delta": 0.125,
+    "lo": 0.1,
+    "hi": 0.15,
+    "resolution": "saves",
+    "caveat": None,
+}
+TOTAL = READING | {"product": 0.15, "gap": 0.025, "gap_lo": None, "verdict": "fails", "noise_floor": None, "one_start": False}
+TARGET = {"bench": "fleet", "resource": "energy_j", "verdict": "not reached", "margin": -0.1, "unfit": None, "layers": ["idle"]}
 SAID = {
+    "schema": 2,
     "headline": ["the stack saves 12.5 % of energy"],
     "canonical": True,
-    "table": [
-        {
-            "layer": f"layer{n}",
-            "delta": 0.1,
-            "lo": 0.05,
-            "hi": 0.15,
-            "resource": "energy_j",
-            "operating_point": "at_trace",
-            "evidence": "simulated",
-        }
-        for n in range(9)
-    ],
-    "targets": [{"target": t, "resource": "energy_j", "verdict": "missed", "margin": -0.1} for t in "abcde"],
+    "totals": [TOTAL],
+    "table": [READING | {"layer": f"layer{n}", "disabled": False} for n in range(9)],
+    "targets": [TARGET | {"target": t} for t in "abcde"],
     "workload": "a trace",
     "text_only": "no image in it: the encoder had nothing to do",
 }
@@ -85,7 +89,7 @@ def test_the_end_of_a_run_is_at_most_fifteen_lines(run: Run, finished: Path) -> 
     lines = out.splitlines()
 
     assert len(lines) <= 15
-    assert lines[1] == "the stack saves 12.5 % of energy"
+    assert "+12.5 % [+10.0, +15.0]" in lines[2]
     assert "more lines in the report" in lines[-3]
     assert [line.split()[-1] for line in lines[-2:]] == ["reports/report.html", "reports/metrics.json"]
 

@@ -41,7 +41,7 @@ def test_the_block_is_replaced_and_nothing_else(project: Path) -> None:
 
     assert text.startswith("# x\n\n<!-- results -->\n```text\n$ make run        # at commit ")
     assert text.endswith("\n```\n<!-- end of results -->\n\nrest\n")
-    assert "the stack saves 12.5 % of energy" in text
+    assert "+12.5 % [+10.0, +15.0]" in text
     assert "old" not in text
     assert max(map(len, text.splitlines())) <= readme.WIDTH
 

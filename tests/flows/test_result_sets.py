@@ -56,7 +56,7 @@ def test_folder_and_revision(tmp_path: Path) -> None:
 
     found = result_sets.side(root, "HEAD", tmp_path / "scratch")
     assert found.params == was.params
-    assert found.results.total.equals(was.results.total)  # type: ignore[union-attr]
+    assert found.analysis.total.equals(was.analysis.total)
 
 
 def test_what_cannot_be_found_says_so(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def project(tmp_path: Path, database: Path) -> Path:
 def write_metrics(root: Path, joint: float) -> None:
     """Results with that joint saving."""
     said = {
+        "schema": 2,
         "headline": ["the stack saves"],
+        "totals": [],
         "card": [["Layers on", ["idle"]], ["Machine", ["fleet: simulation", "testbed: here"]]],
         "canonical": False,
         "table": [],
@@ -235,6 +237,6 @@ def test_a_published_run_comes_back(tmp_path: Path, database: Path, monkeypatch:
     (run_id,) = tracking.deliver(root)
 
     found = result_sets.side(root, run_id, tmp_path / "scratch")
-    assert found.results.total.equals(result_sets.side(root, str(root), tmp_path).results.total)  # type: ignore[union-attr]
+    assert found.analysis.total.equals(result_sets.side(root, str(root), tmp_path).analysis.total)
     with pytest.raises(TrackingError, match="gave no run 0000"):
         result_sets.side(root, "0" * 32, tmp_path / "scratch")

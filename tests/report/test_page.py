@@ -26,6 +26,7 @@ from deltastack.report.context import ReportContext, Swing
 from deltastack.report.figures import figures
 from deltastack.report.html.page import html, png, svg
 from deltastack.report.text.evidence_card import admissible
+from deltastack.report.text.terminal import MOST_LINES, cut
 from deltastack.stack import Stack
 from tests.report.synthetic import BASE, WHOLE, joint
 
@@ -228,8 +229,8 @@ def test_many_lines_are_cut_with_a_word() -> None:
     said = wording(results())
     said["table"] = [row | {"layer": f"{row['layer']}{i}"} for row in said["table"] for i in range(9)]
 
-    lines = summary_lines(said)
-    assert len(lines) == 15
+    lines = cut(summary_lines(said))
+    assert len(lines) == MOST_LINES
     assert "more lines in the report" in lines[-1]
 
 

@@ -6,7 +6,8 @@ The time per output token of a run is, to first order in the constants h0 (a ste
 
 ``accelerator_s``, ``steps`` and ``sequence_steps`` are read off a run at the constants of the last round (more overhead
 also changes the schedule, a little), and h0, h1, h2 >= 0 minimise the sum of squared relative errors; three such rounds.
-Rows without images say nothing of h2, the host's time for a visual token: it stays as params/fleet.yaml has it.
+Rows say something of h2, the host's time for a visual token, only if visual tokens a sequence step differ between them.
+Rows without images do not, and neither do rows of one image size: h2 then stays as params/fleet.yaml has it.
 
 By hand: 10 ms a token of which 8 ms are the accelerator's, in 1 step of 1 sequence: h0 + h1 = 2 ms.
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from deltastack.fleet.simulator import Result
 
 ROUNDS = 4
+LEAST_SPREAD = 0.05
+"""Visual tokens a sequence step must differ by this share of their largest, or h1 and h2 cannot be told apart."""
 START = (8e-4, 4e-5)
 
 
@@ -130,8 +133,15 @@ def solve(rows: Sequence[Row], runs: Sequence[Run], host: Host) -> Host:
     measured_s = np.array([1 / r.output_tokens_per_s for r in rows])
     counts = np.array([(r.steps, r.sequence_steps, r.visual_tokens) for r in runs])
     accelerator_s = np.array([1 / r.tokens_per_s for r in runs]) - counts @ np.array(host)
+    if not _tells_visual_tokens(counts):
+        accelerator_s, counts = accelerator_s + counts[:, 2] * host.visual_token_s, counts[:, :2]
     found, _ = nnls(counts / measured_s[:, None], 1 - accelerator_s / measured_s)
-    return Host(float(found[0]), float(found[1]), float(found[2]) if counts[:, 2].any() else host.visual_token_s)
+    return Host(*map(float, found)) if found.size > len(START) else Host(*map(float, found), host.visual_token_s)
+
+
+def _tells_visual_tokens(counts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
+    visual = counts[:, 2] / np.maximum(counts[:, 1], 1e-12)
+    return bool(np.ptp(visual) > LEAST_SPREAD * visual.max())
 
 
 def fit(rows: Sequence[Row], house: House, first: Sequence[Run] | None = None) -> tuple[Host, list[Run]]:

@@ -18,12 +18,13 @@ from deltastack.report.text.evidence_card import NOT_CANONICAL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_LINES = 15
+MOST_LINES = 12
+"""Of a run's last 15 lines: one says what ran and two name the report and the numbers."""
 Table = list[list[str]]
 
 
 def summary_lines(said: Mapping[str, Any]) -> list[str]:
-    """Totals, layers and targets as two aligned tables and a few lines, at most ``MOST_LINES``.
+    """Totals, layers and targets as two aligned tables and a few lines.
 
     Raises:
         EvidenceError: A summary.json of another version.
@@ -35,6 +36,11 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
     lines += aligned(layers(said))
     lines += targets(said)
     lines.append(f"workload: {said['workload']}")
+    return lines
+
+
+def cut(lines: list[str]) -> list[str]:
+    """At most ``MOST_LINES``; the last one then says how many are left out."""
     kept = lines[:MOST_LINES]
     return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
 
