@@ -136,7 +136,7 @@ def solve(rows: Sequence[Row], runs: Sequence[Run], host: Host) -> Host:
     if not _tells_visual_tokens(counts):
         accelerator_s, counts = accelerator_s + counts[:, 2] * host.visual_token_s, counts[:, :2]
     found, _ = nnls(counts / measured_s[:, None], 1 - accelerator_s / measured_s)
-    return Host(*map(float, found)) if found.size > len(START) else Host(*map(float, found), host.visual_token_s)
+    return Host(float(found[0]), float(found[1]), float(found[2]) if found.size > len(START) else host.visual_token_s)
 
 
 def _tells_visual_tokens(counts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
