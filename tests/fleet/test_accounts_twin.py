@@ -56,7 +56,7 @@ def ran(names: tuple[str, ...]) -> Run:
 def busy_w(run: Run, precision: str) -> float:
     """Power of a busy accelerator: base, decode attention and achieved compute, as shares of 700 W."""
     r = run.result
-    busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s + r.encoder_s
+    busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s - r.image_host_s + r.encoder_s
     tokens = sum(n * int(count) for n, count in enumerate(r.steps_by_tokens))
     matrix_s = 2 * (LAYER_WEIGHTS + 2 * END_WEIGHTS) * tokens / float(BOARD["flop_per_s"][precision])
     shares = number("power", "busy_base") + number("power", "busy_decode_attention") * r.decode_attention_s / busy_s
@@ -69,11 +69,11 @@ def waited_s(run: Run) -> float:
 
 
 def joules(run: Run, precision: str, waking_share: float) -> float:
-    """Energy of accelerators and their nodes: busy, idle, waking; what was given back draws nothing."""
+    """Energy of accelerators and their nodes: busy, idle (while the host reads images too), waking; released ones draw nothing."""
     r, node_w, shares = run.result, number("power", "node_w"), FILE["power"]["idle"]
     idle_w = sum(float(shares[k]["value"]) for k in ("no_process_share", "context_share")) * float(BOARD["board_w"])
-    busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s + r.encoder_s
-    idle_s = r.idle_s - r.asleep_s - r.waking_s + waited_s(run)
+    busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s - r.image_host_s + r.encoder_s
+    idle_s = r.idle_s - r.asleep_s - r.waking_s + waited_s(run) + r.image_host_s
     waking_j = r.waking_s * (waking_share * float(BOARD["board_w"]) + node_w)
     return busy_s * (busy_w(run, precision) + node_w) + idle_s * (idle_w + node_w) + waking_j
 

@@ -109,8 +109,8 @@ def test_an_unknown_scene_names_those_that_there_are(tmp_path: Path) -> None:
 
 
 def test_goals_that_nothing_meets_are_refused(tmp_path: Path) -> None:
-    """A token a microsecond is met at no rate; the line says the scene, the model and the goals."""
-    root = checkout(tmp_path, {"fleet": {"goals": {"tpot_mean_s": 1e-6}}, "workload": SMALL})
+    """No slack at all is met at no rate; the line says the scene, the model and the goals."""
+    root = checkout(tmp_path, {"fleet": {"goals": {"slack_s": 0.0, "slack_token_s": 0.0, "share": 0.999}}, "workload": SMALL})
     place = scene.load(root, "mine")
     known = requests(place.workload.frame(root, workloads.load(root)))
     with pytest.raises(ParamsError, match=r"params/scenes/mine.yaml: Qwen/Qwen3-VL-8B-Instruct on h100_sxm meets its goals"):

@@ -174,7 +174,7 @@ def test_results_are_published_and_shown(finished: Path, monkeypatch: pytest.Mon
     assert states()[-1][1] == "Queued"
     assert len(outbox.pending(finished)) == 1
     page = artifact("delta-headline")
-    assert "| fleet, at capacity | energy | 12.5 % [10.0 %, 15.0 %] | -2.0 |" in page
+    assert r"| fleet, at capacity | energy | 12.5 % \[10.0 %, 15.0 %\] | -2.0 |" in page
     assert "data:image/png;base64,YSBwaWN0dXJl" in page
 
 

@@ -81,4 +81,4 @@ def test_the_cache_depends_on_every_module() -> None:
     """If you are here because this failed: numba caches by one file only; ``numba_support.entry`` must stamp what it caches."""
     from deltastack.fleet.simulator.loop import run
 
-    assert run._cache._cache_file._source_stamp == numba_support._stamp()
+    assert run._cache._cache_file.stamp == numba_support._stamp()
