@@ -69,7 +69,7 @@ def waited_s(run: Run) -> float:
 
 
 def joules(run: Run, precision: str, waking_share: float) -> float:
-    """Energy of accelerators and their nodes: busy, idle (while the host reads images too), waking; released ones draw nothing."""
+    """Energy of accelerators and nodes: busy, idle (also while the host reads images), waking; released ones draw nothing."""
     r, node_w, shares = run.result, number("power", "node_w"), FILE["power"]["idle"]
     idle_w = sum(float(shares[k]["value"]) for k in ("no_process_share", "context_share")) * float(BOARD["board_w"])
     busy_s = r.attention_s + r.ffn_s + r.other_s + r.host_s - r.image_host_s + r.encoder_s
