@@ -27,7 +27,7 @@ class View(Params):
 
 
 class Swing(NamedTuple):
-    """Δ of one layer at both ends of one parameter's range, the other parameters central; fractions."""
+    """Δ of one technique at both ends of one parameter's range, the other parameters central; fractions."""
 
     layer: str
     technique: str
@@ -39,7 +39,7 @@ class Swing(NamedTuple):
     high: float
     central: float
     share: float | None
-    """Share of the variance of Δ that the parameter explains; None where nobody computed it."""
+    """Share of all movement under Morris' screening (mu*); None where it was not computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
