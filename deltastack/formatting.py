@@ -79,6 +79,15 @@ def between(low: str, high: str, draws: int | None = None) -> str:
     return f"[{low}, {high}]" if draws is None else f"(range of {draws} draws: {low} to {high})"
 
 
+def short_ends(pair: tuple[Any, Any], draws: int | None) -> str:
+    """``ends`` for a narrow table: brackets are of an interval of confidence, parentheses of a range of draws.
+
+    >>> short_ends((0.05, 0.15), None), short_ends((0.05, 0.15), 20)
+    ('[+5.0, +15.0]', '(+5.0 to +15.0)')
+    """
+    return ends(pair, draws=draws).replace(f"(range of {draws} draws: ", "(")
+
+
 def ends(pair: tuple[Any, Any], digits: int = 1, draws: int | None = None) -> str:
     """Both ends of an interval, or of the range of so many draws, in percent; "no interval" where there is none.
 

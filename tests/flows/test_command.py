@@ -29,6 +29,7 @@ READING = {
     "delta": 0.125,
     "lo": 0.1,
     "hi": 0.15,
+    "draws": None,
     "resolution": "saves",
     "caveat": None,
 }

@@ -336,7 +336,7 @@ def test_the_layer_table_has_one_sign_convention(delta: float, resolution: Resol
     """Above 0 is saved, below 0 costs; what is not resolved has a mark."""
     said = wording(results())
     row = said["table"][0] | {"layer": "idle", "delta": delta, "lo": delta - 0.01, "hi": delta + 0.01}
-    said["table"] = [row | {"resolution": resolution, "disabled": [], "caveat": None}]
+    said["table"] = [row | {"resolution": resolution, "disabled": [], "caveat": None, "draws": None}]
 
     assert shown in layers(said)[1]
 
@@ -354,3 +354,15 @@ def test_targets_name_their_bench() -> None:
     assert any(
         line.startswith("target 50 % more work per resource") and ": fleet energy " in line for line in summary_lines(said)
     )
+
+
+def test_the_terminal_keeps_ranges_of_draws_out_of_brackets() -> None:
+    """An interval of confidence stands in brackets, a range of draws in parentheses; the head says which is which."""
+    said = wording(results())
+    rows = [{**r, "lo": 0.1, "hi": 0.2, "gap_lo": 0.0, "gap_hi": 0.1, "delta": 0.15} for r in said["totals"][:1]]
+
+    drawn, known = (summary_lines({**said, "totals": [{**rows[0], "draws": n}], "table": []})[:2] for n in (20, None))
+    assert "(+10.0 to +20.0)" in drawn[1]
+    assert "[" not in drawn[1]
+    assert "[+10.0, +20.0]" in known[1]
+    assert "(range of draws)" in drawn[0]

@@ -64,7 +64,7 @@ def aligned(table: Table) -> list[str]:
 
 def totals(said: Mapping[str, Any]) -> Table:
     """The head, then one row a bench and operating point: joint saving, product, gap, verdict, caveats."""
-    head = ["all layers together (minus: costs)", "saving", "product", "gap", "product rule", ""]
+    head = ["all layers together (minus: costs)", "saving", "product", "gap", "product rule", "[95 % interval] (range of draws)"]
     return [head, *(_total(r) for r in said["totals"])]
 
 
@@ -75,9 +75,11 @@ def _total(r: Mapping[str, Any]) -> list[str]:
     start = "one process start" if r["one_start"] else ""
     floor = f"A/A noise ±{formatting.percent(r['noise_floor']).lstrip('+')}" if r["noise_floor"] is not None else ""
     unresolved = str(Resolution.NOT_RESOLVED) if r["resolution"] == Resolution.NOT_RESOLVED else ""
-    notes = ", ".join(filter(None, (unresolved, r["caveat"], start, floor)))
+    kept, cut_off, _ = (r["caveat"] or "").partition("; p99")  # the report has the percentiles
+    caveat = f"{kept})" if cut_off else kept
+    notes = ", ".join(filter(None, (unresolved, caveat, start, floor)))
     gap = formatting.points(r["gap"])
-    gap = gap if r["gap_lo"] is None else f"{gap} {formatting.ends((r['gap_lo'], r['gap_hi']))}"
+    gap = gap if r["gap_lo"] is None else f"{gap} {formatting.short_ends((r['gap_lo'], r['gap_hi']), r['draws'])}"
     return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
 
 
@@ -88,7 +90,7 @@ def layers(said: Mapping[str, Any]) -> Table:
     by_layer: dict[str, dict[str, Mapping[str, Any]]] = {}
     for r in rows:
         by_layer.setdefault(r["layer"], {})[_place(r)] = r
-    head = ["each layer alone", *places]
+    head = ["each layer alone (~ not resolved, ! see the report)", *places]
     return (
         [head, *([n.replace("_", " "), *(_reading(mine.get(p)) for p in places)] for n, mine in by_layer.items())] if rows else []
     )
@@ -112,10 +114,10 @@ def _reading(r: Mapping[str, Any] | None) -> str:
 
 
 def saving(r: Mapping[str, Any]) -> str:
-    """A saving with its interval; where many times the base is spent, the factor."""
+    """A saving with its interval in brackets or its range of draws in parentheses; many times the base: the factor."""
     if far(r["delta"]) or r["lo"] is None:
         return formatting.change(r["delta"])
-    return f"{formatting.percent(r['delta'])} {formatting.ends((r['lo'], r['hi']))}"
+    return f"{formatting.percent(r['delta'])} {formatting.short_ends((r['lo'], r['hi']), r['draws'])}"
 
 
 def targets(said: Mapping[str, Any]) -> list[str]:
