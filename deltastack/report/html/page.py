@@ -155,6 +155,7 @@ def _environment() -> jinja2.Environment:
         "speed_up": formatting.speed_up,
         "interval": formatting.interval,
         "ends": formatting.ends,
+        "short_ends": formatting.short_ends,
         "between": formatting.between,
         "amount": _amount,
         "disabled": table_rows.disabled,
