@@ -365,4 +365,4 @@ def test_the_terminal_keeps_ranges_of_draws_out_of_brackets() -> None:
     assert "(+10.0 to +20.0)" in drawn[1]
     assert "[" not in drawn[1]
     assert "[+10.0, +20.0]" in known[1]
-    assert "(range of draws)" in drawn[0]
+    assert "[95 %] (draws)" in drawn[0]

@@ -64,7 +64,7 @@ def aligned(table: Table) -> list[str]:
 
 def totals(said: Mapping[str, Any]) -> Table:
     """The head, then one row a bench and operating point: joint saving, product, gap, verdict, caveats."""
-    head = ["all layers together (minus: costs)", "saving", "product", "gap", "product rule", "[95 % interval] (range of draws)"]
+    head = ["all layers together (minus: costs)", "saving [95 %] (draws)", "product", "gap", "product rule", ""]
     return [head, *(_total(r) for r in said["totals"])]
 
 
@@ -90,7 +90,7 @@ def layers(said: Mapping[str, Any]) -> Table:
     by_layer: dict[str, dict[str, Mapping[str, Any]]] = {}
     for r in rows:
         by_layer.setdefault(r["layer"], {})[_place(r)] = r
-    head = ["each layer alone (~ not resolved, ! see the report)", *places]
+    head = ["each layer alone (~: not resolved)", *places]
     return (
         [head, *([n.replace("_", " "), *(_reading(mine.get(p)) for p in places)] for n, mine in by_layer.items())] if rows else []
     )
