@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltastack.contracts import DELTA, QUALITY
+from deltastack.experiment.tables import AA_TWIN
 from deltastack.statistics import aa_noise
 from deltastack.statistics.nested_interval import interval
-from deltastack.testbed.tables import AA_TWIN
 
 if TYPE_CHECKING:
     import pandas as pd

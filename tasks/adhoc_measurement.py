@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from deltastack.experiment.contention import Neighbours
+    from deltastack.experiment.ledger import Entry
     from deltastack.testbed.bench import Cells, Switch
-    from deltastack.testbed.contention import Neighbours
-    from deltastack.testbed.ledger import Entry
     from deltastack.testbed.measure_cells import Measured
     from deltastack.testbed.operation_count import Work
 
@@ -50,10 +50,11 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
     if len(wanted) == 1:
         raise ParamsError("--cells base: wanted a cell beside the base, such as base,idle; base,base measures the noise alone")
     testbed.one_thread()
-    from deltastack.testbed import contention, measure_cells, settings
+    from deltastack.experiment import contention
+    from deltastack.experiment.meter import Meter
+    from deltastack.experiment.plan import plain
+    from deltastack.testbed import measure_cells, settings
     from deltastack.testbed.bench import Setup
-    from deltastack.testbed.meter import Meter
-    from deltastack.testbed.plan import plain
     from deltastack.testbed.vlm import models
 
     p = settings.load(root)
@@ -75,8 +76,8 @@ def measure(root: Path, names: list[str], *, budget_s: float, starts: int, say: 
 
 def findings(session: Session) -> dict[str, Any]:
     """Everything the runs allow to say, as plain values."""
+    from deltastack.experiment.plan import Kind
     from deltastack.testbed import findings
-    from deltastack.testbed.plan import Kind
 
     entries = session.measured.entries
     cells = tuple(dict.fromkeys(e.slot.cell for e in entries if e.slot.cell != "base"))

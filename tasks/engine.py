@@ -211,9 +211,9 @@ def _cells(frames: Frames, resource: Resource) -> list[dict[str, Any]]:
     """Δ of every cell against the base, with its interval."""
     from deltastack.engine.bench import QUANTITIES
     from deltastack.errors import EvidenceError
-    from deltastack.testbed.plan import Kind
-    from deltastack.testbed.run_plan import compare
-    from deltastack.testbed.tables import called
+    from deltastack.experiment.plan import Kind
+    from deltastack.experiment.run_plan import compare
+    from deltastack.experiment.tables import called
 
     entries = frames.measured.entries
     found: list[dict[str, Any]] = []

@@ -52,7 +52,8 @@ def _fleet(root: Path, name: str, path: Path) -> None:
 def _testbed(root: Path, path: Path) -> None:
     """Measure every set of layers that has something to switch on here; goes on where it was cut."""
     testbed.one_thread()
-    from deltastack.testbed import settings, tables
+    from deltastack.experiment import tables
+    from deltastack.testbed import settings
     from deltastack.testbed.measure_cells import measure
     from deltastack.testbed.vlm import models
 

@@ -28,7 +28,8 @@ log = logging.getLogger("deltastack.tasks")
 def run(root: Path, layer: str) -> None:
     """Write the Δ table of ``layer``, as measured here."""
     testbed.one_thread()
-    from deltastack.testbed import settings, tables
+    from deltastack.experiment import tables
+    from deltastack.testbed import settings
     from deltastack.testbed.measure_cells import measure
     from deltastack.testbed.vlm import models
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Slot, plain
 from deltastack.fleet.operators.tables import OperatorTables
 from deltastack.fleet.simulator import Requests, Result
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Slot, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

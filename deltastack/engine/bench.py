@@ -15,9 +15,9 @@ from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY
 from deltastack.engine import asking, cells, observe, outputs, process, tables
 from deltastack.engine.run import Experiment, Measured, execute, key
 from deltastack.errors import CellError, ParamsError
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Plan, distinct, plain
-from deltastack.testbed.run_plan import StopRule
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Plan, distinct, plain
+from deltastack.experiment.run_plan import StopRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deltastack.engine.declaration import Engine
     from deltastack.engine.loading import Setup
     from deltastack.engine.observe import Observed
-    from deltastack.testbed.plan import Slot
+    from deltastack.experiment.plan import Slot
 
 FOLDER = ".run/engine"
 QUANTITIES = {"cpu_s": Quantity.CPU_S, "time_s": Quantity.WALL_S, "energy_j": Quantity.ENERGY_J}

@@ -14,8 +14,8 @@ from deltastack.engine import asking, bench, cells, observe, process, readback
 from deltastack.engine.cells import BASE
 from deltastack.engine.consistency import filled
 from deltastack.errors import CellError, DeltastackError
+from deltastack.experiment.plan import Kind, Slot
 from deltastack.machine import Check
-from deltastack.testbed.plan import Kind, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

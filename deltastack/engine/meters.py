@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from deltastack.testbed.meter import Counter, Meter, Quantity, Reading
-from deltastack.testbed.meter.counters import FunctionCounter, default_counters
-from deltastack.testbed.meter.memory import Sampler, integral_and_peak
+from deltastack.experiment.meter import Counter, Meter, Quantity, Reading
+from deltastack.experiment.meter.counters import FunctionCounter, default_counters
+from deltastack.experiment.meter.memory import Sampler, integral_and_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,9 +18,9 @@ from deltastack.engine.faults import FaultKind
 from deltastack.engine.guard import Guard
 from deltastack.engine.loading import Setup
 from deltastack.errors import CellError, ParamsError
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.plan import plain
 from deltastack.model import Component
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.plan import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from deltastack.engine.declaration import Engine
     from deltastack.engine.process import Running
     from deltastack.engine.readback import Resolved
-    from deltastack.testbed.plan import Slot
+    from deltastack.experiment.plan import Slot
 
 _FREE_SHARE = 0.8
 

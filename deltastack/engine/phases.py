@@ -14,8 +14,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack.experiment.meter import Quantity
 from deltastack.model import Component, Resource
-from deltastack.testbed.meter import Quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

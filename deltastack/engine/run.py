@@ -1,6 +1,6 @@
 """One experiment of an engine: every run is a server start, written down before the next; a fault ends its own cell only.
 
-Blocks come in pairs, the second in reverse order (``testbed.plan``). Running again with the same ledger goes on where it was
+Blocks come in pairs, the second in reverse order (``experiment.plan``). Running again with the same ledger goes on where it was
 cut, cell by cell and block by block. A run that fails is tried again; then its cell is given up by name, and the others go on.
 """
 
@@ -18,15 +18,15 @@ from deltastack.engine.cells import BASE
 from deltastack.engine.faults import FaultKind
 from deltastack.engine.outputs import Output
 from deltastack.errors import CellError, EvidenceError, StageError
-from deltastack.testbed.ledger import Ledger
-from deltastack.testbed.plan import Kind, Plan, Slot, plain
-from deltastack.testbed.run_plan import Stopped, StopRule, compare
+from deltastack.experiment.ledger import Ledger
+from deltastack.experiment.plan import Kind, Plan, Slot, plain
+from deltastack.experiment.run_plan import Stopped, StopRule, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deltastack.engine.observe import Observed
-    from deltastack.testbed.ledger import Entry
+    from deltastack.experiment.ledger import Entry
 
 
 class Observer(Protocol):

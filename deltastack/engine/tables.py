@@ -10,18 +10,18 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from deltastack.experiment import tables
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Kind, plain
+from deltastack.experiment.tables import Amount, Source
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of
-from deltastack.testbed import tables
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Kind, plain
-from deltastack.testbed.tables import Amount, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from deltastack.engine.declaration import Engine
-    from deltastack.testbed.ledger import Entry
-    from deltastack.testbed.tables import Key, Row
+    from deltastack.experiment.ledger import Entry
+    from deltastack.experiment.tables import Key, Row
 
 _BASE = "base"
 _METERED = {

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Meter, Quantity
+from deltastack.experiment.plan import plain
 from deltastack.model import Component, Resource
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Meter, Quantity
-from deltastack.testbed.plan import plain
 from deltastack.testbed.vlm import models, requests
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltastack.testbed.plan import Slot
-    from deltastack.testbed.run_plan import CellRunner
+    from deltastack.experiment.plan import Slot
+    from deltastack.experiment.run_plan import CellRunner
     from deltastack.testbed.settings import Testbed
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Batch

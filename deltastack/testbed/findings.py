@@ -10,17 +10,17 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import EvidenceError
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Kind
+from deltastack.experiment.run_plan import compare, pair_log_ratios
 from deltastack.model import AA_TWIN
 from deltastack.statistics import aa_noise
 from deltastack.statistics.nested_interval import twin_floor
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Kind
-from deltastack.testbed.run_plan import compare, pair_log_ratios
 
 if TYPE_CHECKING:
+    from deltastack.experiment.ledger import Entry
     from deltastack.statistics.aa_noise import Floor
     from deltastack.statistics.nested_interval import Nested
-    from deltastack.testbed.ledger import Entry
 
 TIMED = (Quantity.CPU_S, Quantity.WALL_S, Quantity.INSTRUCTIONS)
 EXACT = (Quantity.IO_READ_BYTE,)

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 from deltastack import machine_fingerprint
 from deltastack.errors import OutOfValidityError
+from deltastack.experiment.plan import Plan, distinct
+from deltastack.experiment.run_plan import Experiment, Stopped, StopRule, execute
 from deltastack.testbed import bench
 from deltastack.testbed.operation_count import audit
-from deltastack.testbed.plan import Plan, distinct
-from deltastack.testbed.run_plan import Experiment, Stopped, StopRule, execute
 from deltastack.testbed.vlm import models, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from deltastack.experiment.ledger import Entry
     from deltastack.testbed.bench import Setup
-    from deltastack.testbed.ledger import Entry
     from deltastack.testbed.operation_count import Work
     from deltastack.testbed.vlm.engine import Engine
 

@@ -11,8 +11,8 @@ from deltastack.engine import bench
 from deltastack.engine.bench import Order
 from deltastack.engine.declaration import Engine
 from deltastack.errors import ParamsError, StageError
+from deltastack.experiment.run_plan import Stopped
 from deltastack.model import AA_TWIN
-from deltastack.testbed.run_plan import Stopped
 from tests.engine.fakes import declared, engine, silent, with_fault
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from deltastack.engine.declaration import Load
 from deltastack.engine.meters import Spent
 from deltastack.engine.outputs import Output
 from deltastack.errors import ParamsError, WorkloadError
+from deltastack.experiment.meter import Quantity, Reading
 from deltastack.model import Component, Resource
-from deltastack.testbed.meter import Quantity, Reading
 
 if TYPE_CHECKING:
     from pathlib import Path

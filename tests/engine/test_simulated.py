@@ -21,11 +21,11 @@ from deltastack.engine import tables
 from deltastack.engine.observe import Observed
 from deltastack.engine.run import Experiment, Measured, execute
 from deltastack.errors import CellError, EvidenceError
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Plan, distinct, plain
+from deltastack.experiment.run_plan import Stopped, StopRule, compare
 from deltastack.model import Resource, cell_of
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Plan, distinct, plain
-from deltastack.testbed.run_plan import Stopped, StopRule, compare
 from tests.engine.fakes import silent
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from deltastack.testbed.plan import Slot
+    from deltastack.experiment.plan import Slot
 
 CELLS = ("base", "storage", "idle", "idle+storage")
 LEFT, TOGETHER, BASE_S = {"storage": 0.8, "idle": 0.7}, 0.9, 2.0

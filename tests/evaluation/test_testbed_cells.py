@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack.evaluation import testbed_cells
+from deltastack.experiment import tables
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Kind, Slot
 from deltastack.layers import LAYERS, techniques
 from deltastack.model import LAYER_NAMES
-from deltastack.testbed import bench, tables
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Kind, Slot
+from deltastack.testbed import bench
 from deltastack.testbed.switches.metadata import DECLARED
 from tests.testbed import tiny
 

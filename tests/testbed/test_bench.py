@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack.errors import OutOfValidityError
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Kind, Slot
 from deltastack.model import Component, Resource
 from deltastack.testbed import bench
 from deltastack.testbed.bench import Setup
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Kind, Slot
 from tests.testbed import tiny
 from tests.testbed.test_models import chosen
 

@@ -8,11 +8,11 @@ import pytest
 
 from deltastack import statistics
 from deltastack.errors import EvidenceError
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Kind, Plan, Slot
+from deltastack.experiment.run_plan import compare
 from deltastack.testbed import findings
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Kind, Plan, Slot
-from deltastack.testbed.run_plan import compare
 from tests.fakes import FakeRunner
 
 QUIET = {q: Reading(None, "none", "not in this test") for q in Quantity}

@@ -9,13 +9,14 @@ import pytest
 
 from deltastack.analysis.base_usage import with_measured
 from deltastack.contracts import DELTA, JOINT, QUALITY, USAGE
+from deltastack.experiment import tables
+from deltastack.experiment.ledger import Entry
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Kind, Slot
+from deltastack.experiment.run_plan import Stopped
 from deltastack.model import Component, Resource
-from deltastack.testbed import digits, measure_cells, quality_eval, tables
+from deltastack.testbed import digits, measure_cells, quality_eval
 from deltastack.testbed.bench import Setup
-from deltastack.testbed.ledger import Entry
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Kind, Slot
-from deltastack.testbed.run_plan import Stopped
 from deltastack.testbed.vlm import models, requests
 from tests.testbed.test_bench import blank_images, refused
 from tests.testbed.test_models import chosen

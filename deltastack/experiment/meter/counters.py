@@ -101,7 +101,7 @@ def io_write_byte() -> float:
 
 def default_counters() -> tuple[Counter, ...]:
     """Every counter of this machine, the missing ones with their reasons."""
-    from deltastack.testbed.meter import energy, perf
+    from deltastack.experiment.meter import energy, perf
 
     return (
         FunctionCounter(quantity=Quantity.WALL_S, source="perf_counter", reason=None, function=time.perf_counter),

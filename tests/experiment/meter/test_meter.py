@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed.meter import Meter, Quantity, ReplayMeter, default_counters
-from deltastack.testbed.meter.counters import FunctionCounter
-from deltastack.testbed.meter.memory import integral_and_peak, pss_byte
+from deltastack.experiment.meter import Meter, Quantity, ReplayMeter, default_counters
+from deltastack.experiment.meter.counters import FunctionCounter
+from deltastack.experiment.meter.memory import integral_and_peak, pss_byte
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from deltastack.errors import EvidenceError, StageError
+from deltastack.experiment.ledger import Entry, Ledger
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Kind, Plan, Slot
 from deltastack.statistics.nested_interval import Nested, interval
-from deltastack.testbed.ledger import Entry, Ledger
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Kind, Plan, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

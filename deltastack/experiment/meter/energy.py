@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deltastack.testbed.meter.counters import FunctionCounter, Quantity
+from deltastack.experiment.meter.counters import FunctionCounter, Quantity
 
 MINIMUM_WINDOW_S = 2.0
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack.errors import EvidenceError, StageError
-from deltastack.testbed.ledger import Entry, Ledger
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Kind, Plan, Slot
-from deltastack.testbed.run_plan import Experiment, Stopped, StopRule, compare, execute, pair_log_ratios
+from deltastack.experiment.ledger import Entry, Ledger
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Kind, Plan, Slot
+from deltastack.experiment.run_plan import Experiment, Stopped, StopRule, compare, execute, pair_log_ratios
 from tests.fakes import fake_runner
 
 if TYPE_CHECKING:

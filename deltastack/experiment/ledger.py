@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.contracts.lines import Lines
 from deltastack.errors import EvidenceError
-from deltastack.testbed.meter import Quantity, Reading
-from deltastack.testbed.plan import Kind, Slot
+from deltastack.experiment.meter import Quantity, Reading
+from deltastack.experiment.plan import Kind, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,8 +3,8 @@
 A counter that is missing gives no reading but a reason; a window whose work failed gives nothing at all.
 """
 
-from deltastack.testbed.meter.counters import Counter, Quantity, default_counters
-from deltastack.testbed.meter.meter import Meter, Reading, Window
-from deltastack.testbed.meter.replay import ReplayMeter
+from deltastack.experiment.meter.counters import Counter, Quantity, default_counters
+from deltastack.experiment.meter.meter import Meter, Reading, Window
+from deltastack.experiment.meter.replay import ReplayMeter
 
 __all__ = ["Counter", "Meter", "Quantity", "Reading", "ReplayMeter", "Window", "default_counters"]

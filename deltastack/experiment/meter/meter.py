@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed.meter import energy, memory
-from deltastack.testbed.meter.counters import Counter, Quantity, default_counters
+from deltastack.experiment.meter import energy, memory
+from deltastack.experiment.meter.counters import Counter, Quantity, default_counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,14 +11,14 @@ import statistics
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack.experiment.meter import Quantity
+from deltastack.experiment.plan import Kind, plain
 from deltastack.model import AA_TWIN, Bench, Component, Evidence, OperatingPoint, Resource
-from deltastack.testbed.meter import Quantity
-from deltastack.testbed.plan import Kind, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from deltastack.testbed.ledger import Entry
+    from deltastack.experiment.ledger import Entry
 
 Row = tuple[object, ...]
 Key = tuple[Component, Resource]

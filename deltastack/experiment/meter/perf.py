@@ -14,7 +14,7 @@ import os
 import platform
 import struct
 
-from deltastack.testbed.meter.counters import FunctionCounter, Quantity
+from deltastack.experiment.meter.counters import FunctionCounter, Quantity
 
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
 _HARDWARE, _INSTRUCTIONS = 0, 1

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed.meter.counters import Quantity
-from deltastack.testbed.meter.meter import Reading, Window
+from deltastack.experiment.meter.counters import Quantity
+from deltastack.experiment.meter.meter import Reading, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import ParamsError
-from deltastack.testbed.plan import Kind, Plan, distinct, plain
+from deltastack.experiment.plan import Kind, Plan, distinct, plain
 
 
 def test_by_hand() -> None:
