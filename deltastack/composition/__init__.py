@@ -12,6 +12,7 @@ name               formula                                    valid when
 ``by_component``   1 - Σ_c w_c Π_l (1 - Δ_lc)                 nests both of the above
 ``with_rest``      by component, idle the rest                a fleet that stays as large as it is
 ``pairwise``       ln(1-Δ) = Σ ln(1-Δ_i) + Σ β_ij             interactions of higher order vanish
+``by_mechanism``   the product, each shared mechanism once    layers interact through named mechanisms alone
 =================  =========================================  ==============================================
 """
 
@@ -28,6 +29,7 @@ from deltastack.composition.formulas import (
 )
 from deltastack.composition.gains import compound, delta_to_gain, gain_to_delta, modules_exact, modules_needed
 from deltastack.composition.interactions import interaction, pairwise
+from deltastack.composition.mechanisms import by_mechanism
 from deltastack.composition.paper import PaperFigure, paper_table
 from deltastack.composition.published import PublishedCase, PublishedGap, published_gap, read_published
 
@@ -39,6 +41,7 @@ __all__ = [
     "amounts_by_component",
     "by_component",
     "by_component_amounts",
+    "by_mechanism",
     "compound",
     "delta",
     "delta_to_gain",
