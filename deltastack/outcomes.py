@@ -25,6 +25,8 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+    INDICATIVE = "indicative"
+    """Measured with too few starts or on a loud machine: nothing is called right or wrong."""
 
 
 OBSERVED = "observed"

@@ -142,6 +142,13 @@ class Factorial:
         return self.bench is Bench.TESTBED and self.starts is not None and len(set(self.starts)) == 1
 
     @property
+    def process_starts(self) -> int:
+        """How many process starts are behind it; every run of a serving engine is a start of its own."""
+        if self.bench is Bench.ENGINE:
+            return int(self.amounts.shape[-1])
+        return 1 if self.starts is None else len(set(self.starts))
+
+    @property
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
         return self.bench in SIMULATED

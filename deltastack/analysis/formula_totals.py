@@ -3,7 +3,7 @@
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
 the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw. Blocks of
 measurements give a jackknife over blocks, or over the nest that differs (``mean_of``). A single sample gives no interval, and
-then no verdict.
+then no verdict. A verdict on draws is in points; one on measurements in logs, with process starts and occasions (``occasions``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltastack import composition, statistics
+from deltastack.analysis import occasions
+from deltastack.analysis.occasions import UNRECORDED, Circumstances, Repeated, Terms
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
 from deltastack.model import Component, IntervalKind, Resource
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 ONE_LAYER = "one layer: nothing to compose"
 ONE_SAMPLE = "a single sample has no interval"
 NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
+NOTHING_LEFT = "it promises to leave nothing, which has no logarithm"
 NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
 
@@ -175,6 +178,8 @@ class Total(NamedTuple):
     reason: str | None
     units: int | None = None
     """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
+    repeated: Repeated | None = None
+    """In logs, over process starts and occasions; None for draws, or where it has no interval."""
 
 
 class CellPrediction(NamedTuple):
@@ -205,8 +210,16 @@ class Held(NamedTuple):
     errors: tuple[ErrorOverCells, ...]
 
 
-def held(f: Factorial, *, tolerance: float, confidence: float) -> Held:
-    """All formulas of one factorial, each asked once for draws and twice for blocks (all blocks, one left out)."""
+def held(f: Factorial, *, tolerance: float, confidence: float, at: Circumstances = UNRECORDED) -> Held:
+    """All formulas of one factorial, each asked once for draws and twice for blocks (all blocks, one left out).
+
+    Args:
+        f: The factorial.
+        tolerance: The largest gap at which a formula holds, as a fraction.
+        confidence: Of every interval.
+        at: How it was measured, and what was read on earlier occasions.
+    """
+    terms = Terms(tolerance, confidence, at)
     places = several(f) or [f.full]
     missing = lacking(f)
     try:
@@ -217,7 +230,7 @@ def held(f: Factorial, *, tolerance: float, confidence: float) -> Held:
         )
     whole = places.index(f.full) if f.full in places else None
     named = [n for n in COMPOSED if n not in missing]
-    totals = {n: _total(f, found, n, whole, missing.get(n), tolerance, confidence) for n in Formula}
+    totals = {n: _total(f, found, n, whole, missing.get(n), terms) for n in Formula}
     if not several(f):
         return Held(totals, (), ())
     observed = found[Formula.JOINT].central
@@ -237,7 +250,17 @@ def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float
     said = {n: v.reshape(len(places), -1) for n, v in values(f.stacked(places)).items()}
     gaps = {n: composition.gap(v, said[Formula.JOINT]) for n, v in said.items() if n != Formula.JOINT}
     roots = {_root(n): np.sqrt((g**2).mean(axis=0, keepdims=True)) for n, g in gaps.items()}
-    return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots}
+    return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots, **({} if f.drawn else _logs(said))}
+
+
+def _logs(said: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Gaps in logs, above 0 where a formula promises too much; of the joint run what it leaves."""
+    joint = occasions.log_of_left(said[Formula.JOINT])
+    return {_log(n): joint if n == Formula.JOINT else joint - occasions.log_of_left(v) for n, v in said.items()}
+
+
+def _log(name: str) -> str:
+    return f"log of {name}"
 
 
 def _gap(name: str) -> str:
@@ -256,36 +279,45 @@ def _error(f: Factorial, found: Mapping[str, Sampled], name: Formula, places: Se
 
 
 def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
-    f: Factorial,
-    found: Mapping[str, Sampled],
-    name: Formula,
-    row: int | None,
-    lacks: str | None,
-    tolerance: float,
-    confidence: float,
+    f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int | None, lacks: str | None, terms: Terms
 ) -> Total:
     composed = name is not Formula.JOINT
     if lacks or row is None:
         return Total(name, None, None, Verdict.UNDECIDED if composed else None, lacks or NOT_RUN)
-    saving = found[name].estimate(row, confidence)
+    saving = found[name].estimate(row, terms.confidence)
+    repeated = _repeated(f, found, name, row, terms)
     if not composed:
-        return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None)
-    gap = found[_gap(name)].estimate(row, confidence)
-    verdict, reason = _verdict(f, name, gap, tolerance, confidence)
-    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row))
+        return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None, repeated=repeated)
+    gap = found[_gap(name)].estimate(row, terms.confidence)
+    verdict, reason = _verdict(f, name, gap, repeated, terms)
+    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row), repeated)
 
 
-def _verdict(f: Factorial, name: Formula, gap: Estimate, tolerance: float, confidence: float) -> tuple[Verdict, str | None]:
+def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int, terms: Terms) -> Repeated | None:
+    """A number in logs beside its occasions; None for draws, one sample, or what leaves nothing."""
+    logs = None if f.drawn else found[_log(name)].spread[row]
+    if logs is None or logs.size == 1 or not np.isfinite(logs).all():
+        return None
+    here = occasions.reading(f, logs)
+    return occasions.repeated(f, name, here, terms)
+
+
+def _verdict(f: Factorial, name: Formula, gap: Estimate, repeated: Repeated | None, terms: Terms) -> tuple[Verdict, str | None]:
     if len(f.layers) == 1:
         return Verdict.HOLDS, ONE_LAYER
     shares = overlap(f) if name is Formula.WEIGHTED else 0.0
     reason = f"the layers' shares sum to {shares:.2f}: they overlap" if shares > 1 + 1e-9 else None
     if gap.low is None or gap.high is None:
         return Verdict.UNDECIDED, ONE_SAMPLE
+    if not f.drawn:
+        if repeated is None:
+            return Verdict.UNDECIDED, NOTHING_LEFT
+        word, why = occasions.judged(f, name, repeated, terms)
+        return word, "; ".join(filter(None, (why, reason))) or None
     found = Interval(
-        estimate=gap.value, low=gap.low, high=gap.high, confidence=confidence, n=f.amounts.shape[-1], method="paired gap"
+        estimate=gap.value, low=gap.low, high=gap.high, confidence=terms.confidence, n=f.amounts.shape[-1], method="paired gap"
     )
-    return statistics.verdict(found, tolerance), reason
+    return statistics.verdict(found, terms.tolerance), reason
 
 
 def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]], missing: Iterable[Missing]) -> pd.DataFrame:

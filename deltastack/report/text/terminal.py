@@ -77,7 +77,7 @@ def _total(r: Mapping[str, Any]) -> list[str]:
     unresolved = str(Resolution.NOT_RESOLVED) if r["resolution"] == Resolution.NOT_RESOLVED else ""
     kept, cut_off, _ = (r["caveat"] or "").partition("; p99")  # the report has the percentiles
     caveat = f"{kept})" if cut_off else kept
-    notes = ", ".join(filter(None, (unresolved, caveat, start, floor)))
+    notes = ", ".join(filter(None, (unresolved, caveat, r.get("indicative") or start, floor)))
     gap = formatting.points(r["gap"])
     gap = gap if r["gap_lo"] is None else f"{gap} {formatting.short_ends((r['gap_lo'], r['gap_hi']), r['draws'])}"
     return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
