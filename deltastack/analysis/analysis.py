@@ -24,7 +24,7 @@ from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED, factorials
 from deltastack.analysis.occasions import UNRECORDED
 from deltastack.model import Bench, OperatingPoint, Resource, cell_name
 from deltastack.outcomes import Formula, Resolution
-from deltastack.statistics import resolution
+from deltastack.statistics import indicative, resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -290,10 +290,19 @@ def _analyse(f: Factorial, given: _Given, *, headline: bool) -> FactorialAnalysi
         noise_floor=floor,
         null_factors=tuple(negative_controls.rates(table, f, confidence)) if headline else (),
         outlook=_outlook(f, given, held.totals[Formula.INDEPENDENT]),
-        targets=targets.answers(f, savings),
+        targets=() if joint is None else _targets(f, given, joint, len(savings) - 1),
         caveat=given.caveat(f, cell_name(f.layers)),
         slo_violation=slo.describe(given.slo_violations, f.bench, f.operating_point, cell_name(f.layers)),
     )
+
+
+def _targets(f: Factorial, given: _Given, joint: Estimate, sets: int) -> tuple[targets.TargetAnswer, ...]:
+    """Targets held against the joint cell, and against the best of so many sets of layers."""
+    if not targets.named(f):
+        return ()
+    at = given.measured_at.get(f.bench, UNRECORDED)
+    wide = attribution.cell_savings(f, targets.shared_confidence(given.stack.confidence, sets))
+    return targets.answers(f, joint, wide, indicative=not f.drawn and indicative(f.process_starts, at.loud) is not None)
 
 
 def _layer(f: Factorial, given: _Given, share: attribution.Share, ceiling: amdahl.Ceiling, floor: Floor | None) -> LayerSaving:

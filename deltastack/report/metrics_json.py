@@ -163,10 +163,21 @@ def _target(t: TargetAnswer, analysis: Analysis) -> dict[str, Any]:
         "resource": t.resource,
         "verdict": t.verdict,
         "margin": t.margin,
-        "layers": list(t.layers),
-        "unfit": unfit(analysis.quality, t.bench, cell_name(t.layers), analysis.quality_limit),
+        **dict(zip(("joint", "joint_lo", "joint_hi"), t.joint[:3], strict=True)),
+        "layers": list(t.best.layers),
+        "best": t.best.verdict,
+        **dict(zip(("best_saving", "best_lo", "best_hi"), t.best.saving[:3], strict=True)),
+        "best_among": t.best.among,
+        "draws": t.joint.draws,
+        "unfit": unfit(analysis.quality, t.bench, _every_layer(analysis, t.bench), analysis.quality_limit),
+        "best_unfit": unfit(analysis.quality, t.bench, cell_name(t.best.layers), analysis.quality_limit),
         "one_percent_modules": t.modules,
     }
+
+
+def _every_layer(analysis: Analysis, bench: Bench) -> str:
+    """The name of a bench's joint cell."""
+    return cell_name(next(a.factorial.layers for a in analysis.factorials if a.factorial.bench is bench))
 
 
 def _name(analysis: Analysis, a: FactorialAnalysis) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
+from deltastack.analysis.targets import Reached
 from deltastack.errors import EvidenceError
 from deltastack.evaluation.delta_summary import far
 from deltastack.model import Bench, Resource
@@ -128,5 +129,7 @@ def targets(said: Mapping[str, Any]) -> list[str]:
 
 def _target(t: Mapping[str, Any]) -> str:
     named = formatting.resource(Bench(t["bench"]), Resource(t["resource"]))
-    but = f", but {' + '.join(t['layers'])} {t['unfit']}" if t["unfit"] else ""
-    return f"{t['bench']} {named} {t['verdict']} ({formatting.points(t['margin'])}){but}"
+    alone = f", {' + '.join(t['layers'])} alone {t['best']}" if t["best"] == Reached.REACHED != t["verdict"] else ""
+    bad = t["best_unfit"] if alone else t["unfit"]
+    but = f", but {' + '.join(t['layers']) if alone else 'all together'} {bad}" if bad else ""
+    return f"{t['bench']} {named} {t['verdict']} ({formatting.points(t['margin'])}){alone}{but}"
