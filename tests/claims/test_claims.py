@@ -198,6 +198,16 @@ def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Ver
     assert "on the testbed bench (A/A noise floor ±" in finding.reason
 
 
+def test_a_saving_at_one_operating_point_is_enough() -> None:
+    """40 % at capacity and nothing at the trace: a claim that names no load is confirmed; with nothing at both it is not."""
+    full = table([(100.0, n) for n in (60.0, 60.5, 59.5)])
+    idle = table([(100.0, n) for n in (100.0, 100.0, 100.0)]).assign(operating_point=str(OperatingPoint.AT_TRACE))
+    here = results({"storage/fleet": pd.concat([full, idle], ignore_index=True)})
+
+    assert verdict(SAVING | {"delta": 0.35}, here).verdict is Verdict.CONFIRMED
+    assert verdict(SAVING | {"delta": 0.35}, results({"storage/fleet": idle})).verdict is Verdict.REFUTED
+
+
 def test_a_saving_that_is_served_late_confirms_nothing() -> None:
     """40 % are saved, and the claim of 35 % is refuted all the same: the technique serves late, and the reason says so."""
     here = results({"storage/fleet": table([(100.0, 60.0)])})
