@@ -11,9 +11,9 @@ stop() {
 }
 
 case "$want" in
-    run) extras="engine,energy" ;;                  # no torch
-    testbed) extras="testbed,engine,energy" ;;
-    test) extras="testbed,engine,energy,operators,bench,test,lint" ;;
+    run) extras="graph,engine,energy" ;;                  # no torch
+    testbed) extras="graph,testbed,engine,energy" ;;
+    test) extras="graph,testbed,engine,energy,operators,bench,test,lint" ;;
     *) stop "bootstrap knows 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.composition import PublishedGap
 from deltastack.errors import FactorialError
-from deltastack.factorial import case_reader, table_reader
-from deltastack.factorial.analysis import TOLERANCE, analyse_experiment
-from deltastack.factorial.technique_classes import pair_class
+from deltastack.own_runs import case_reader, table_reader
+from deltastack.own_runs.analysis import TOLERANCE, analyse_experiment
+from deltastack.own_runs.technique_classes import pair_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from deltastack.factorial.case_reader import Case
-    from deltastack.factorial.result import CaseResult
+    from deltastack.own_runs.case_reader import Case
+    from deltastack.own_runs.result import CaseResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

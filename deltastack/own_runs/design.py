@@ -7,12 +7,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FactorialError
-from deltastack.factorial.experiment import cell_words
+from deltastack.own_runs.experiment import cell_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deltastack.factorial.experiment import Experiment
+    from deltastack.own_runs.experiment import Experiment
 
 _SHOWN = 4
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from deltastack import statistics
 from deltastack.errors import FactorialError
-from deltastack.factorial import case_reader, quantities, result_folder, table_reader
-from deltastack.factorial.design import design_of
-from deltastack.factorial.estimates import sample_of
-from deltastack.factorial.result import CaseResult, FactorialResult, SavingEstimate
 from deltastack.outcomes import Verdict
+from deltastack.own_runs import case_reader, quantities, result_folder, table_reader
+from deltastack.own_runs.design import design_of
+from deltastack.own_runs.estimates import sample_of
+from deltastack.own_runs.result import CaseResult, FactorialResult, SavingEstimate
 from deltastack.statistics import Interval
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from deltastack.factorial.design import Design
-    from deltastack.factorial.experiment import Experiment
+    from deltastack.own_runs.design import Design
+    from deltastack.own_runs.experiment import Experiment
 
 TOLERANCE = 0.02
 CONFIDENCE = 0.95

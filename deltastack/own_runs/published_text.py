@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltastack.factorial.text import ends, percent, points, table, wrapped
+from deltastack.own_runs.text import ends, percent, points, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deltastack.factorial.published import Evidence, Tally
-    from deltastack.factorial.result import CaseResult
+    from deltastack.own_runs.published import Evidence, Tally
+    from deltastack.own_runs.result import CaseResult
 
 
 def brief(found: Evidence) -> str:

@@ -11,9 +11,9 @@ import yaml
 
 from deltastack.cli.main import main
 from deltastack.errors import FactorialError
-from deltastack.factorial.published import read_evidence, tally
-from deltastack.factorial.published_text import brief, text
-from deltastack.factorial.technique_classes import technique_class
+from deltastack.own_runs.published import read_evidence, tally
+from deltastack.own_runs.published_text import brief, text
+from deltastack.own_runs.technique_classes import technique_class
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "params/published"

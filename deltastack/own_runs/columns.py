@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FactorialError
-from deltastack.factorial import metric_names
+from deltastack.own_runs import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

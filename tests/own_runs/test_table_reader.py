@@ -10,7 +10,7 @@ import pytest
 
 from deltastack.cli.main import main
 from deltastack.errors import FactorialError
-from deltastack.factorial import analyse
+from deltastack.own_runs import analyse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ import io
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FactorialError
-from deltastack.factorial import metric_names
-from deltastack.factorial.columns import Role, Table, number, roles, switch, without_units
-from deltastack.factorial.experiment import Experiment, Metric, Observation
+from deltastack.own_runs import metric_names
+from deltastack.own_runs.columns import Role, Table, number, roles, switch, without_units
+from deltastack.own_runs.experiment import Experiment, Metric, Observation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deltastack.answer import Answer
 from deltastack.errors import FactorialError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import altair as alt
+    import pandas as pd
 
 SIGN = (
     "saving = (base - optimized) / base of the resource a unit of work takes; above 0 is less use; 1 - base / optimized of a rate"
@@ -107,7 +111,7 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FactorialResult:
+class FactorialResult(Answer):
     """All settings of one source."""
 
     source: str
@@ -142,3 +146,35 @@ class FactorialResult:
             "verdict": self.verdict,
             "settings": [c.to_dict() for c in self.cases],
         }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a setting and number: each layer alone, all together, each formula's prediction and its gap; fractions."""
+        import pandas as pd
+
+        rows = [
+            {"setting": c.setting_words, "kind": kind, "name": name, **e.to_dict()}
+            for c in self.cases
+            for kind, found in _numbers(c)
+            for name, e in found.items()
+        ]
+        return pd.DataFrame(rows).reindex(columns=["setting", "kind", "name", "delta", "lo", "hi", "n", "reason"])
+
+    def _chart(self) -> alt.Chart:
+        import altair as alt
+
+        rows = self.to_frame()
+        rows = rows[rows["kind"] != "gap"]
+        base = alt.Chart(rows, title="Saving of each layer alone, predicted and together").encode(y=alt.Y("name").sort(None))
+        points = base.mark_point(filled=True, size=90).encode(x=alt.X("delta").axis(format="%"), color="kind")
+        found: alt.Chart = (points + base.mark_rule().encode(x="lo", x2="hi", color="kind")).facet(row="setting")
+        return found
+
+    def __str__(self) -> str:
+        """The text of ``deltastack factorial``."""
+        from deltastack.own_runs.text import text
+
+        return text(self)
+
+
+def _numbers(case: CaseResult) -> tuple[tuple[str, Mapping[str, SavingEstimate]], ...]:
+    return ("alone", case.alone), ("together", {"joint": case.joint}), ("predicted", case.predicted), ("gap", case.gap)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FactorialError, InputError, ParamsError
-from deltastack.factorial import metric_names
-from deltastack.factorial.experiment import Experiment, Metric, Observation
 from deltastack.importers import read, refuse_unlike
 from deltastack.importers.run import QUANTITIES
 from deltastack.model import Params
+from deltastack.own_runs import metric_names
+from deltastack.own_runs.experiment import Experiment, Metric, Observation
 from deltastack.params import load
 
 if TYPE_CHECKING:

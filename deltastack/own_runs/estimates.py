@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from deltastack import statistics
 from deltastack.errors import FormulaError
-from deltastack.factorial.result import InteractionEstimate, SavingEstimate
+from deltastack.own_runs.result import InteractionEstimate, SavingEstimate
 
 if TYPE_CHECKING:
-    from deltastack.factorial.design import Design
-    from deltastack.factorial.experiment import Experiment
-    from deltastack.factorial.quantities import Quantity
+    from deltastack.own_runs.design import Design
+    from deltastack.own_runs.experiment import Experiment
+    from deltastack.own_runs.quantities import Quantity
     from deltastack.statistics import Interval
 
 Array = NDArray[np.float64]

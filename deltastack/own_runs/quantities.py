@@ -18,7 +18,7 @@ from deltastack import composition, statistics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from deltastack.factorial.design import Design
+    from deltastack.own_runs.design import Design
 
 Array = NDArray[np.float64]
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from deltastack.factorial import text
+from deltastack.own_runs import text
 
 if TYPE_CHECKING:
-    from deltastack.factorial.result import FactorialResult
+    from deltastack.own_runs.result import FactorialResult
 
 
 def page(result: FactorialResult) -> str:
     """The page as HTML."""
-    env = Environment(loader=PackageLoader("deltastack.factorial", "."), autoescape=True, undefined=StrictUndefined)
+    env = Environment(loader=PackageLoader("deltastack.own_runs", "."), autoescape=True, undefined=StrictUndefined)
     return env.get_template("page.html").render(
         result=result,
         percent=text.percent,

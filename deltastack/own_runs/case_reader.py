@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deltastack.errors import FactorialError
-from deltastack.factorial import metric_names
-from deltastack.factorial.experiment import Experiment, Metric, Observation
+from deltastack.own_runs import metric_names
+from deltastack.own_runs.experiment import Experiment, Metric, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

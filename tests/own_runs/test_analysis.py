@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from deltastack import composition, statistics
 from deltastack.errors import FactorialError
-from deltastack.factorial import CaseResult, Experiment, Observation, analyse
-from deltastack.factorial.analysis import analyse_experiment
-from deltastack.factorial.experiment import Metric
+from deltastack.own_runs import CaseResult, Experiment, Observation, analyse
+from deltastack.own_runs.analysis import analyse_experiment
+from deltastack.own_runs.experiment import Metric
 
 PUBLISHED = Path(__file__).parents[2] / "params/published"
 TWO = "a,b,repeat,latency_ms\n0,0,1,100\n1,0,1,80\n0,1,1,50\n1,1,1,50\n"

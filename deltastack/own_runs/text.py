@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from deltastack.factorial.result import CaseResult, FactorialResult, InteractionEstimate, SavingEstimate
+    from deltastack.own_runs.result import CaseResult, FactorialResult, InteractionEstimate, SavingEstimate
 
 WIDTH = 80
 TWO = 2
