@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ import typer
 from deltastack.cli import output
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from deltastack.api import FleetAnswer
 
 MODEL = "Qwen/Qwen3-VL-8B-Instruct"
@@ -124,14 +127,28 @@ def _show(found: FleetAnswer, *, as_json: bool) -> None:
         output.emit_json(found.to_dict())
         return
     from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(str(found))
+    Console().print(_usage(found))
+    console.print("amounts per request; --json has the range of each over the draws")
+    for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
+        console.print(reason)
+
+
+def _usage(found: FleetAnswer) -> Table:
+    """Amounts per request: one row a component, one column a resource; their sums, and the weakest evidence among them."""
     from rich.table import Table
 
-    say = Console(soft_wrap=True).print
-    say(str(found))
-    table = Table("component", "resource", "per request", "lo", "hi", "evidence", box=None, pad_edge=False)
-    for row in found["usage"]:
-        amounts = ("-" if row[k] is None else f"{row[k]:.4g}" for k in ("amount", "lo", "hi"))
-        table.add_row(row["component"], row["resource"], *amounts, row["evidence"])
-    Console().print(table)
-    for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
-        say(reason)
+    from deltastack.model import Evidence, weakest
+
+    wide = found.to_frame().pivot_table(index="component", columns="resource", values="amount", sort=False)
+    wide.loc["all"] = wide.sum()
+    table = Table("component", *(str(c) for c in wide.columns), box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, amounts in wide.iterrows():
+        table.add_row(str(name), *("-" if isnan(a) else f"{a:.3g}" for a in amounts))
+    evidence = found.to_frame().groupby("resource")["evidence"].agg(lambda e: str(weakest([Evidence(x) for x in e])))
+    table.add_row("evidence", *(evidence[r] for r in wide.columns))
+    return table
