@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint up down repro report bench engine doctor checkpoint clean ready-core ready-run ready-testbed ready-test
+.PHONY: help demo run test lint docs up down repro report bench engine doctor checkpoint clean ready-core ready-run ready-testbed ready-test
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: ready-test ## ruff, mypy strict, import contracts, pins
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@! grep -nE '://|--(extra-)?index-url|--find-links' constraints.txt
+
+docs: ready-test ## the site of the documents, in site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q && echo site/index.html
 
 up: ready-run ## start Prefect server, worker and MLflow on loopback and print their addresses
 	@$(BIN)/python -m flows.services up
