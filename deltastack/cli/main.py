@@ -26,6 +26,7 @@ from deltastack.cli import (
     output,
     plan,
     published,
+    record,
     report,
     run,
     solve,
@@ -55,6 +56,8 @@ app.command()(plan.plan)
 app.command()(solve.solve)
 app.command()(compare.compare)
 app.command("import")(imports.import_)
+app.command()(record.record)
+app.command()(record.replay)
 app.command()(calibrate.calibrate)
 app.command()(run.sync)
 app.command()(doctor.doctor)
