@@ -24,8 +24,6 @@ def record(
 ) -> None:
     """Write the raw runs of a measured bench with host, params, versions and hashes, for others to replay.
 
-    Example: deltastack record mine.zip
-
     Raises:
         UnknownNameError: No such bench.
     """
@@ -48,10 +46,7 @@ def replay(
     remove: Annotated[str | None, typer.Option(help="Forget the recording of this name.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a bundle, keep it in data/recorded, and print what it says: measured elsewhere, on its host and date.
-
-    Example: deltastack replay mine.zip
-    """
+    """Check a bundle, keep it in data/recorded, and print what it says: measured elsewhere, on its host and date."""
     from deltastack import home
     from tasks import recorded
 
