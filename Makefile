@@ -8,10 +8,16 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint up down repro report bench engine doctor checkpoint clean ready-run ready-testbed ready-test
+.PHONY: help demo run test lint docs up down repro report bench engine doctor checkpoint clean ready-core ready-run ready-testbed ready-test
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ready-core ## the first results in less than a minute: published stacks, four numbers of your own, one deployment
+	@$(BIN)/deltastack published --brief
+	@$(BIN)/deltastack compose --delta 0.30 --delta 0.25
+	@$(BIN)/deltastack factorial docs/examples/runs.csv
+	@$(BIN)/deltastack capacity --scene assistant --draws 1
 
 run: $(if $(TESTBED),ready-testbed,ready-run) ## bring the whole graph up to date and print the headline (SCENE=name|all, TRACE=file, QUICK=1, BUDGET=long, TESTBED=1)
 	@$(BIN)/deltastack run $(if $(TESTBED),--testbed) $(if $(SCENE),--scene "$(SCENE)") $(if $(TRACE),--trace "$(TRACE)") $(if $(QUICK),--quick) $(if $(filter long,$(BUDGET)),--long)
@@ -25,6 +31,9 @@ lint: ready-test ## ruff, mypy strict, import contracts, pins
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@! grep -nE '://|--(extra-)?index-url|--find-links' constraints.txt
+
+docs: ready-test ## the site of the documents, in site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q && echo site/index.html
 
 up: ready-run ## start Prefect server, worker and MLflow on loopback and print their addresses
 	@$(BIN)/python -m flows.services up
@@ -55,5 +64,5 @@ clean: ## remove the environment, caches and generated results (the shipped file
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	git clean -fdxq data reports
 
-ready-run ready-testbed ready-test: ready-%:
+ready-core ready-run ready-testbed ready-test: ready-%:
 	@sh scripts/bootstrap.sh $*

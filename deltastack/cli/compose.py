@@ -42,18 +42,14 @@ def _composed(deltas: list[float], weights: list[float], published: Path | None)
         FormulaError: Nothing to compose, weights without their savings, or values outside a formula's domain.
         ParamsError: A file of cases that does not hold.
     """
-    from deltastack import composition
+    from deltastack.api import compose as composed
     from deltastack.errors import FormulaError
 
     if weights and len(weights) != len(deltas):
         raise FormulaError(f"{len(weights)} --weight for {len(deltas)} --delta: wanted one weight for each saving")
     if not deltas and published is None:
         raise FormulaError("nothing to compose: give --delta at least once, or --published FILE")
-    found: dict[str, Any] = {}
-    if deltas:
-        found["independent"] = composition.independent(deltas)
-    if weights:
-        found["weighted"] = composition.weighted(deltas, weights)
+    found: dict[str, Any] = composed(deltas, weights or None).to_dict() if deltas else {}
     if published is not None:
         found["cases"] = _published(published)
     return found
@@ -67,7 +63,7 @@ def _published(path: Path) -> list[PublishedGap]:
     """
     from deltastack import composition
     from deltastack.errors import FactorialError, ParamsError
-    from deltastack.factorial.published import read_evidence
+    from deltastack.own_runs.published import read_evidence
 
     try:
         return [composition.published_gap(c) for c in composition.read_published(path)]

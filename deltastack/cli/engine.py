@@ -26,7 +26,7 @@ Trace = Annotated[Path | None, typer.Option(help="Ask this trace's requests when
 Cells = Annotated[str | None, typer.Option(help="Only these cells beside the base: LAYER, LAYER+LAYER or LAYER/TECHNIQUE.")]
 
 
-@app.command()
+@app.command(epilog="Example: deltastack engine run llamacpp --budget 2m")
 def run(
     name: Name,
     trace: Trace = None,
@@ -53,7 +53,7 @@ def run(
         show_findings(found)
 
 
-@app.command()
+@app.command(epilog="Example: deltastack engine check llamacpp")
 def check(
     name: Name,
     trace: Trace = None,
@@ -76,7 +76,7 @@ def check(
     raise typer.Exit(REFUSED if any(c.state == "fail" for c in found.checks) else 0)
 
 
-@app.command()
+@app.command(epilog="Example: deltastack engine show llamacpp --cell storage")
 def show(
     name: Name,
     cell: Annotated[str, typer.Option(help="Which cell to start.")] = "base",

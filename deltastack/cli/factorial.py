@@ -26,9 +26,9 @@ def factorial(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Say what each layer saves alone and all save together, and whether the savings multiply."""
-    from deltastack.factorial import analyse
-    from deltastack.factorial.page import page
-    from deltastack.factorial.text import text
+    from deltastack.own_runs import analyse
+    from deltastack.own_runs.page import page
+    from deltastack.own_runs.text import text
 
     found = analyse(
         file,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deltastack.cli import output
 
 if TYPE_CHECKING:
-    from deltastack.fleet.deployment_query import DeploymentQuery, Loop
-    from deltastack.fleet.scene import Scene as Place
-    from deltastack.fleet.simulator import Requests
+    from rich.table import Table
+
+    from deltastack.api import FleetAnswer
 
 MODEL = "Qwen/Qwen3-VL-8B-Instruct"
 OUTPUTS = (
@@ -55,18 +56,23 @@ def simulate(
 
     Power and energy a token are of the accelerators alone; usage is per request and has their share of the node as well.
     """
-    from deltastack.errors import ParamsError
-    from deltastack.fleet import deployment_query
+    from deltastack import api
 
-    if closed_loop is None and output_tokens is not None:
-        raise ParamsError("--output-tokens needs --closed-loop N; a trace has its own")
-    if closed_loop is not None and (trace is not None or output_tokens is None):
-        raise ParamsError("--closed-loop N needs --output-tokens and no --trace")
-    load: Requests | Loop = (
-        _trace(trace, scene) if closed_loop is None else _loop(closed_loop, prompt_tokens, image_tokens, output_tokens)
+    found = api.simulate(
+        scene=scene,
+        model=model,
+        platform=platform,
+        precision=precision,
+        tensor_parallel=tensor_parallel,
+        replicas=replicas,
+        trace=trace,
+        closed_loop=closed_loop,
+        prompt_tokens=prompt_tokens,
+        image_tokens=image_tokens,
+        output_tokens=output_tokens,
+        draws=draws,
     )
-    asked = _asked(scene, model, platform, precision, tensor_parallel, replicas)
-    _show(asked, deployment_query.simulate(_root(), asked, load, draws=draws), as_json=as_json)
+    _show(found, as_json=as_json)
 
 
 def capacity(
@@ -94,106 +100,55 @@ def capacity(
     A request's goal is its time alone on the deployment and a slack. Requests are sampled from the trace, or are equal prompts
     where --output-tokens is given.
     """
-    from deltastack.errors import ParamsError
-    from deltastack.fleet import deployment_query
+    from deltastack import api
 
-    if output_tokens is not None and trace is not None:
-        raise ParamsError("--output-tokens and --trace both say what comes; give one")
-    requests = (
-        _trace(trace, scene) if output_tokens is None else _loop(1000, prompt_tokens, image_tokens, output_tokens).requests()
+    found = api.capacity(
+        scene=scene,
+        model=model,
+        platform=platform,
+        precision=precision,
+        tensor_parallel=tensor_parallel,
+        replicas=replicas,
+        trace=trace,
+        prompt_tokens=prompt_tokens,
+        image_tokens=image_tokens,
+        output_tokens=output_tokens,
+        share=share,
+        slack_s=slack,
+        slack_token_s=slack_token,
+        seed=seed,
+        draws=draws,
     )
-    asked = _asked(scene, model, platform, precision, tensor_parallel, replicas)
-    aim = deployment_query.Aim(share=share, slack_s=slack, slack_token_s=slack_token, seed=seed)
-    found = deployment_query.capacity(_root(), asked, requests, aim, draws=draws)
-    _show(asked, found, as_json=as_json)
+    _show(found, as_json=as_json)
 
 
-def _root() -> Path:
-    from tasks.stage_runner import root_from
-
-    return root_from(Path.cwd())
-
-
-def _asked(
-    scene: str | None,
-    model: str | None,
-    platform: str | None,
-    precision: str | None,
-    tensor_parallel: int | None,
-    replicas: int | None,
-) -> DeploymentQuery:
-    """The deployment in question: the scene's, or one accelerator's, with what was said instead."""
-    from deltastack.fleet import settings
-    from deltastack.fleet.deployment_query import DeploymentQuery
-
-    place = None if scene is None else _scene(scene)
-    served = None if place is None else settings.load(_root(), scene=place).values.deployment
-    return DeploymentQuery(
-        model=model or (served.model if served else MODEL),
-        platform=platform or (served.platform if served else "h100_sxm"),
-        precision=precision or (served.precision if served else "bf16"),
-        tensor_parallel=tensor_parallel or (served.tensor_parallel if served else 1),
-        replicas=replicas or (served.replicas if served else 1),
-        scene=place,
-    )
-
-
-def _scene(name: str) -> Place:
-    from deltastack import layers
-    from deltastack.fleet import scene
-
-    return scene.load(_root(), name, tuple(layers.LAYERS))
-
-
-def _trace(path: Path | None, scene: str | None) -> Requests:
-    from deltastack.fleet.trace_arrays import requests
-    from deltastack.workload import settings
-    from deltastack.workload.readers import read
-
-    chosen = settings.load(_root())
-    if path is not None:
-        return requests(read(path, chosen.images).frame)
-    return requests(settings.workload(_root(), chosen).frame if scene is None else _scene(scene).workload.frame(_root(), chosen))
-
-
-def _loop(clients: int, prompt_tokens: int, image_tokens: int, output_tokens: str | None) -> Loop:
-    from deltastack.fleet.deployment_query import loop
-    from deltastack.workload import lengths
-
-    assert output_tokens is not None  # noqa: S101 - the command has checked it
-    return loop(clients, lengths.parse(output_tokens), prompt_tokens=prompt_tokens, image_tokens=image_tokens)
-
-
-def _show(asked: DeploymentQuery, found: dict[str, Any], *, as_json: bool) -> None:
+def _show(found: FleetAnswer, *, as_json: bool) -> None:
     if as_json:
-        output.emit_json(found)
+        output.emit_json(found.to_dict())
         return
     from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(str(found))
+    Console().print(_usage(found))
+    console.print("amounts per request; --json has the range of each over the draws")
+    for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
+        console.print(reason)
+
+
+def _usage(found: FleetAnswer) -> Table:
+    """Amounts per request: one row a component, one column a resource; their sums, and the weakest evidence among them."""
     from rich.table import Table
 
-    say = Console(soft_wrap=True).print
-    wide = f" x {asked.tensor_parallel}" if asked.tensor_parallel > 1 else ""
-    say(f"{asked.model} in {asked.precision} on {asked.platform}{wide}, {asked.replicas} replica{'s' * (asked.replicas > 1)}")
-    if "rate_per_s" in found:
-        goals = found["goals"]
-        say(
-            f"goodput {found['requests_per_s']:.3g} requests/s: {goals['share']:.0%} of requests end within their time alone + "
-            f"{goals['slack_s']:g} s + {1e3 * goals['slack_token_s']:g} ms a token"
-        )
-    say(
-        f"{found['output_tokens_per_s']:,.1f} output tokens/s, {found['requests_per_s']:.3g} requests/s, "
-        f"{found['power_w']:,.0f} W and {found['energy_per_token_j']:.3g} J a token (accelerators alone), "
-        f"batch {found['mean_batch']:.1f}"
-    )
-    for name in ("ttft_s", "tpot_s", "e2e_s"):
-        points = ", ".join(f"{q} {v:.4g} s" if v is not None else f"{q} -" for q, v in found[name].items())
-        say(f"{name.removesuffix('_s'):4} {points}")
-    for axis in found["extrapolated"]:
-        say(f"off the grid of measured operator times: {axis}")
-    table = Table("component", "resource", "per request", "lo", "hi", "evidence", box=None, pad_edge=False)
-    for row in found["usage"]:
-        amounts = ("-" if row[k] is None else f"{row[k]:.4g}" for k in ("amount", "lo", "hi"))
-        table.add_row(row["component"], row["resource"], *amounts, row["evidence"])
-    Console().print(table)
-    for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
-        say(reason)
+    from deltastack.model import Evidence, weakest
+
+    wide = found.to_frame().pivot_table(index="component", columns="resource", values="amount", sort=False)
+    wide.loc["all"] = wide.sum()
+    table = Table("component", *(str(c) for c in wide.columns), box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, amounts in wide.iterrows():
+        table.add_row(str(name), *("-" if isnan(a) else f"{a:.3g}" for a in amounts))
+    evidence = found.to_frame().groupby("resource")["evidence"].agg(lambda e: str(weakest([Evidence(x) for x in e])))
+    table.add_row("evidence", *(evidence[r] for r in wide.columns))
+    return table

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,38 +26,48 @@ from deltastack.cli import (
     output,
     plan,
     published,
+    record,
     report,
     run,
     solve,
     workload,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 app = typer.Typer(
     name="deltastack",
     help="What does this stack of optimizations really save, and do the composition formulas hold?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-app.command()(run.run)
-app.command()(compose.compose)
-app.command()(published.published)
-app.command()(factorial.factorial)
-app.command()(report.report)
-app.command()(fleet.simulate)
-app.command()(fleet.capacity)
-app.command()(measure.measure)
-app.command()(estimate.estimate)
-app.command()(plan.plan)
-app.command()(solve.solve)
-app.command()(compare.compare)
-app.command("import")(imports.import_)
-app.command()(calibrate.calibrate)
-app.command()(run.sync)
-app.command()(doctor.doctor)
+def _add(command: Callable[..., None], example: str, name: str | None = None) -> None:
+    """Register a command; its help page ends with an example."""
+    app.command(name, epilog=f"Example: deltastack {example}")(command)
+
+
+_add(run.run, "run --scene vision_night")
+_add(compose.compose, "compose --delta 0.10 --delta 0.15")
+_add(published.published, "published --brief")
+_add(factorial.factorial, "factorial runs.csv --metric tpot_ms")
+_add(report.report, "report")
+_add(fleet.simulate, "simulate --closed-loop 64 --output-tokens 200 --draws 1")
+_add(fleet.capacity, "capacity --scene assistant --draws 1")
+_add(measure.measure, "measure --cells base,idle,storage --budget 60")
+_add(estimate.estimate, "estimate idle --scene vision_night")
+_add(plan.plan, "plan --layer fp8 --layer prefix_cache --layer speculation")
+_add(solve.solve, "solve --target energy=0.333")
+_add(compare.compare, "compare HEAD~1 HEAD")
+_add(imports.import_, "import --layer fp8_weights --before bf16.json --after fp8.json", "import")
+_add(record.record, "record mine.zip --bench engine")
+_add(record.replay, "replay mine.zip")
+_add(calibrate.calibrate, "calibrate rows.csv")
+_add(run.sync, "sync")
+_add(doctor.doctor, "doctor")
 app.add_typer(claims.app, name="claims")
 app.add_typer(engine.app, name="engine")
 app.add_typer(workload.app, name="workload")

@@ -23,6 +23,13 @@ QUALITY_LIMIT = 4
 COMPOSITION_FAILS = 5
 CANNOT_BE_TOLD = 6
 INTERRUPTED = 130
+REFUSED = 3
+EXTRAS = {
+    "graph": ("altair", "dvc", "filelock", "mlflow", "networkx", "prefect", "ruamel", "SALib", "vl_convert"),
+    "engine": ("gguf", "httpx", "PIL", "xllamacpp"),
+    "testbed": ("safetensors", "sklearn", "torch", "transformers"),
+}
+"""The extra of pyproject.toml that brings a package."""
 _NO_NUMBER = "Input should be a valid number, unable to parse string as a number"
 
 
@@ -61,6 +68,8 @@ def exit_code_of(app: typer.Typer) -> int:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except ModuleNotFoundError as error:
+        return _not_installed(error)
     except DeltastackError as error:
         say(f"deltastack: {error}")
         for note in getattr(error, "__notes__", ()):
@@ -69,6 +78,16 @@ def exit_code_of(app: typer.Typer) -> int:
     if code == INTERRUPTED:
         say("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _not_installed(error: ModuleNotFoundError) -> int:
+    """One line that names the extra which brings a missing package; a module of our own is a fault, and is raised."""
+    package = (error.name or "").split(".")[0]
+    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+    if extra is None:
+        raise error
+    say(f"deltastack: this needs {package}, which is not installed; pip install 'deltastack[{extra}]'")
+    return REFUSED
 
 
 def _usage(error: Exception) -> int:

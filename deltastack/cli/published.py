@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads the annotation when the command is made
 from typing import Annotated
 
 import typer
@@ -19,12 +19,12 @@ def published(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Compose every published stack: how often the product of the single savings is wrong, and what predicts better."""
-    from deltastack.factorial.published import read_evidence
-    from deltastack.factorial.published_text import brief, text
-    from tasks.stage_runner import root_from
+    from deltastack import home
+    from deltastack.own_runs.published import read_evidence
+    from deltastack.own_runs.published_text import brief, text
 
     if not paths:
-        root = root_from(Path.cwd())
+        root = home.home()
         paths = [root / "params/published_compositions.yaml", root / "params/published"]
     found = read_evidence(paths, tolerance=tolerance)
     if as_json:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deltastack.cli import output
+from deltastack.cli import output, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from flows.run_stack import Ended
-    from tasks.stage_outcome import Done
 
 
 def run(
@@ -50,7 +45,7 @@ def run(
             workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
         params_editor.set_profile(root, "quick" if quick else "long" if long else "default")
         names = _scenes(root, scene)
-        with _progress() as (begin, step):
+        with progress.shown() as (begin, step):
             listener = run_stack.Listener(output.say, begin, step)
             before = []
             if names:
@@ -96,31 +91,6 @@ def sync(
         output.emit_json({"runs": runs})
     else:
         typer.echo(f"{len(runs)} set{'s' * (len(runs) != 1)} of results published" if runs else "nothing waits to be published")
-
-
-@contextmanager
-def _progress() -> Iterator[tuple[Callable[[int], object], Callable[[Done], object]]]:
-    """A bar where a terminal is there, else one line a stage."""
-    from datetime import UTC, datetime
-
-    from tasks.stage_outcome import told
-
-    if not sys.stderr.isatty():
-        yield (lambda _: None), lambda done: output.say(f"{done.stage}: {told(done, datetime.now(UTC))}")
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task("reading the graph", total=None)
-
-        def begin(count: int) -> None:
-            bar.update(line, total=count, description="starting the engine")
-
-        def step(done: Done) -> None:
-            bar.update(line, advance=1, description=f"{done.stage}: {told(done, datetime.now(UTC))}")
-
-        yield begin, step
 
 
 def _show(root: Path, ended: Ended, *, as_json: bool) -> None:

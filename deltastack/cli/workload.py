@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads the annotation when the command is made
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read, describe and generate workloads.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog="Example: deltastack workload describe trace.csv")
 def describe(
     file: Annotated[Path, typer.Argument(help="A trace: Azure LLM 2023 or LMM 2024 CSV, Mooncake JSON lines, our Parquet.")],
     kind: Annotated[str | None, typer.Option("--format", help="Do not look at the header; read this format.")] = None,
@@ -34,7 +34,7 @@ def describe(
         _show(file.name, facts, domain.words(facts))
 
 
-@app.command()
+@app.command(epilog="Example: deltastack workload generate --out trace.parquet --requests 1000")
 def generate(
     out: Annotated[Path, typer.Option(help="Where the Parquet goes.")],
     requests: Annotated[int | None, typer.Option(help="How many (default: params/workload.yaml).")] = None,
@@ -75,9 +75,9 @@ def generate(
 
 
 def _root() -> Path:
-    from tasks.stage_runner import root_from
+    from deltastack import home
 
-    return root_from(Path.cwd())
+    return home.home()
 
 
 def _image_rule() -> Any:

@@ -158,7 +158,7 @@ def test_stages_are_told_one_line_each_without_a_terminal(run: Run, monkeypatch:
 
     monkeypatch.setattr(run_stack, "run", ran)
 
-    assert run("run", "--target", "d") == (0, "", "a: ran in 1.5 s\nb: unchanged\n")
+    assert run("run", "--target", "d") == (0, "", " 1/2 a: ran in 1.5 s\n 2/2 b: unchanged\n")
 
 
 def test_sync_with_nothing_to_send(run: Run) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deltastack.errors import FactorialError, InputError
-from deltastack.factorial import analyse
 from deltastack.importers import read, refuse_twice, refuse_unlike
+from deltastack.own_runs import analyse
 from tests.importers.samples import aiperf, vllm
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from tasks import fleet
 ROOT = Path(__file__).parents[2]
 GRAPH: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 MODULES = {name: f"tasks.{'scenes' if name == 'scene' else name}" for name in GRAPH}
-NO_NUMBER = {"deltastack", "deltastack.errors", "tasks.stage_runner", "tasks.testbed_tables"}
-"""Modules that decide no number: the package, the texts of errors, the lock of a stage, what of the testbed is there."""
+NO_NUMBER = {"deltastack", "deltastack.errors", "deltastack.home", "tasks.stage_runner", "tasks.testbed_tables"}
+"""Modules that decide no number: the package, errors, where the checkout lies, a stage's lock, what of the testbed is there."""
 OTHER_BENCHES = {
     "fleet": ("tasks.engine", "tasks.testbed", "deltastack.engine", "deltastack.evaluation.testbed_cells", "deltastack.testbed"),
     "testbed": (
