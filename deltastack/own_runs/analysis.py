@@ -63,13 +63,20 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
     """
     if not 0 < tolerance < 1:
         raise FactorialError(f"tolerance: found {tolerance:g}; wanted a fraction between 0 and 1, such as 0.02 for 2 points")
-    shared = tuple(Mechanism(name=n, of=tuple(of)) for n, of in (mechanisms or {}).items())
-    if shared and isinstance(source, Path | str) and (Path(source).is_dir() or Path(source).suffix.lower() in _YAML):
-        raise FactorialError(f"{source}: --mechanism names a column of a table; a YAML has mechanisms: {{NAME: {{of, alone}}}}")
-    tables = functools.partial(table_reader.experiments, metric=metric, higher_is_better=higher_is_better, mechanisms=shared)
-    found, name = _read(source, tables, metric=metric, mapping=mapping, differs=differs)
+    found, name = _read(source, _tables(source, mechanisms, metric, better=higher_is_better), metric, mapping, differs)
     cases = tuple(analyse_experiment(e, partial=partial, tolerance=tolerance, confidence=confidence) for e in found)
     return FactorialResult(source=name, cases=cases)
+
+
+def runs_of(
+    source: Path | str, mechanisms: Mapping[str, Collection[str]] | None = None, *, metric: str | None = None
+) -> tuple[Experiment, ...]:
+    """The runs of a CSV or a YAML of cases, one experiment a setting.
+
+    Raises:
+        FactorialError: As ``analyse``.
+    """
+    return _read(source, _tables(source, mechanisms, metric, better=None), metric, None, ())[0]
 
 
 def analyse_experiment(
@@ -130,10 +137,27 @@ def _verdict(gap: SavingEstimate, tolerance: float, confidence: float) -> Verdic
     return statistics.verdict(Interval(**ends, confidence=confidence, n=gap.n, method="gap"), tolerance)
 
 
+def _tables(
+    source: pd.DataFrame | Path | str,
+    mechanisms: Mapping[str, Collection[str]] | None,
+    metric: str | None,
+    *,
+    better: bool | None,
+) -> Callable[[Table], tuple[Experiment, ...]]:
+    """How a table becomes experiments.
+
+    Raises:
+        FactorialError: Mechanisms as an option beside a source that is no table.
+    """
+    shared = tuple(Mechanism(name=n, of=tuple(of)) for n, of in (mechanisms or {}).items())
+    if shared and isinstance(source, Path | str) and (Path(source).is_dir() or Path(source).suffix.lower() in _YAML):
+        raise FactorialError(f"{source}: --mechanism names a column of a table; a YAML has mechanisms: {{NAME: {{of, alone}}}}")
+    return functools.partial(table_reader.experiments, metric=metric, higher_is_better=better, mechanisms=shared)
+
+
 def _read(
     source: pd.DataFrame | Path | str,
     tables: Callable[[Table], tuple[Experiment, ...]],
-    *,
     metric: str | None,
     mapping: Path | str | None,
     differs: Collection[str],

@@ -118,6 +118,14 @@ class Experiment:
         alone = cell - (1 << len(self.layers))
         return cell_words(self.layers, cell) if alone < 0 else f"{self.mechanisms[alone].name} alone"
 
+    def cell_layers(self, cell: int) -> frozenset[str]:
+        """The layers that are on in a cell."""
+        return frozenset(name for i, name in enumerate(self.layers) if cell >> i & 1)
+
+    def logs_alone(self, mechanism: int) -> Array:
+        """Ln of the amounts of mechanism i alone, one a run."""
+        return self.logs((1 << len(self.layers)) + mechanism)
+
     def logs(self, cell: int) -> Array:
         """Ln of the amounts of a cell, one a run."""
         return np.array([self.metric.log_amount(o.value) for o in self.observations if o.cell == cell])
