@@ -6,12 +6,13 @@ from enum import StrEnum
 
 
 class Formula(StrEnum):
-    """How a saving of several layers is formed: four compositions of single savings, and the joint result itself."""
+    """How a saving of several layers is formed: compositions of single savings, and the joint result itself."""
 
     INDEPENDENT = "independent"
     WEIGHTED = "weighted"
     BY_COMPONENT = "by_component"
     PAIRWISE = "pairwise"
+    BY_MECHANISM = "by_mechanism"
     JOINT = "joint"
 
 

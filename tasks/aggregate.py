@@ -55,6 +55,7 @@ def load(root: Path) -> Analysis:
         quality_limit=write_report.view(root).quality_limit if (root / write_report.VIEW).is_file() else None,
         joint_budget_s=_joint_s(root),
         measured_at=occasions.read(root, stack.occasions_kept),
+        mechanisms={b: outbox.read(root / f"data/joint/{b}.json").get("mechanisms", {}) for b in (Bench.ENGINE, Bench.TESTBED)},
     )
 
 

@@ -22,7 +22,7 @@ from deltastack.analysis import (
 )
 from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED, factorials
 from deltastack.analysis.occasions import UNRECORDED
-from deltastack.model import Bench, OperatingPoint, Resource, cell_name
+from deltastack.model import MECHANISM, Bench, OperatingPoint, Resource, cell_name
 from deltastack.outcomes import Formula, Resolution
 from deltastack.statistics import indicative, resolution
 
@@ -177,6 +177,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     quality_limit: float | None = None,
     joint_budget_s: Mapping[str, float] | None = None,
     measured_at: Mapping[Bench, Circumstances] | None = None,
+    mechanisms: Mapping[Bench, Mapping[str, Sequence[str]]] | None = None,
 ) -> Analysis:
     """Analyse the tables.
 
@@ -193,6 +194,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         quality_limit: The least change of accuracy that is admissible.
         joint_budget_s: Seconds that each budget has for the measured factorial, by its name.
         measured_at: How each measured bench was measured, and what it read on earlier occasions.
+        mechanisms: By bench and mechanism, the layers that use it; it counts where it was run alone.
 
     Raises:
         EvidenceError: A joint table is no full factorial.
@@ -202,11 +204,12 @@ def compute(  # noqa: PLR0913 - one keyword a table
     missing: list[Missing] = []
     at = measured_at or {}
     for bench, (table, _) in split.items():
-        some, none = factorials(table, stack.layers, stack.cells)
+        some, none = factorials(table, stack.layers, stack.cells, (mechanisms or {}).get(bench))
         found += [occasions.quotable(f, at.get(bench, UNRECORDED)) for f in some]
         missing += none
     rows = quality.read(quality_table)
-    tables = Tables(baseline, deltas, {bench: table for bench, (table, _) in split.items()})
+    sets = {bench: table[~table["cell"].str.startswith(MECHANISM)] for bench, (table, _) in split.items()}
+    tables = Tables(baseline, deltas, {bench: table.reset_index(drop=True) for bench, table in sets.items()})
     floors = {bench: floor for bench, (_, floor) in split.items()}
     given = _Given(stack, tables, floors, tuple(slo_violations), rows, quality_limit, (joint_budget_s or {}).get(LONG), at)
     spoken = _headlines(found)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ONE_LAYER = "one layer: nothing to compose"
 ONE_SAMPLE = "a single sample has no interval"
 NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
+NO_MECHANISM = "no mechanism that layers share was measured"
 NOTHING_LEFT = "it promises to leave nothing, which has no logarithm"
 NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
@@ -43,9 +44,10 @@ def lacking(f: Factorial) -> dict[str, str]:
     """Formulas that cannot be formed, each with its reason."""
     pairs = [a | b for a in f.singles for b in f.singles]
     needed = f.totals[[0, *pairs]]
+    found = {} if f.shared else {str(Formula.BY_MECHANISM): NO_MECHANISM}
     if np.isnan(needed).any():
-        return {"pairwise": NOT_RUN}
-    return {} if (needed > 0).all() else {"pairwise": NO_LOGARITHM}
+        return found | {str(Formula.PAIRWISE): NOT_RUN}
+    return found if (needed > 0).all() else found | {str(Formula.PAIRWISE): NO_LOGARITHM}
 
 
 def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
@@ -60,14 +62,29 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     total = f.totals
     base, alone, joint = total[0], total[list(f.singles)], total[f.full]
     deltas = composition.delta(np.broadcast_to(base, alone.shape), alone)
-    beta = None if lacking(f) else _pair_table(f)
+    beta = None if Formula.PAIRWISE in lacking(f) else _pair_table(f)
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
         "by_component": 1 - left_by_component(f).sum(axis=0) / base,
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
+        **({"by_mechanism": by_mechanism(f)} if f.shared else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def by_mechanism(f: Factorial) -> NDArray[np.float64]:
+    """The product with shared mechanisms counted once, (S,); the product itself where no two layers share one.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell, or a cell spends nothing.
+    """
+    total = f.totals
+    deltas = composition.delta(np.broadcast_to(total[0], (len(f.singles), total.shape[1])), total[list(f.singles)])
+    if not f.shared:
+        return composition.independent(deltas)
+    apart = np.stack([composition.delta(total[0], m.amounts) for m in f.shared])
+    return composition.by_mechanism(deltas, apart, [[layer in m.of for m in f.shared] for layer in f.layers])
 
 
 def left_by_component(f: Factorial) -> NDArray[np.float64]:
@@ -248,6 +265,8 @@ def several(f: Factorial) -> list[int]:
 def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Savings, gaps and root mean squares of the gaps by formula, one row a cell."""
     said = {n: v.reshape(len(places), -1) for n, v in values(f.stacked(places)).items()}
+    if f.shared:
+        said[Formula.BY_MECHANISM] = np.stack([by_mechanism(f.within(m)) for m in places])
     gaps = {n: composition.gap(v, said[Formula.JOINT]) for n, v in said.items() if n != Formula.JOINT}
     roots = {_root(n): np.sqrt((g**2).mean(axis=0, keepdims=True)) for n, g in gaps.items()}
     return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots, **({} if f.drawn else _logs(said))}

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from deltastack.composition import counted_again
 from deltastack.errors import ParamsError
-from deltastack.model import cell_name
+from deltastack.model import MECHANISM, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,6 @@ LEAST = 2
 MOST_SETS = 5000
 """Sets of pairs that are tried of one size."""
 _ROUNDING = 1e-9
-MECHANISM = "mechanism/"
-"""Before the name of a mechanism run alone, among cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deltastack.analysis import attribution, targets
 from deltastack.analysis.factorial import Factorial, factorials
-from deltastack.analysis.formula_totals import ONE_LAYER, estimate, frame, held, overlap, values
+from deltastack.analysis.formula_totals import NO_MECHANISM, ONE_LAYER, estimate, frame, held, overlap, values
 from deltastack.analysis.occasions import Circumstances
 from deltastack.contracts import JOINT
 from deltastack.errors import EvidenceError
@@ -234,7 +234,8 @@ def test_one_layer_has_nothing_to_compose() -> None:
     """Every formula is the joint; the verdict says why it holds."""
     rows = table(joint({"idle": WHOLE}), ("idle",))
 
-    assert all(rows[n]["delta"] == pytest.approx(0.2) for n in rows)
+    assert all(rows[n]["delta"] == pytest.approx(0.2) for n in rows if n != "by_mechanism")
+    assert rows["by_mechanism"]["reason"] == NO_MECHANISM
     assert rows["independent"]["reason"] == ONE_LAYER
 
 

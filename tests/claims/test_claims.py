@@ -15,10 +15,10 @@ from deltastack import params
 from deltastack.analysis.analysis import compute
 from deltastack.analysis.occasions import Circumstances
 from deltastack.analysis.slo import SloViolation
-from deltastack.claims import Claim, Claims, Verdict, judge
+from deltastack.claims import Claim, Claims, Verdict, checks, judge
 from deltastack.claims.recomputed import COMPUTATIONS
 from deltastack.claims.recomputed import compute as computed
-from deltastack.composition import read_published
+from deltastack.composition import PaperFigure, read_published
 from deltastack.contracts import DELTA, USAGE
 from deltastack.errors import ParamsError
 from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
@@ -263,6 +263,15 @@ def test_one_refutation_refutes() -> None:
     assert finding.verdict is Verdict.REFUTED
     assert "+40.00 %" in finding.reason
     assert "no such instruction (a manual)" in finding.reason
+
+
+@pytest.mark.parametrize(("second", "word"), [(0.2, Verdict.CONFIRMED), (0.3, Verdict.REFUTED)])
+def test_every_printed_figure_of_a_claim_counts(second: float, word: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two figures stand under one claim: one that is wrong refutes it, however right the other is."""
+    figures = (PaperFigure("x:a", "a", 0.1, 0.1, "w"), PaperFigure("x:b", "b", second, 0.2, "w"))
+    monkeypatch.setattr(checks, "paper_table", lambda: figures)
+
+    assert verdict({"by": "paper"}, None).verdict is word
 
 
 def quoted(value: float | None = None, **said: object) -> Verdict:

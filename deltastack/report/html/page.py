@@ -39,6 +39,10 @@ GLOSSARY = (
     ("weighted", "Σ w Δ: right where layers act on disjoint shares"),
     ("by component", "1 - Σ_c w_c Π_l (1 - Δ_cl): layers multiply inside a component, components add"),
     ("pairwise", "the product corrected by the interaction of every pair: right where no three layers interact"),
+    (
+        "by mechanism",
+        "the product with each mechanism that layers share counted once: right where these alone interact",
+    ),
     ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
     (
         "holds / fails / undecided",
@@ -132,6 +136,7 @@ def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
     return {
         "shares": table_rows.shares(analysis),
         "totals": table_rows.totals(analysis),
+        "formulas": table_rows.formulas(analysis),
         "overpredictions": table_rows.overpredictions(analysis),
         "errors": table_rows.formula_errors(analysis),
         "interactions": interactions(analysis),
