@@ -24,7 +24,7 @@ from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED, factorials
 from deltastack.analysis.occasions import UNRECORDED
 from deltastack.model import MECHANISM, Bench, OperatingPoint, Resource, cell_name
 from deltastack.outcomes import Formula, Resolution
-from deltastack.statistics import indicative, resolution
+from deltastack.statistics import resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -305,7 +305,7 @@ def _targets(f: Factorial, given: _Given, joint: Estimate, sets: int) -> tuple[t
         return ()
     at = given.measured_at.get(f.bench, UNRECORDED)
     wide = attribution.cell_savings(f, targets.shared_confidence(given.stack.confidence, sets))
-    return targets.answers(f, joint, wide, indicative=not f.drawn and indicative(f.process_starts, at.loud) is not None)
+    return targets.answers(f, joint, wide, indicative=occasions.why_indicative(f, at) is not None)
 
 
 def _layer(f: Factorial, given: _Given, share: attribution.Share, ceiling: amdahl.Ceiling, floor: Floor | None) -> LayerSaving:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deltastack import statistics
+from deltastack.model import Resource
 from deltastack.outcomes import Formula, Verdict
 from deltastack.statistics import LEAST_STARTS, Estimate, Interval, nested_interval
 
@@ -109,11 +110,19 @@ class Repeated(NamedTuple):
         return self.pooled is not None and self.occasions >= LEAST_OCCASIONS
 
 
+COUNTS = frozenset({Resource.IO_BYTE, Resource.INSTRUCTIONS})
+"""What is counted and not timed: what every block repeats to the last digit no other load has changed."""
+
+
+def why_indicative(f: Factorial, at: Circumstances) -> str | None:
+    """Why a measured factorial may call nothing right or wrong; None for one that may, for exact counts and for simulations."""
+    exact = f.resource in COUNTS and not np.nan_to_num(np.ptp(f.amounts, axis=-1)).any()
+    return None if f.drawn or exact else statistics.indicative(f.process_starts, at.loud)
+
+
 def quotable(f: Factorial, at: Circumstances) -> Factorial:
     """The same factorial; a measured one is canonical only with starts enough and on a quiet machine."""
-    if f.drawn or not f.canonical:
-        return f
-    return replace(f, canonical=statistics.indicative(f.process_starts, at.loud) is None)
+    return replace(f, canonical=f.canonical and why_indicative(f, at) is None)
 
 
 def reading_key(f: Factorial, formula: Formula) -> str:
@@ -139,7 +148,7 @@ def repeated(f: Factorial, formula: Formula, here: LogReading, terms: Terms) -> 
     """A number beside its earlier occasions; loud ones and those with too few starts do not count."""
     key = reading_key(f, formula)
     every = [o.readings[key] for o in terms.at.earlier if key in o.readings and o.measured != terms.at.measured]
-    every += [here] if statistics.indicative(f.process_starts, terms.at.loud) is None else []
+    every += [here] if why_indicative(f, terms.at) is None else []
     pooled = None
     if len(every) > 1:
         pooled = statistics.pool([x.value for x in every], [x.error for x in every], confidence=terms.confidence)
@@ -155,7 +164,7 @@ def judged(f: Factorial, formula: Formula, found: Repeated, terms: Terms) -> tup
 
     With fewer than ``LEAST_OCCASIONS`` every earlier occasion has to give the same word, or nothing is decided.
     """
-    why = statistics.indicative(f.process_starts, terms.at.loud)
+    why = why_indicative(f, terms.at)
     if why is not None:
         return Verdict.INDICATIVE, why
     limit = statistics.log_tolerance(terms.tolerance)

@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack import formatting
-from deltastack.analysis.occasions import UNRECORDED
+from deltastack.analysis.occasions import UNRECORDED, why_indicative
 from deltastack.claims.registry import Verdict
 from deltastack.claims.single_technique import factorial_of, saving
 from deltastack.model import Bench, Evidence, weakest
-from deltastack.statistics import Estimate, indicative
+from deltastack.statistics import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,7 +68,7 @@ def _of(check: Target, analysis: Analysis, a: FactorialAnalysis) -> Held | None:
     words = f"{what}: {formatting.interval(saved)} of {formatting.resource(f.bench, f.resource)}, {f.bench} bench ({f.evidence})"
     if foreign:
         words += f"; with {', '.join(foreign)}, which the claim does not name, {formatting.interval(joint)}"
-    why = None if f.drawn else indicative(f.process_starts, analysis.measured_at.get(f.bench, UNRECORDED).loud)
+    why = why_indicative(f, analysis.measured_at.get(f.bench, UNRECORDED))
     late = a.slo_violation if not foreign else None
     words += "".join(f", but {x}" for x in (late, why and f"indicative: {why}") if x)
 

@@ -59,6 +59,8 @@ class Manifest(Params):
     versions: dict[str, str] = Field(max_length=100, description="of the project, the interpreter and what measured")
     layers: tuple[str, ...] = Field(min_length=1, max_length=16)
     parts: dict[str, Part] = Field(max_length=MOST_PARTS)
+    loud: tuple[str, ...] | None = Field(None, max_length=10, description="what else used the machine; null: nobody looked")
+    mechanisms: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="by mechanism, the layers that use it")
 
     @property
     def name(self) -> str:

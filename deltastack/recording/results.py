@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deltastack.analysis import formula_totals, noise_floor
 from deltastack.analysis.attribution import shares
 from deltastack.analysis.factorial import factorials
+from deltastack.analysis.occasions import Circumstances
 from deltastack.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ def outcomes(recording: Recording, *, tolerance: float, confidence: float) -> tu
         if other:
             raise InputError(f"recording {manifest.name}: its runs have {column} '{other[0]}', its manifest says '{wanted}'")
     plain, floors = noise_floor.split(joint)
-    found, _ = factorials(plain, manifest.layers)
+    found, _ = factorials(plain, manifest.layers, mechanisms=manifest.mechanisms)
     return tuple(_outcome(f, manifest, floors.get((f.operating_point, f.resource)), tolerance, confidence) for f in found)
 
 
 def _outcome(f: Factorial, manifest: Manifest, floor: Floor | None, tolerance: float, confidence: float) -> Outcome:
-    held = formula_totals.held(f, tolerance=tolerance, confidence=confidence)
+    at = Circumstances(measured=manifest.recorded_at, loud=manifest.loud)
+    held = formula_totals.held(f, tolerance=tolerance, confidence=confidence, at=at)
     alone = {s.layer: s.alone for s in shares(f, confidence)}
     return Outcome(manifest=manifest, factorial=f, totals=held.totals, errors=held.errors, alone=alone, floor=floor)

@@ -16,7 +16,7 @@ from deltastack.analysis.formula_totals import held
 from deltastack.analysis.occasions import WRONG, Circumstances, LogReading, Occasion, circumstances, reading_key
 from deltastack.contracts import USAGE
 from deltastack.experiment.contention import Neighbours, watch
-from deltastack.model import Bench, Component
+from deltastack.model import Bench, Component, Resource
 from deltastack.outcomes import Formula, Verdict
 from deltastack.report import summary_lines, wording
 from deltastack.report.text.evidence_card import card
@@ -109,6 +109,15 @@ def test_indicative(bench: Bench, starts: int, loud: tuple[str, ...] | None, why
     assert (t.verdict, t.reason) == (Verdict.INDICATIVE, why)
     assert not analysed(planted, bench, Circumstances(loud=loud)).factorials[0].factorial.canonical
     assert analysed(planted, bench, Circumstances(loud=())).factorials[0].factorial.canonical is (bench is Bench.ENGINE)
+
+
+@pytest.mark.parametrize(("sd", "word"), [(0.0, Verdict.FAILS), (0.001, Verdict.INDICATIVE)])
+def test_an_exact_count_needs_no_quiet_machine(sd: float, word: Verdict) -> None:
+    """Bytes that every block repeats to the last digit are the same at any load and in any start; noisy ones are not exact."""
+    planted = joint(TWO, {("storage", "idle"): 0.2}, bench=Bench.TESTBED, samples=4, resource=Resource.IO_BYTE, sd_log=sd)
+    t = product(factorials(planted, NAMES)[0][0], Circumstances(loud=("x",)))
+
+    assert t.verdict is word
 
 
 @pytest.mark.parametrize(("gap", "word"), [(0.9, "holds"), (1.1, "fails"), (-0.9, "holds"), (-1.1, "fails"), (1.9, "fails")])
