@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack import formatting
+from deltastack.analysis.occasions import UNRECORDED
 from deltastack.claims import recomputed, whole_stack
 from deltastack.claims.registry import Claim, Computation, Paper, Quote, Saving, Target, Verdict
 from deltastack.claims.single_technique import factorial_of, saving, twin
 from deltastack.claims.whole_stack import reached
 from deltastack.composition import paper_table
 from deltastack.model import Evidence, weakest
-from deltastack.statistics import Estimate
+from deltastack.statistics import Estimate, indicative
 
 if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis
@@ -94,13 +95,24 @@ def _saving(check: Saving, analysis: Analysis) -> Answer:
     late = {f: analysis.slo_violation(f, name) for f, _ in found}
     reason = "; ".join(_alone(name, f, e, analysis.caveat(f, name), tables[f]) for f, e in found)
     least = 0.0 if check.delta is None else check.delta - check.tolerance
-    told = [reached(_beyond(e, tables[f]), least, strict=check.delta is None) for f, e in found if not late[f]]
+    unsure = {f: _indicative(f, analysis) for f, _ in found}
+    reason += "".join(f"; indicative on the {f.bench} bench: {why}" for f, why in unsure.items() if why)
+    told = [reached(_beyond(e, tables[f]), least, strict=check.delta is None) for f, e in found if not late[f] and not unsure[f]]
+    told += [Verdict.UNTESTABLE for why in unsure.values() if why]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
     if word is Verdict.REFUTED and check.otherwise is not None and check.otherwise.saving > least:
         word = Verdict.OUT_OF_DOMAIN
         reason += f"; {formatting.percent(check.otherwise.saving)} against {check.otherwise.baseline} ({check.otherwise.source})"
     best, most = max(found, key=lambda x: (late[x[0]] is None, x[1].value))
     return Answer(word, most.value, reason, best.evidence)
+
+
+def _indicative(f: Factorial, analysis: Analysis) -> str | None:
+    """Why a measured technique may confirm or refute nothing; starts and machine are those of its bench's factorial."""
+    if f.drawn:
+        return None
+    starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is f.bench), default=1)
+    return indicative(starts, analysis.measured_at.get(f.bench, UNRECORDED).loud)
 
 
 def _alone(name: str, f: Factorial, saved: Estimate, objection: str | None, floor: Floor | None) -> str:

@@ -65,7 +65,15 @@ def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int =
         operating_point=str(OperatingPoint.AT_CAPACITY)
     )
     stack = Stack(layers=("storage",), tolerance=0.02, confidence=0.95, profile="default")
-    return compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas=deltas, joint={Bench.FLEET: frame})
+    measured = joint({"storage": dict.fromkeys(Component, factor)}, bench=Bench.TESTBED, samples=6, starts=3)
+    return compute(
+        stack=stack,
+        workload={},
+        baseline=USAGE.empty(),
+        deltas=deltas,
+        joint={Bench.FLEET: frame} | ({Bench.TESTBED: measured} if any(k.endswith("/testbed") for k in deltas) else {}),
+        measured_at={Bench.TESTBED: Circumstances(measured="2026-11-27T10:00:00", loud=())},
+    )
 
 
 def verdict(check: dict[str, Any], found: Analysis | None) -> Any:
@@ -196,6 +204,9 @@ def test_a_saving_inside_the_floor_is_not_confirmed(twin: list[float], word: Ver
     assert finding.verdict is word
     assert finding.found == pytest.approx(0.03)
     assert "on the testbed bench (A/A noise floor ±" in finding.reason
+    loud = replace(here, measured_at={Bench.TESTBED: Circumstances(loud=("stolen time 9.0 %",))})
+    assert verdict(SAVING, loud).verdict is Verdict.UNTESTABLE
+    assert "indicative on the testbed bench: loud machine: stolen time 9.0 %" in verdict(SAVING, loud).reason
 
 
 def test_a_saving_at_one_operating_point_is_enough() -> None:
