@@ -134,10 +134,16 @@ def test_the_tolerance_is_of_the_log_ratio(gap: float, word: str) -> None:
 
 
 def history(*values: float, error: float = 0.001) -> Circumstances:
-    """Earlier quiet occasions with these gaps of the product."""
-    key = reading_key(factorial(), Formula.INDEPENDENT)
-    earlier = [Occasion(measured=f"2026-11-0{i + 1}", readings={key: LogReading(x, error, 8)}) for i, x in enumerate(values)]
-    return replace(QUIET, earlier=tuple(earlier))
+    """Earlier quiet occasions with these gaps of the product; the joint run left 40 %."""
+    f = factorial()
+    readings = [
+        {
+            reading_key(f, Formula.INDEPENDENT): LogReading(x, error, 8),
+            reading_key(f, Formula.JOINT): LogReading(math.log(0.4), error, 8),
+        }
+        for x in values
+    ]
+    return replace(QUIET, earlier=tuple(Occasion(measured=f"2026-11-0{i + 1}", readings=r) for i, r in enumerate(readings)))
 
 
 @pytest.mark.parametrize(
@@ -206,10 +212,11 @@ def test_it_is_said_on_terminal_page_and_in_json() -> None:
     assert (told["starts"], told["loud"], told["canonical"], told["indicative"]) == (8, [], True, None)
     assert told["occasions"]["count"] == 3
     assert told["occasions"]["next"][0] < told["occasions"]["log_gap_lo"] < told["occasions"]["log_gap_hi"]
-    assert told["joint_over_occasions"] is None
+    assert told["joint_over_occasions"]["delta"] == pytest.approx(0.6, abs=0.01)
     said = " ".join(method(quiet))
     assert "8 process starts, machine quiet, 3 of 3 quiet occasions" in said
     assert "another run would fall in [" in said
+    assert "all layers together save +60." in said or "all layers together save +59." in said
     assert "Were it wrong by 0.1 in logs (11 % of what is left):" in said
     assert method(analysed(joint(TWO), Bench.FLEET, QUIET)) == []
 

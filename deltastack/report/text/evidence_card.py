@@ -13,7 +13,7 @@ from deltastack.analysis.factorial import NO_BASE, SIMULATED
 from deltastack.analysis.occasions import UNRECORDED
 from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
 from deltastack.model import cell_name
-from deltastack.statistics import holds_further, indicative
+from deltastack.statistics import holds_further, indicative, log_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def card(analysis: Analysis) -> list[Row]:
         ("Evidence", evidence(analysis)),
         ("Intervals", intervals(analysis)),
         ("Noise floor", floors(analysis)),
-        ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} pp"]),
+        ("A formula holds if", holding(analysis)),
         ("Quality", [] if analysis.quality_limit is None else admissible(analysis)),
         ("Canonical", [_quoted(stack.profile, canonical=stack.canonical), *loudness(analysis)]),
     ]
@@ -56,6 +56,16 @@ def card(analysis: Analysis) -> list[Row]:
 def _quoted(profile: str, *, canonical: bool) -> str:
     """Whether the numbers of a profile may be quoted."""
     return f"{'yes' if canonical else 'no'}: {profile} profile, whose numbers may {'' if canonical else 'not '}be quoted"
+
+
+def holding(analysis: Analysis) -> list[str]:
+    """What a formula has to do to hold, simulated and measured."""
+    tolerance = analysis.stack.tolerance
+    found = [f"the interval of its gap to the joint run lies inside ±{100 * tolerance:.1f} pp"]
+    if any(b not in SIMULATED for b in analysis.benches):
+        limit = log_tolerance(tolerance)
+        found.append(f"measured: the gap's interval in logs, over process starts and occasions, lies inside ±{limit:.3f}")
+    return found
 
 
 def loudness(analysis: Analysis) -> list[str]:

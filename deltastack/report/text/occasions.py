@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
-from deltastack.analysis.occasions import LEAST_OCCASIONS, UNRECORDED, WRONG, saving_over_occasions
+from deltastack.analysis.occasions import LEAST_OCCASIONS, UNRECORDED, WRONG, of_left, saving_over_occasions
 from deltastack.outcomes import Formula, Verdict
 from deltastack.statistics import log_tolerance
 
@@ -38,6 +38,7 @@ def _repeated(r: Repeated | None) -> dict[str, Any] | None:
     p = r.pooled
     return {
         "count": r.occasions,
+        "by_occasions": r.by_occasions,
         "log_gap": r.here.value,
         "log_gap_lo": r.low,
         "log_gap_hi": r.high,
@@ -80,6 +81,14 @@ def _sentences(analysis: Analysis, a: FactorialAnalysis) -> list[str]:
         said.append(
             f"{where}: over {p.occasions} occasions {_log(p.mean)} [{_log(p.low)}, {_log(p.high)}]; occasions differ by "
             f"{p.between_sd:.3f} (standard deviation); another run would fall in [{_log(p.next_low)}, {_log(p.next_high)}]."
+        )
+    together = a.totals[Formula.JOINT].repeated
+    over = None if together is None else saving_over_occasions(together)
+    if together is not None and together.pooled is not None and over is not None:
+        further = (of_left(together.pooled.next_high), of_left(together.pooled.next_low))
+        said.append(
+            f"{where}: all layers together save {formatting.interval(over)} over {together.occasions} occasions; another run "
+            f"would fall in {formatting.ends(further)}."
         )
     if r.says_holds is not None and r.says_fails is not None:
         said.append(

@@ -78,10 +78,23 @@ def _total(r: Mapping[str, Any]) -> list[str]:
     unresolved = str(Resolution.NOT_RESOLVED) if r["resolution"] == Resolution.NOT_RESOLVED else ""
     kept, cut_off, _ = (r["caveat"] or "").partition("; p99")  # the report has the percentiles
     caveat = f"{kept})" if cut_off else kept
-    notes = ", ".join(filter(None, (unresolved, caveat, r.get("indicative") or start, floor)))
+    notes = ", ".join(filter(None, (unresolved, caveat, r.get("indicative") or start or _log_gap(r), floor)))
     gap = formatting.points(r["gap"])
     gap = gap if r["gap_lo"] is None else f"{gap} {formatting.short_ends((r['gap_lo'], r['gap_hi']), r['draws'])}"
     return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
+
+
+def _log_gap(r: Mapping[str, Any]) -> str:
+    """The interval that a measured verdict goes by; empty for a simulated one.
+
+    >>> _log_gap({"occasions": {"log_gap_lo": -0.015, "log_gap_hi": 0.021, "by_occasions": True, "count": 3}})
+    'gap in logs [-0.015, +0.021] of 3 occasions'
+    """
+    told = r.get("occasions")
+    if not told:
+        return ""
+    of = f" of {told['count']} occasions" if told["by_occasions"] else ""
+    return f"gap in logs [{told['log_gap_lo']:+.3f}, {told['log_gap_hi']:+.3f}]{of}"
 
 
 def layers(said: Mapping[str, Any]) -> Table:
