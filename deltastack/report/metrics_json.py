@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from deltastack.analysis.targets import TargetAnswer
     from deltastack.model import Bench, OperatingPoint
 
-SCHEMA = 2
-"""Of summary.json. 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
+SCHEMA = 3
+"""Of summary.json. 2: a target was that of the best set of layers; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
 
 
 def metrics(analysis: Analysis) -> dict[str, Any]:

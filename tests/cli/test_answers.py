@@ -39,7 +39,7 @@ def test_claims_check(run: Run) -> None:
     found = {f["id"]: f for f in json.loads(out)}
 
     assert code == 0
-    assert len(found) == 34
+    assert len(found) == 33
     assert found["efficiency-50"]["verdict"] == "refuted"
     assert found["efficiency-50"]["found"] == pytest.approx(0.24)
 

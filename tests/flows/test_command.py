@@ -35,8 +35,9 @@ READING = {
 }
 TOTAL = READING | {"product": 0.15, "gap": 0.025, "gap_lo": None, "verdict": "fails", "noise_floor": None, "one_start": False}
 TARGET = {"bench": "fleet", "resource": "energy_j", "verdict": "not reached", "margin": -0.1, "unfit": None, "layers": ["idle"]}
+TARGET |= {"best": "not reached", "best_unfit": None}
 SAID = {
-    "schema": 2,
+    "schema": 3,
     "headline": ["the stack saves 12.5 % of energy"],
     "canonical": True,
     "totals": [TOTAL],

@@ -62,7 +62,7 @@ def project(tmp_path: Path, database: Path) -> Path:
 def write_metrics(root: Path, joint: float) -> None:
     """Results with that joint saving."""
     said = {
-        "schema": 2,
+        "schema": 3,
         "headline": ["the stack saves"],
         "totals": [],
         "card": [["Layers on", ["idle"]], ["Machine", ["fleet: simulation", "testbed: here"]]],

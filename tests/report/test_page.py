@@ -343,7 +343,7 @@ def test_the_layer_table_has_one_sign_convention(delta: float, resolution: Resol
 
 def test_a_summary_of_another_version_is_refused() -> None:
     """What an older version wrote is named with what to do."""
-    with pytest.raises(EvidenceError, match=r"summary\.json has schema 1, wanted 2: dvc repro aggregate"):
+    with pytest.raises(EvidenceError, match=r"summary\.json has schema 1, wanted 3: dvc repro aggregate"):
         summary_lines({"headline": []})
 
 
