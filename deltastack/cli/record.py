@@ -88,6 +88,8 @@ def _resource(o: Outcome) -> dict[str, Any]:
             for f, t in o.totals.items()
         },
         "worst_gap": {str(e.formula): e.worst_gap.value for e in o.errors},
+        "by_mechanism": o.by_mechanism
+        and {"delta": o.by_mechanism.saving, "gap": o.by_mechanism.gap, "worst_gap": o.by_mechanism.worst_gap},
     }
 
 
@@ -105,7 +107,7 @@ def _table(found: tuple[Outcome, ...]) -> Table:
     from deltastack import formatting
     from deltastack.outcomes import Formula
 
-    table = Table("resource", "together", "product", "gap", "product rule", box=None, pad_edge=False)
+    table = Table("resource", "together", "product", "gap", "product rule", "by mechanism", box=None, pad_edge=False)
     for o in found:
         joint, product = o.totals[Formula.JOINT], o.totals[Formula.INDEPENDENT]
         table.add_row(
@@ -114,5 +116,6 @@ def _table(found: tuple[Outcome, ...]) -> Table:
             formatting.percent(product.saving and product.saving.value),
             formatting.points(product.gap and product.gap.value),
             str(product.verdict),
+            formatting.percent(o.by_mechanism and o.by_mechanism.saving),
         )
     return table
