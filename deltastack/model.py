@@ -177,6 +177,10 @@ AA_TWIN = "base@aa"
 """The base's A/A twin: the same cell under another name, so that its Δ is noise and nothing else."""
 
 
+MECHANISM = "mechanism/"
+"""Begins the name of a cell in which a mechanism runs alone, every layer off."""
+
+
 def cell_name(cell: Iterable[str]) -> str:
     """The canonical name of a set of layers: ``base``, or names sorted and joined by ``+``.
 

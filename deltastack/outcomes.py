@@ -6,12 +6,13 @@ from enum import StrEnum
 
 
 class Formula(StrEnum):
-    """How a saving of several layers is formed: four compositions of single savings, and the joint result itself."""
+    """How a saving of several layers is formed: compositions of single savings, and the joint result itself."""
 
     INDEPENDENT = "independent"
     WEIGHTED = "weighted"
     BY_COMPONENT = "by_component"
     PAIRWISE = "pairwise"
+    BY_MECHANISM = "by_mechanism"
     JOINT = "joint"
 
 
@@ -25,6 +26,8 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+    INDICATIVE = "indicative"
+    """Measured with too few starts or on a loud machine: nothing is called right or wrong."""
 
 
 OBSERVED = "observed"

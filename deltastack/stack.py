@@ -34,6 +34,8 @@ class Stack(Params):
         default_factory=dict, description="sets of layer parameters that are simulated, by profile; 1 for one that is left out"
     )
 
+    occasions_kept: int = Field(default=30, ge=1, description="runs of one experiment on one host that a verdict may go by")
+
     @model_validator(mode="after")
     def _scenes_agree(self) -> Stack:
         """Refuse a headline that no stage computes, and a scene without its factorial."""

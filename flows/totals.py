@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-FORMULAS = ("independent", "weighted", "by_component", "pairwise")
+FORMULAS = ("independent", "by_mechanism", "weighted", "by_component", "pairwise")
 BASES = {
     "fleet": "fleet, at capacity",
     "engine": "engine, a session",

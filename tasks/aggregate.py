@@ -15,7 +15,7 @@ from deltastack.errors import EvidenceError
 from deltastack.model import NO_SCENE, Bench
 from deltastack.report import metrics, wording
 from deltastack.stack import Stack
-from tasks import outbox, scenes, stage_runner, write_report
+from tasks import occasions, outbox, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,12 +54,15 @@ def load(root: Path) -> Analysis:
         slo_violations=_slo_violations(root, stack),
         quality_limit=write_report.view(root).quality_limit if (root / write_report.VIEW).is_file() else None,
         joint_budget_s=_joint_s(root),
+        measured_at=occasions.read(root, stack.occasions_kept),
+        mechanisms={b: outbox.read(root / f"data/joint/{b}.json").get("mechanisms", {}) for b in (Bench.ENGINE, Bench.TESTBED)},
     )
 
 
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
     analysis = load(root)
+    occasions.note(root, analysis, analysis.stack.occasions_kept)
     said = wording(analysis)
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
     fleet = analysis.total["bench"] == str(Bench.FLEET)

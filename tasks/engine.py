@@ -171,6 +171,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "given_up": dict(measured.given_up),
         "faults": list(measured.faults),
         "notes": {cell: list(notes) for cell, notes in frames.notes.items()},
+        **frames.occasion,
     }
 
 
@@ -191,7 +192,7 @@ def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
 
 def _formulas(frames: Frames, stack: Stack, resource: Resource) -> dict[str, Any]:
     """Formulas against the joint run at the stack's tolerance and confidence, and the noise floor of the quantity."""
-    from deltastack.analysis import noise_floor
+    from deltastack.analysis import noise_floor, occasions
     from deltastack.analysis.factorial import factorials
     from deltastack.analysis.formula_totals import frame, held
 
@@ -201,7 +202,8 @@ def _formulas(frames: Frames, stack: Stack, resource: Resource) -> dict[str, Any
     if not frames.layers:
         return told | {"formulas": [], "why": "no layer has all its cells, so there is no factorial"}
     found, missing = factorials(apart, frames.layers)
-    totals = [(f, held(f, tolerance=stack.tolerance, confidence=stack.confidence).totals, None) for f in found]
+    at = occasions.circumstances(frames.occasion)
+    totals = [(f, held(f, tolerance=stack.tolerance, confidence=stack.confidence, at=at).totals, None) for f in found]
     table = frame(totals, missing)
     mine = table[table["resource"] == str(resource)]
     return told | {"formulas": [_plain(row) for row in mine.to_dict("records")]}

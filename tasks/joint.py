@@ -52,7 +52,7 @@ def _fleet(root: Path, name: str, path: Path) -> None:
 def _testbed(root: Path, path: Path) -> None:
     """Measure every set of layers that has something to switch on here; goes on where it was cut."""
     testbed.one_thread()
-    from deltastack.experiment import tables
+    from deltastack.experiment import contention, occasion, tables
     from deltastack.testbed import settings
     from deltastack.testbed.measure_cells import measure
     from deltastack.testbed.vlm import models
@@ -62,18 +62,21 @@ def _testbed(root: Path, path: Path) -> None:
     engine = models.engine(root, p)
     cells = testbed_cells.of_stack(techniques, testbed.switches(engine, techniques, entered=True), stack.cells)
     at = testbed.setup(root, p, cells)
-    measured = measure(
-        engine,
-        at,
-        replace(testbed.effort(p, stack.profile, joint=True), repeats=p.measuring.repeats.of(cells)),
-        log.info,
-        cells=("base", *cells),  # with the base's A/A twin
-    )
+    with contention.watch() as seen:
+        measured = measure(
+            engine,
+            at,
+            replace(testbed.effort(p, stack.profile, joint=True), repeats=p.measuring.repeats.of(cells)),
+            log.info,
+            cells=("base", *cells),  # with the base's A/A twin
+        )
     subject = {c: c for c in cells if c != "base"}
     quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
     QUALITY.write(quality, _quality(root, Bench.TESTBED))
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
-    testbed.tell(path.with_suffix(".json"), measured, {"layers": list(stack.layers)})
+    testbed.tell(
+        path.with_suffix(".json"), measured, {"layers": list(stack.layers), **occasion.stamp(measured.ledger.stem, seen)}
+    )
     measured.finish()
 
 

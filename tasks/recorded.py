@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from deltastack import home, machine_fingerprint, params, recording
 from deltastack.contracts import JOINT, atomic
 from deltastack.errors import EvidenceError, InputError, UnknownNameError
-from deltastack.model import Bench, cell_of
+from deltastack.model import MECHANISM, Bench, cell_of
 from deltastack.stack import Stack
+from tasks import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,10 @@ def record(root: Path, bench: Bench, out: Path) -> Manifest:
     if not joint.is_file():
         raise EvidenceError(f"the {bench} bench has not been measured here (no data/joint/{bench}.parquet): run `deltastack run`")
     runs = JOINT.read(joint)
-    layers = sorted({layer for cell in runs["cell"].unique() if "@" not in cell for layer in cell_of(cell)})
+    sets = [cell for cell in runs["cell"].unique() if "@" not in cell and not cell.startswith(MECHANISM)]
+    layers = sorted({layer for cell in sets for layer in cell_of(cell)})
     host = str(runs["host"].iloc[0])
+    told = outbox.read(joint.with_suffix(".json"))
     head = {
         "bench": bench,
         "host": host,
@@ -53,6 +56,8 @@ def record(root: Path, bench: Bench, out: Path) -> Manifest:
         "recorded_at": datetime.fromtimestamp(joint.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": {"deltastack": home.version()} | machine_fingerprint.describe(),
         "layers": layers,
+        "loud": told.get("machine", {}).get("loud"),
+        "mechanisms": told.get("mechanisms", {}),
     }
     return recording.write(out, head, {name: path.read_bytes() for name, path in _parts(root, bench)})
 

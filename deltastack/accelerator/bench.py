@@ -25,7 +25,7 @@ from deltastack.experiment.ledger import Entry
 from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Plan, distinct, plain
 from deltastack.experiment.run_plan import CellRunner, Experiment, Stopped, StopRule, execute
-from deltastack.model import Component, Resource, cell_name, cell_of
+from deltastack.model import MECHANISM, Component, Resource, cell_name, cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,8 +66,10 @@ class Measured:
     stopped: Stopped
     host: str
     device: str
-    quiet: str
-    """The machine's neighbours in one line."""
+    neighbours: str
+    """Who else used the machine, in one line."""
+    loud: tuple[str, ...] | None
+    """Why the machine was loud; empty for a quiet one, None where nothing could be read."""
 
 
 def cells(*, factorial: bool = True, techniques: bool = True) -> tuple[str, ...]:
@@ -76,7 +78,7 @@ def cells(*, factorial: bool = True, techniques: bool = True) -> tuple[str, ...]
         [cell_name(s) for n in range(1, len(switches.LAYERS) + 1) for s in combinations(switches.LAYERS, n)] if factorial else []
     )
     alone = [f"{t.layer}/{name}" for name, t in switches.TECHNIQUES.items() if not (t.on and factorial)] if techniques else []
-    shared = [f"mechanism/{name}" for name in switches.MECHANISMS]
+    shared = [f"{MECHANISM}{name}" for name in switches.MECHANISMS]
     return (BASE, *sets, *alone, *shared)
 
 
@@ -123,7 +125,15 @@ def measure(setup: Setup, folder: Path, say: Callable[[str], None], *, budget_s:
     with contention.watch() as neighbours:
         stopped = execute(experiment, say)
     entries = experiment.ledger().entries()
-    return Measured(entries=entries, stopped=stopped, host=where, device=at.title, quiet=neighbours.words())
+    loud = neighbours.facts()["loud"]
+    return Measured(
+        entries=entries,
+        stopped=stopped,
+        host=where,
+        device=at.title,
+        neighbours=neighbours.words(),
+        loud=None if loud is None else tuple(loud),
+    )
 
 
 def host(at: devices.Device) -> str:

@@ -14,7 +14,7 @@ from deltastack.experiment import tables
 from deltastack.experiment.meter import Quantity
 from deltastack.experiment.plan import Kind, plain
 from deltastack.experiment.tables import Amount, Source
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource
+from deltastack.model import MECHANISM, Bench, Component, Evidence, OperatingPoint, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from deltastack.experiment.ledger import Entry
     from deltastack.experiment.tables import Key, Row
 
-MECHANISM = "mechanism"
 _BASE = "base"
 
 
@@ -42,8 +41,8 @@ SOURCE = Source(Bench.ACCELERATOR, amounts)
 
 
 def joint(measured: Measured, *, canonical: bool) -> pd.DataFrame:
-    """The factorial with the base's twin (contract JOINT)."""
-    mine = [e for e in measured.entries if "/" not in e.slot.cell]
+    """The factorial with the base's twin and each mechanism alone (contract JOINT)."""
+    mine = [e for e in measured.entries if "/" not in e.slot.cell or e.slot.cell.startswith(MECHANISM)]
     return JOINT.frame(tables.joint_rows(mine, host=measured.host, canonical=canonical, source=SOURCE))
 
 
@@ -51,7 +50,7 @@ def deltas(measured: Measured, *, canonical: bool) -> dict[str, pd.DataFrame]:
     """By layer: ``all``, and each technique alone, against the base of its block (DELTA); mechanisms as a layer more."""
     stands = {t.layer: name for name, t in switches.TECHNIQUES.items() if t.on}
     found = {}
-    for layer in (*switches.LAYERS, MECHANISM):
+    for layer in (*switches.LAYERS, MECHANISM.rstrip("/")):
         mine = [e for e in measured.entries if plain(e.slot.cell) in {_BASE, layer} or e.slot.cell.startswith(f"{layer}/")]
         if all(plain(e.slot.cell) == _BASE for e in mine):
             continue
@@ -86,9 +85,8 @@ def head(measured: Measured, layers: Iterable[str]) -> dict[str, Any]:
         "recorded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": {"deltastack": home.version()} | machine_fingerprint.describe(measured.device),
         "layers": list(layers),
-        "mechanisms": {
-            m: [t.layer for t in switches.TECHNIQUES.values() if t.on and m in t.mechanisms] for m in switches.MECHANISMS
-        },
+        "mechanisms": {m: switches.sharing(m) for m in switches.MECHANISMS},
+        "loud": measured.loud,
     }
 
 
@@ -100,7 +98,7 @@ def parts(measured: Measured, setup: Setup, *, canonical: bool) -> dict[str, byt
     }
     found |= {f"delta/{layer}": (DELTA, t) for layer, t in deltas(measured, canonical=canonical).items()}
     settings = f"shape: {setup.shape}\ndevice: {setup.device}\nseed: {setup.seed}\nload: {setup.load.model_dump_json()}\n"
-    settings += f"neighbours: {measured.quiet!r}\nstopped: {measured.stopped}\n"
+    settings += f"neighbours: {measured.neighbours!r}\nstopped: {measured.stopped}\n"
     return {f"tables/{name}.parquet": _bytes(*table) for name, table in found.items()} | {
         "params/accelerator.yaml": settings.encode()
     }

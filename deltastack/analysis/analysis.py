@@ -13,6 +13,7 @@ from deltastack.analysis import (
     formula_totals,
     negative_controls,
     noise_floor,
+    occasions,
     overprediction,
     quality,
     sample_size,
@@ -20,7 +21,8 @@ from deltastack.analysis import (
     targets,
 )
 from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED, factorials
-from deltastack.model import Bench, OperatingPoint, Resource, cell_name
+from deltastack.analysis.occasions import UNRECORDED
+from deltastack.model import MECHANISM, Bench, OperatingPoint, Resource, cell_name
 from deltastack.outcomes import Formula, Resolution
 from deltastack.statistics import resolution
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deltastack.analysis.factorial import Factorial, Missing
+    from deltastack.analysis.occasions import Circumstances
     from deltastack.stack import Stack
     from deltastack.statistics import Estimate
     from deltastack.statistics.aa_noise import Floor
@@ -123,6 +126,8 @@ class Analysis:
     enabled_techniques: Mapping[str, Mapping[Bench, tuple[str, ...]]] = field(default_factory=dict)
     """By layer and bench; empty where that is not known."""
     slo_violations: tuple[slo.SloViolation, ...] = ()
+    measured_at: Mapping[Bench, Circumstances] = field(default_factory=dict)
+    """How each measured bench was measured."""
 
     def of(
         self, bench: Bench, operating_point: OperatingPoint, resource: Resource, scene: str | None = None
@@ -171,6 +176,8 @@ def compute(  # noqa: PLR0913 - one keyword a table
     slo_violations: Sequence[slo.SloViolation] = (),
     quality_limit: float | None = None,
     joint_budget_s: Mapping[str, float] | None = None,
+    measured_at: Mapping[Bench, Circumstances] | None = None,
+    mechanisms: Mapping[Bench, Mapping[str, Sequence[str]]] | None = None,
 ) -> Analysis:
     """Analyse the tables.
 
@@ -186,6 +193,8 @@ def compute(  # noqa: PLR0913 - one keyword a table
         slo_violations: Cells and techniques that violate the SLOs.
         quality_limit: The least change of accuracy that is admissible.
         joint_budget_s: Seconds that each budget has for the measured factorial, by its name.
+        measured_at: How each measured bench was measured, and what it read on earlier occasions.
+        mechanisms: By bench and mechanism, the layers that use it; it counts where it was run alone.
 
     Raises:
         EvidenceError: A joint table is no full factorial.
@@ -193,14 +202,16 @@ def compute(  # noqa: PLR0913 - one keyword a table
     split = {bench: noise_floor.split(table) for bench, table in joint.items()}
     found: list[Factorial] = []
     missing: list[Missing] = []
-    for table, _ in split.values():
-        some, none = factorials(table, stack.layers, stack.cells)
-        found += some
+    at = measured_at or {}
+    for bench, (table, _) in split.items():
+        some, none = factorials(table, stack.layers, stack.cells, (mechanisms or {}).get(bench))
+        found += [occasions.quotable(f, at.get(bench, UNRECORDED)) for f in some]
         missing += none
     rows = quality.read(quality_table)
-    tables = Tables(baseline, deltas, {bench: table for bench, (table, _) in split.items()})
+    sets = {bench: table[~table["cell"].str.startswith(MECHANISM)] for bench, (table, _) in split.items()}
+    tables = Tables(baseline, deltas, {bench: table.reset_index(drop=True) for bench, table in sets.items()})
     floors = {bench: floor for bench, (_, floor) in split.items()}
-    given = _Given(stack, tables, floors, tuple(slo_violations), rows, quality_limit, (joint_budget_s or {}).get(LONG))
+    given = _Given(stack, tables, floors, tuple(slo_violations), rows, quality_limit, (joint_budget_s or {}).get(LONG), at)
     spoken = _headlines(found)
     analysed = tuple(_analyse(f, given, headline=f.key in spoken) for f in found)
     return Analysis(
@@ -218,6 +229,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         deployment_text=deployment_text,
         enabled_techniques=enabled_techniques or {},
         slo_violations=tuple(slo_violations),
+        measured_at=at,
     )
 
 
@@ -231,6 +243,7 @@ class _Given(NamedTuple):
     quality: tuple[quality.QualityReading, ...]
     quality_limit: float | None
     long_budget_s: float | None
+    measured_at: Mapping[Bench, Circumstances]
 
     def caveat(self, f: Factorial, subject: str) -> str | None:
         return _caveat(self.slo_violations, self.quality, self.quality_limit, f, subject)
@@ -257,7 +270,8 @@ def _headlines(found: Sequence[Factorial]) -> set[tuple[str, Bench, OperatingPoi
 
 def _analyse(f: Factorial, given: _Given, *, headline: bool) -> FactorialAnalysis:
     stack, confidence = given.stack, given.stack.confidence
-    held = formula_totals.held(f, tolerance=stack.tolerance, confidence=confidence)
+    at = given.measured_at.get(f.bench, UNRECORDED)
+    held = formula_totals.held(f, tolerance=stack.tolerance, confidence=confidence, at=at)
     floor = given.floors.get(f.bench, {}).get((f.operating_point, f.resource))
     table = given.tables.joint[f.bench]
     savings = attribution.cell_savings(f, confidence)
@@ -279,10 +293,19 @@ def _analyse(f: Factorial, given: _Given, *, headline: bool) -> FactorialAnalysi
         noise_floor=floor,
         null_factors=tuple(negative_controls.rates(table, f, confidence)) if headline else (),
         outlook=_outlook(f, given, held.totals[Formula.INDEPENDENT]),
-        targets=targets.answers(f, savings),
+        targets=() if joint is None else _targets(f, given, joint, len(savings) - 1),
         caveat=given.caveat(f, cell_name(f.layers)),
         slo_violation=slo.describe(given.slo_violations, f.bench, f.operating_point, cell_name(f.layers)),
     )
+
+
+def _targets(f: Factorial, given: _Given, joint: Estimate, sets: int) -> tuple[targets.TargetAnswer, ...]:
+    """Targets held against the joint cell, and against the best of so many sets of layers."""
+    if not targets.named(f):
+        return ()
+    at = given.measured_at.get(f.bench, UNRECORDED)
+    wide = attribution.cell_savings(f, targets.shared_confidence(given.stack.confidence, sets))
+    return targets.answers(f, joint, wide, indicative=occasions.why_indicative(f, at) is not None)
 
 
 def _layer(f: Factorial, given: _Given, share: attribution.Share, ceiling: amdahl.Ceiling, floor: Floor | None) -> LayerSaving:

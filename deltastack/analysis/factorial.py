@@ -7,17 +7,28 @@ parameters (sample 0 the central values); on the testbed it is a block of runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from deltastack import statistics
 from deltastack.errors import EvidenceError
-from deltastack.model import NO_SCENE, Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of, weakest
+from deltastack.model import (
+    MECHANISM,
+    NO_SCENE,
+    Bench,
+    Component,
+    Evidence,
+    OperatingPoint,
+    Resource,
+    cell_name,
+    cell_of,
+    weakest,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +45,16 @@ Key = tuple[str, Bench, OperatingPoint, Resource]
 LEAST_PAIRS = 4
 """With fewer pairs the difference between pairs cannot be tested, and an interval over two pairs is four times as wide as one
 over their blocks. The interval over blocks covers 88 % instead of 95 % if the halves of a pair correlate by 0.5 (tests)."""
+
+
+class Mechanism(NamedTuple):
+    """A mechanism run alone with every layer off."""
+
+    name: str
+    of: tuple[str, ...]
+    """The layers that use it."""
+    amounts: NDArray[np.float64]
+    """Over all components, (S,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +75,9 @@ class Factorial:
     """The number of each sample's block in its process start (S,); None where samples have none."""
     scene: str = DEFAULT_SCENE
     """The deployment and load that were run (params/scenes)."""
+
+    mechanisms: tuple[Mechanism, ...] = ()
+    """Mechanisms that were run alone, and the layers that use them."""
 
     time: Factorial | None = None
     """Accelerator time of the same cells, where this is another resource at the trace's own arrivals: idle follows from it."""
@@ -109,6 +133,11 @@ class Factorial:
         """Whether every cell was run."""
         return len(self.ran) == len(self.amounts)
 
+    @property
+    def shared(self) -> tuple[Mechanism, ...]:
+        """The mechanisms that more than one layer uses."""
+        return tuple(x for x in self.mechanisms if len(set(x.of) & set(self.layers)) > 1)
+
     def within(self, m: int) -> Factorial:
         """The factorial of the layers that are on in the cell at place ``m`` alone, the others off."""
         bits = [i for i in range(len(self.layers)) if m >> i & 1]
@@ -118,7 +147,9 @@ class Factorial:
 
     def mapped(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Factorial:
         """The same cells and layers, with other amounts."""
-        return replace(self, amounts=change(self.amounts), time=None if self.time is None else self.time.mapped(change))
+        time = None if self.time is None else self.time.mapped(change)
+        alone = tuple(m._replace(amounts=change(m.amounts[None])[0]) for m in self.mechanisms)
+        return replace(self, amounts=change(self.amounts), time=time, mechanisms=alone)
 
     def weighted(self, weights: NDArray[np.float64]) -> Factorial:
         """Sums of the samples with ``weights``, (S, N): N samples instead of S."""
@@ -128,10 +159,11 @@ class Factorial:
         """The small factorials of several cells side by side: samples (len(places) x S), the cell's number varies slowest.
 
         In the part of place m every layer that is off in m changes nothing: its cell n has the amounts of n & m. So a
-        formula of the stacked factorial is, part by part, the formula of ``within(m)``.
+        formula of the stacked factorial is, part by part, the formula of ``within(m)``. It has no mechanisms: how many layers
+        use one is another number in each part.
         """
         every = np.arange(len(self.amounts))
-        return self.mapped(lambda amounts: np.concatenate([amounts[every & m] for m in places], axis=-1))
+        return replace(self, mechanisms=()).mapped(lambda amounts: np.concatenate([amounts[every & m] for m in places], axis=-1))
 
     @property
     def one_start(self) -> bool:
@@ -140,6 +172,13 @@ class Factorial:
         Every run of a serving engine is a start of its own.
         """
         return self.bench is Bench.TESTBED and self.starts is not None and len(set(self.starts)) == 1
+
+    @property
+    def process_starts(self) -> int:
+        """How many process starts are behind it; every run of a serving engine is a start of its own."""
+        if self.bench is Bench.ENGINE:
+            return int(self.amounts.shape[-1])
+        return 1 if self.starts is None else len(set(self.starts))
 
     @property
     def drawn(self) -> bool:
@@ -184,12 +223,15 @@ def place(cell: frozenset[str], layers: tuple[str, ...]) -> int:
     return sum(1 << i for i, layer in enumerate(layers) if layer in cell)
 
 
-def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") -> tuple[list[Factorial], list[Missing]]:
+def factorials(
+    joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all", mechanisms: Mapping[str, Sequence[str]] | None = None
+) -> tuple[list[Factorial], list[Missing]]:
     """Every resource of a joint table (contract JOINT), layers in ``order``, of which ``cells`` were to be run.
 
     A resource with a missing amount is absent with that amount's reason, and one of which the base spends nothing with
     ``NO_BASE``: a saving is a share of something. A block that the end of the budget cut short is left out whole: what it
     has is no paired sample. A table of the base alone (nothing of the stack has a meaning on that bench) has no factorial.
+    ``mechanisms`` names the layers that use each mechanism; one that was run alone in every block counts.
 
     Raises:
         EvidenceError: No block, or not every draw, has every planned cell, so there is no factorial.
@@ -215,7 +257,9 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             reason = str(rows.loc[rows["amount"].isna(), "reason"].iloc[0])
             absent.append(Missing(**head, evidence=evidence, canonical=canonical, reason=reason))
             continue
-        components, amounts, (starts, blocks) = _amounts(rows, layers, statistics.planned(layers, cells))
+        alone = {name: tuple(of) for name, of in (mechanisms or {}).items() if f"{MECHANISM}{name}" in set(rows["cell"])}
+        components, every, (starts, blocks) = _amounts(rows, layers, statistics.planned(layers, cells), tuple(alone))
+        amounts, apart = every[: 1 << len(layers)], every[1 << len(layers) :].sum(axis=1)
         if not (amounts[0].sum(axis=0) > 0).all():
             absent.append(Missing(**head, evidence=evidence, canonical=canonical, reason=NO_BASE))
             continue
@@ -225,6 +269,9 @@ def factorials(joint: pd.DataFrame, order: tuple[str, ...], cells: str = "all") 
             "amounts": amounts,
             "starts": starts,
             "blocks": blocks,
+            "mechanisms": tuple(
+                Mechanism(n, of, a) for (n, of), a in zip(alone.items(), apart, strict=True) if np.isfinite(a).all()
+            ),
         }
         found.append(Factorial(**head, **shape, evidence=evidence, canonical=canonical))
     return [replace(f, time=_time_of(f, found)) for f in found], absent
@@ -244,7 +291,7 @@ def _time_of(f: Factorial, among: Sequence[Factorial]) -> Factorial | None:
 
 
 def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
-    on = frozenset().union(*(cell_of(c) for c in rows["cell"].unique()))
+    on = frozenset().union(*(cell_of(c) for c in rows["cell"].unique() if not c.startswith(MECHANISM)))
     unknown = on - set(order)
     if unknown:
         raise EvidenceError(
@@ -254,16 +301,19 @@ def _layers(rows: pd.DataFrame, order: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _amounts(
-    rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...]
+    rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...], mechanisms: tuple[str, ...]
 ) -> tuple[tuple[Component, ...], NDArray[np.float64], tuple[tuple[int, ...] | None, tuple[int, ...] | None]]:
-    """Components, their amounts (2^k, C, S), the samples' starts and blocks; a component that a cell does not have is 0 there."""
+    """Components, their amounts (2^k + M, C, S), the samples' starts and blocks; a component that a cell does not have is 0."""
     measured = rows["bench"].iloc[0] not in set(map(str, SIMULATED))
     many = int(rows["replicate"].max()) + 1
     keys = rows["block"].astype("int64") * many + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)
     components = tuple(c for c in Component if c in set(rows["component"]))
     where = {cell_name(layer for i, layer in enumerate(layers) if m >> i & 1): m for m in range(1 << len(layers))}
+    where |= {f"{MECHANISM}{name}": len(where) + i for i, name in enumerate(mechanisms)}
     shape = (len(where), len(components), samples.size)
+    kept = rows["cell"].isin(where)  # a mechanism that nobody declared is none of them
+    rows, sample = rows[kept], sample[kept.to_numpy()]
     cell = rows["cell"].map(where).to_numpy(dtype=np.int64)
     component = rows["component"].map({c: i for i, c in enumerate(components)}).to_numpy(dtype=np.int64)
     total, count = np.zeros(shape), np.zeros(shape)

@@ -3,7 +3,7 @@
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
 the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw. Blocks of
 measurements give a jackknife over blocks, or over the nest that differs (``mean_of``). A single sample gives no interval, and
-then no verdict.
+then no verdict. A verdict on draws is in points; one on measurements in logs, with process starts and occasions (``occasions``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltastack import composition, statistics
+from deltastack.analysis import occasions
+from deltastack.analysis.occasions import UNRECORDED, Circumstances, Repeated, Terms
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
 from deltastack.model import Component, IntervalKind, Resource
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 ONE_LAYER = "one layer: nothing to compose"
 ONE_SAMPLE = "a single sample has no interval"
 NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
+NO_MECHANISM = "no mechanism that layers share was measured"
+NOTHING_LEFT = "it promises to leave nothing, which has no logarithm"
 NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
 
@@ -40,9 +44,10 @@ def lacking(f: Factorial) -> dict[str, str]:
     """Formulas that cannot be formed, each with its reason."""
     pairs = [a | b for a in f.singles for b in f.singles]
     needed = f.totals[[0, *pairs]]
+    found = {} if f.shared else {str(Formula.BY_MECHANISM): NO_MECHANISM}
     if np.isnan(needed).any():
-        return {"pairwise": NOT_RUN}
-    return {} if (needed > 0).all() else {"pairwise": NO_LOGARITHM}
+        return found | {str(Formula.PAIRWISE): NOT_RUN}
+    return found if (needed > 0).all() else found | {str(Formula.PAIRWISE): NO_LOGARITHM}
 
 
 def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
@@ -57,14 +62,29 @@ def values(f: Factorial) -> dict[str, NDArray[np.float64]]:
     total = f.totals
     base, alone, joint = total[0], total[list(f.singles)], total[f.full]
     deltas = composition.delta(np.broadcast_to(base, alone.shape), alone)
-    beta = None if lacking(f) else _pair_table(f)
+    beta = None if Formula.PAIRWISE in lacking(f) else _pair_table(f)
     return {
         "independent": composition.independent(deltas),
         "weighted": composition.additive(deltas),
         "by_component": 1 - left_by_component(f).sum(axis=0) / base,
         **({"pairwise": composition.pairwise(deltas, beta)} if beta is not None else {}),
+        **({"by_mechanism": by_mechanism(f)} if f.shared else {}),
         "joint": composition.delta(base, joint),
     }
+
+
+def by_mechanism(f: Factorial) -> NDArray[np.float64]:
+    """The product with shared mechanisms counted once, (S,); the product itself where no two layers share one.
+
+    Raises:
+        FormulaError: Nothing is spent in the base cell, or a cell spends nothing.
+    """
+    total = f.totals
+    deltas = composition.delta(np.broadcast_to(total[0], (len(f.singles), total.shape[1])), total[list(f.singles)])
+    if not f.shared:
+        return composition.independent(deltas)
+    apart = np.stack([composition.delta(total[0], m.amounts) for m in f.shared])
+    return composition.by_mechanism(deltas, apart, [[layer in m.of for m in f.shared] for layer in f.layers])
 
 
 def left_by_component(f: Factorial) -> NDArray[np.float64]:
@@ -175,6 +195,8 @@ class Total(NamedTuple):
     reason: str | None
     units: int | None = None
     """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
+    repeated: Repeated | None = None
+    """In logs, over process starts and occasions; None for draws, or where it has no interval."""
 
 
 class CellPrediction(NamedTuple):
@@ -205,8 +227,16 @@ class Held(NamedTuple):
     errors: tuple[ErrorOverCells, ...]
 
 
-def held(f: Factorial, *, tolerance: float, confidence: float) -> Held:
-    """All formulas of one factorial, each asked once for draws and twice for blocks (all blocks, one left out)."""
+def held(f: Factorial, *, tolerance: float, confidence: float, at: Circumstances = UNRECORDED) -> Held:
+    """All formulas of one factorial, each asked once for draws and twice for blocks (all blocks, one left out).
+
+    Args:
+        f: The factorial.
+        tolerance: The largest gap at which a formula holds, as a fraction.
+        confidence: Of every interval.
+        at: How it was measured, and what was read on earlier occasions.
+    """
+    terms = Terms(tolerance, confidence, at)
     places = several(f) or [f.full]
     missing = lacking(f)
     try:
@@ -217,7 +247,7 @@ def held(f: Factorial, *, tolerance: float, confidence: float) -> Held:
         )
     whole = places.index(f.full) if f.full in places else None
     named = [n for n in COMPOSED if n not in missing]
-    totals = {n: _total(f, found, n, whole, missing.get(n), tolerance, confidence) for n in Formula}
+    totals = {n: _total(f, found, n, whole, missing.get(n), terms) for n in Formula}
     if not several(f):
         return Held(totals, (), ())
     observed = found[Formula.JOINT].central
@@ -235,9 +265,21 @@ def several(f: Factorial) -> list[int]:
 def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Savings, gaps and root mean squares of the gaps by formula, one row a cell."""
     said = {n: v.reshape(len(places), -1) for n, v in values(f.stacked(places)).items()}
+    if f.shared:
+        said[Formula.BY_MECHANISM] = np.stack([by_mechanism(f.within(m)) for m in places])
     gaps = {n: composition.gap(v, said[Formula.JOINT]) for n, v in said.items() if n != Formula.JOINT}
     roots = {_root(n): np.sqrt((g**2).mean(axis=0, keepdims=True)) for n, g in gaps.items()}
-    return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots}
+    return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots, **({} if f.drawn else _logs(said))}
+
+
+def _logs(said: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Gaps in logs, above 0 where a formula promises too much; of the joint run what it leaves."""
+    joint = occasions.log_of_left(said[Formula.JOINT])
+    return {_log(n): joint if n == Formula.JOINT else joint - occasions.log_of_left(v) for n, v in said.items()}
+
+
+def _log(name: str) -> str:
+    return f"log of {name}"
 
 
 def _gap(name: str) -> str:
@@ -256,36 +298,45 @@ def _error(f: Factorial, found: Mapping[str, Sampled], name: Formula, places: Se
 
 
 def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
-    f: Factorial,
-    found: Mapping[str, Sampled],
-    name: Formula,
-    row: int | None,
-    lacks: str | None,
-    tolerance: float,
-    confidence: float,
+    f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int | None, lacks: str | None, terms: Terms
 ) -> Total:
     composed = name is not Formula.JOINT
     if lacks or row is None:
         return Total(name, None, None, Verdict.UNDECIDED if composed else None, lacks or NOT_RUN)
-    saving = found[name].estimate(row, confidence)
+    saving = found[name].estimate(row, terms.confidence)
+    repeated = _repeated(f, found, name, row, terms)
     if not composed:
-        return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None)
-    gap = found[_gap(name)].estimate(row, confidence)
-    verdict, reason = _verdict(f, name, gap, tolerance, confidence)
-    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row))
+        return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None, repeated=repeated)
+    gap = found[_gap(name)].estimate(row, terms.confidence)
+    verdict, reason = _verdict(f, name, gap, repeated, terms)
+    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row), repeated)
 
 
-def _verdict(f: Factorial, name: Formula, gap: Estimate, tolerance: float, confidence: float) -> tuple[Verdict, str | None]:
+def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int, terms: Terms) -> Repeated | None:
+    """A number in logs beside its occasions; None for draws, one sample, or what leaves nothing."""
+    logs = None if f.drawn else found[_log(name)].spread[row]
+    if logs is None or logs.size == 1 or not np.isfinite(logs).all():
+        return None
+    here = occasions.reading(f, logs)
+    return occasions.repeated(f, name, here, terms)
+
+
+def _verdict(f: Factorial, name: Formula, gap: Estimate, repeated: Repeated | None, terms: Terms) -> tuple[Verdict, str | None]:
     if len(f.layers) == 1:
         return Verdict.HOLDS, ONE_LAYER
     shares = overlap(f) if name is Formula.WEIGHTED else 0.0
     reason = f"the layers' shares sum to {shares:.2f}: they overlap" if shares > 1 + 1e-9 else None
     if gap.low is None or gap.high is None:
         return Verdict.UNDECIDED, ONE_SAMPLE
+    if not f.drawn:
+        if repeated is None:
+            return Verdict.UNDECIDED, NOTHING_LEFT
+        word, why = occasions.judged(f, name, repeated, terms)
+        return word, "; ".join(filter(None, (why, reason))) or None
     found = Interval(
-        estimate=gap.value, low=gap.low, high=gap.high, confidence=confidence, n=f.amounts.shape[-1], method="paired gap"
+        estimate=gap.value, low=gap.low, high=gap.high, confidence=terms.confidence, n=f.amounts.shape[-1], method="paired gap"
     )
-    return statistics.verdict(found, tolerance), reason
+    return statistics.verdict(found, terms.tolerance), reason
 
 
 def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]], missing: Iterable[Missing]) -> pd.DataFrame:

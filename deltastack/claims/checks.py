@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack import formatting
-from deltastack.claims import recomputed
+from deltastack.analysis.occasions import UNRECORDED
+from deltastack.claims import recomputed, whole_stack
 from deltastack.claims.registry import Claim, Computation, Paper, Quote, Saving, Target, Verdict
 from deltastack.claims.single_technique import factorial_of, saving, twin
+from deltastack.claims.whole_stack import reached
 from deltastack.composition import paper_table
-from deltastack.model import Evidence
-from deltastack.statistics import Estimate
+from deltastack.model import Evidence, weakest
+from deltastack.statistics import Estimate, indicative
 
 if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis
@@ -42,8 +44,7 @@ def answer(check: Paper | Computation | Target | Saving | Quote, claim: Claim, a
             verdict, found, reason = recomputed.compute(check.name, check.figures)
             return Answer(Verdict(verdict), found, reason, None)
         case Quote():
-            said = check.words if check.source == "none" else f"{check.words} ({check.source})"
-            return Answer(check.verdict, check.found, said, Evidence.PUBLISHED if check.source != "none" else None)
+            return _quote(check, claim)
     if analysis is None:
         return Answer(Verdict.UNTESTABLE, None, NO_TABLES, None)
     return _target(check, analysis) if isinstance(check, Target) else _saving(check, analysis)
@@ -58,18 +59,30 @@ def _paper(claim: Claim) -> Answer:
 
 
 def _target(check: Target, analysis: Analysis) -> Answer:
-    here = [a for a in analysis.factorials if a.factorial.resource in check.resources and a.at_headline]
-    saved = [(a.factorial, a.joint) for a in here if a.joint is not None]
-    if not saved:
-        return Answer(Verdict.UNTESTABLE, None, f"no joint run has {' or '.join(check.resources)}", None)
-    best, most = max(saved, key=lambda x: x[1].value)
-    reason = "; ".join(
-        f"{formatting.interval(e)} of {formatting.resource(f.bench, f.resource)}, {f.bench} bench ({f.evidence})"
-        for f, e in saved
-    )
+    found = whole_stack.held(check, analysis)
+    if not found:
+        return Answer(Verdict.UNTESTABLE, None, f"no joint run has {' or '.join(check.resources)} of what the claim names", None)
+    worst = min(found, key=lambda x: x.saved.value)
+    reason = "; ".join(x.reason for x in found)
+    if untested := [str(b) for b in analysis.benches if b not in {x.bench for x in found}]:
+        reason += f"; not tested on the {' and '.join(untested)} bench, where nothing that the claim names is on"
     if check.stricter is not None:
-        reason += f"; the stricter reading, {check.stricter:.0%}: {_reached([e for _, e in saved], check.stricter)}"
-    return Answer(_reached([e for _, e in saved], check.delta), most.value, f"all layers on: {reason}", best.evidence)
+        words = whole_stack.every(x.stricter for x in found if x.stricter is not None)
+        reason += f"; the stricter reading, {check.stricter:.0%}: {words}"
+    return Answer(whole_stack.every(x.word for x in found), worst.saved.value, reason, weakest(x.evidence for x in found))
+
+
+def _quote(check: Quote, claim: Claim) -> Answer:
+    """What a source says: a figure of its own against the claim's, or whether it agrees; one that nobody read decides nothing."""
+    if check.source == "none":
+        return Answer(Verdict.UNTESTABLE, check.found, check.words, None)
+    if not check.read:
+        return Answer(Verdict.UNTESTABLE, check.found, f"{check.words} ({check.source}: named, not read here)", None)
+    agrees = check.agrees
+    if check.found is not None and claim.value is not None:
+        agrees = recomputed.as_printed(check.found, claim.value)
+    word = Verdict.UNTESTABLE if agrees is None else Verdict.CONFIRMED if agrees else Verdict.REFUTED
+    return Answer(word, check.found, f"{check.words} ({check.source})", Evidence.PUBLISHED)
 
 
 def _saving(check: Saving, analysis: Analysis) -> Answer:
@@ -82,10 +95,24 @@ def _saving(check: Saving, analysis: Analysis) -> Answer:
     late = {f: analysis.slo_violation(f, name) for f, _ in found}
     reason = "; ".join(_alone(name, f, e, analysis.caveat(f, name), tables[f]) for f, e in found)
     least = 0.0 if check.delta is None else check.delta - check.tolerance
-    told = [_reached([_beyond(e, tables[f])], least, strict=check.delta is None) for f, e in found if not late[f]]
+    unsure = {f: _indicative(f, analysis) for f, _ in found}
+    reason += "".join(f"; indicative on the {f.bench} bench: {why}" for f, why in unsure.items() if why)
+    told = [reached(_beyond(e, tables[f]), least, strict=check.delta is None) for f, e in found if not late[f] and not unsure[f]]
+    told += [Verdict.UNTESTABLE for why in unsure.values() if why]
     word = next((v for v in (Verdict.CONFIRMED, Verdict.UNTESTABLE) if v in told), Verdict.REFUTED)
+    if word is Verdict.REFUTED and check.otherwise is not None and check.otherwise.saving > least:
+        word = Verdict.OUT_OF_DOMAIN
+        reason += f"; {formatting.percent(check.otherwise.saving)} against {check.otherwise.baseline} ({check.otherwise.source})"
     best, most = max(found, key=lambda x: (late[x[0]] is None, x[1].value))
     return Answer(word, most.value, reason, best.evidence)
+
+
+def _indicative(f: Factorial, analysis: Analysis) -> str | None:
+    """Why a measured technique may confirm or refute nothing; starts and machine are those of its bench's factorial."""
+    if f.drawn:
+        return None
+    starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is f.bench), default=1)
+    return indicative(starts, analysis.measured_at.get(f.bench, UNRECORDED).loud)
 
 
 def _alone(name: str, f: Factorial, saved: Estimate, objection: str | None, floor: Floor | None) -> str:
@@ -116,13 +143,3 @@ def _tables(check: Saving, analysis: Analysis) -> dict[Factorial, Floor | None]:
         whole = [f for _, rows in mine.groupby("operating_point", sort=False) if (f := factorial_of(rows)) is not None]
         found |= {f: twin(table, f) for f in whole}
     return found
-
-
-def _reached(savings: list[Estimate], delta: float, *, strict: bool = False) -> Verdict:
-    """Confirmed if some saving surely reaches ``delta`` (is surely above it, if strict), refuted if none can."""
-    ends = [(e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in savings]
-    if any(low > delta if strict else low >= delta for low, _ in ends):
-        return Verdict.CONFIRMED
-    if any(high > delta if strict else high >= delta for _, high in ends):
-        return Verdict.UNTESTABLE
-    return Verdict.REFUTED

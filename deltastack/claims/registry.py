@@ -44,16 +44,31 @@ class Computation(Params):
 
 
 class Target(Params):
-    """The joint cell of every bench at its headline basis must save ``delta`` of one of ``resources``."""
+    """On every bench, at its headline operating point, the joint cell must save ``delta`` of one of ``resources``.
+
+    Where other techniques than the claimant's ``own`` are on as well, the product of its own that are on must.
+    """
 
     by: Literal["target"]
     resources: tuple[Resource, ...] = Field(min_length=1)
     delta: float = Field(gt=0, lt=1)
     stricter: float | None = Field(default=None, gt=0, lt=1)
+    own: tuple[Name, ...] = ()
+
+
+class Otherwise(Params):
+    """What a technique saved against another baseline than today's, and where that was measured."""
+
+    baseline: Name
+    saving: float = Field(lt=1)
+    source: Name
 
 
 class Saving(Params):
-    """What one technique saves alone, from its Δ table: at least ``delta``, or anything at all where none is given."""
+    """What one technique saves alone, from its Δ table: at least ``delta``, or anything at all where none is given.
+
+    What it does not save here but did ``otherwise`` is out of domain: the claim does not state its baseline.
+    """
 
     by: Literal["saving"]
     layer: Name
@@ -62,16 +77,18 @@ class Saving(Params):
     component: Component | None = None
     delta: float | None = Field(default=None, lt=1)
     tolerance: float = Field(default=0.0, ge=0, lt=1)
+    otherwise: Otherwise | None = None
 
 
 class Quote(Params):
-    """A source that was read says so."""
+    """What a source says: its own figure, held against the claim's, or whether it ``agrees``."""
 
     by: Literal["quote"]
-    verdict: Verdict
     source: Name
     words: Name
+    read: bool = Field(default=True, description="whether the source was read here; one that is only named decides nothing")
     found: float | None = None
+    agrees: bool | None = Field(default=None, description="of a claim without a figure; null where the source decides nothing")
 
 
 Check = Annotated[Paper | Computation | Target | Saving | Quote, Field(discriminator="by")]

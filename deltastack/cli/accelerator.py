@@ -46,7 +46,10 @@ def _words(found: Measured, out: Path) -> list[str]:
     from deltastack.accelerator import bench
 
     held_back = bench.throttled(found.entries)
-    lines = [f"{out}: {len(found.entries)} runs on {found.device}; ended because {found.stopped}", f"neighbours: {found.quiet}"]
+    lines = [
+        f"{out}: {len(found.entries)} runs on {found.device}; ended because {found.stopped}",
+        f"neighbours: {found.neighbours}",
+    ]
     if held_back:
         lines.append(f"clocks were held back in {sum(held_back.values())} runs; the bundle is marked not canonical")
     return [*lines, f"deltastack replay {out} shows what it says"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deltastack.cli import output
+from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
     from deltastack.engine.bench import Order
@@ -110,6 +111,8 @@ def show_findings(found: dict[str, Any]) -> None:
     floor = found["floor"]
     told = "no twin, so no floor" if floor is None else f"[{floor['lo']:+.1%}, {floor['hi']:+.1%}] from {floor['pairs']} units"
     typer.echo(f"A/A floor of {found['quantity']}: {told}")
+    loud = found.get("machine", {}).get("loud")
+    typer.echo(f"machine: {'not recorded' if loud is None else ', '.join(loud) or 'quiet'}")
     for row in found["formulas"]:
         typer.echo(_formula(row))
     for kind in ("left_out", "given_up"):
@@ -137,7 +140,8 @@ def _formula(row: dict[str, Any]) -> str:
     gap = "" if row["gap"] is None else f"; gap {100 * row['gap']:+.1f} pp"
     if row["gap_lo"] is not None:
         gap += f" [{100 * row['gap_lo']:+.1f}, {100 * row['gap_hi']:+.1f}]"
-    return f"{row['formula']:<14} Δ {row['delta']:+.1%} {ends}{gap}: {row['verdict']}"
+    why = f" ({row['reason']})" if row["verdict"] == Verdict.INDICATIVE else ""
+    return f"{row['formula']:<14} Δ {row['delta']:+.1%} {ends}{gap}: {row['verdict']}{why}"
 
 
 def _show_checks(found: Checked) -> None:

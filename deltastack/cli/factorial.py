@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deltastack.cli import output
+from deltastack.cli.mechanisms import parsed
 
 
 def factorial(
@@ -19,6 +20,10 @@ def factorial(
     map_: Annotated[Path | None, typer.Option("--map", help="YAML: which files of the folder are which cell.")] = None,
     differs: Annotated[
         list[str] | None, typer.Option("--differs", help="A condition in which runs may differ, such as model. Repeat.")
+    ] = None,
+    mechanism: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=A,B: a column 0/1 of a mechanism run alone, and the layers that share it. Repeat."),
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Analyse a design with missing cells as it is.")] = False,
     tolerance: Annotated[float, typer.Option(help="The gap at which a formula still holds: 0.02 is 2 points.")] = 0.02,
@@ -37,6 +42,7 @@ def factorial(
         mapping=map_,
         differs=differs or (),
         partial=partial,
+        mechanisms=parsed(mechanism or ()),
         tolerance=tolerance,
     )
     if html is not None:

@@ -88,8 +88,6 @@ def _resource(o: Outcome) -> dict[str, Any]:
             for f, t in o.totals.items()
         },
         "worst_gap": {str(e.formula): e.worst_gap.value for e in o.errors},
-        "by_mechanism": o.by_mechanism
-        and {"delta": o.by_mechanism.saving, "gap": o.by_mechanism.gap, "worst_gap": o.by_mechanism.worst_gap},
     }
 
 
@@ -109,13 +107,13 @@ def _table(found: tuple[Outcome, ...]) -> Table:
 
     table = Table("resource", "together", "product", "gap", "product rule", "by mechanism", box=None, pad_edge=False)
     for o in found:
-        joint, product = o.totals[Formula.JOINT], o.totals[Formula.INDEPENDENT]
+        joint, product, shared = (o.totals[f] for f in (Formula.JOINT, Formula.INDEPENDENT, Formula.BY_MECHANISM))
         table.add_row(
             formatting.resource(o.factorial.bench, o.factorial.resource),
             formatting.interval(joint.saving),
             formatting.percent(product.saving and product.saving.value),
             formatting.points(product.gap and product.gap.value),
             str(product.verdict),
-            formatting.percent(o.by_mechanism and o.by_mechanism.saving),
+            formatting.percent(shared.saving and shared.saving.value),
         )
     return table

@@ -29,7 +29,7 @@ from deltastack.composition.formulas import (
 )
 from deltastack.composition.gains import compound, delta_to_gain, gain_to_delta, modules_exact, modules_needed
 from deltastack.composition.interactions import interaction, pairwise
-from deltastack.composition.mechanisms import by_mechanism
+from deltastack.composition.mechanisms import by_mechanism, counted_again
 from deltastack.composition.paper import PaperFigure, paper_table
 from deltastack.composition.published import PublishedCase, PublishedGap, published_gap, read_published
 
@@ -43,6 +43,7 @@ __all__ = [
     "by_component_amounts",
     "by_mechanism",
     "compound",
+    "counted_again",
     "delta",
     "delta_to_gain",
     "gain_to_delta",

@@ -36,6 +36,18 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+def counted_again(name: str, layers: Sequence[str]) -> str | None:
+    """What a product over layers that share a mechanism does, said before anything is measured; None where one layer has it.
+
+    >>> counted_again("micro_batches", ["chiplet", "pipeline"])
+    'the mechanism micro_batches is shared by chiplet and pipeline: a product of their savings counts it twice'
+    """
+    if len(layers) <= 1:
+        return None
+    times = "twice" if len(layers) == 2 else f"{len(layers)} times"  # noqa: PLR2004 - a word for two
+    return f"the mechanism {name} is shared by {' and '.join(layers)}: a product of their savings counts it {times}"
+
+
 @overload
 def by_mechanism(deltas: Sequence[float], mechanisms: Sequence[float], uses: Sequence[Sequence[bool]]) -> float: ...
 @overload

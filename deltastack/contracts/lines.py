@@ -10,6 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from deltastack.contracts.files import atomic
 from deltastack.errors import EvidenceError
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class Lines:
             f.write(line.encode())
             f.flush()
             os.fsync(f.fileno())
+
+    def keep(self, most: int) -> None:
+        """Forget all but the newest ``most`` lines; a reader sees the old file or the new one."""
+        first, *lines = self._path.read_bytes().splitlines()
+        if len(lines) <= most:
+            return
+        with atomic(self._path) as part:
+            part.write_bytes(b"\n".join([first, *lines[-most:]]) + b"\n")
 
     def _check(self, found: object, wanted: str) -> None:
         if found != wanted:

@@ -5,16 +5,18 @@ All sets of layers and all techniques alone are one experiment: they share the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY
 from deltastack.engine import asking, cells, observe, outputs, process, tables
-from deltastack.engine.run import Experiment, Measured, execute, key
+from deltastack.engine.run import Experiment, Measured, execute
+from deltastack.engine.run import key as key_of
 from deltastack.errors import CellError, ParamsError
+from deltastack.experiment import contention, occasion
 from deltastack.experiment.meter import Quantity
 from deltastack.experiment.plan import Plan, distinct, plain
 from deltastack.experiment.run_plan import StopRule
@@ -53,6 +55,8 @@ class Frames:
     host: str
     forget: Callable[[], None]
     """Remove the records; once the tables are written."""
+    occasion: Mapping[str, Any] = field(default_factory=dict)
+    """When it was measured, under which key, and what else used the machine (``experiment.occasion``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +89,18 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     asked = asking.requests(engine.load, root, order.trace)
     at = observe.setup(engine, root, root / FOLDER / "logs", asked)
     where = host(engine)
-    experiment = Experiment(plan, root / FOLDER, _key(at, plan, where), attempts=engine.limits.attempts)
+    key = _key(at, plan, where)
+    experiment = Experiment(plan, root / FOLDER, key, attempts=engine.limits.attempts)
     stop = StopRule(
         half_width=engine.experiment.half_width,
         budget_s=order.budget_s or engine.experiment.budget_s,
         quantity=QUANTITIES[engine.experiment.quantity],
     )
-    with process.ended_by_signals():
+    with process.ended_by_signals(), contention.watch() as seen:
         measured = execute(experiment, partial(observed, at), stop, say)
     found = _frames(engine, measured, at, canonical=order.canonical, where=where)
-    return replace(found, left_out=left_out, notes=_notes(engine, wanted), forget=experiment.forget)
+    told = occasion.stamp(key, seen)
+    return replace(found, left_out=left_out, notes=_notes(engine, wanted), forget=experiment.forget, occasion=told)
 
 
 def planned(engine: Engine, order: Order) -> Plan:
@@ -165,7 +171,7 @@ def _key(at: Setup, plan: Plan, where: str) -> str:
     used = {at.root / f for f in at.engine.files.values()} | {at.root / f for c in resolved for f in _local(at, c)}
     bodies = repr([(r.path, r.body, r.answer, r.due_s) for r in (*at.asked.warm, *at.asked.measured, *at.questions)])
     words = [at.engine.model_dump_json(), repr(plan), where, bodies]
-    return key(words, sorted(f for f in used if f.is_file()))
+    return key_of(words, sorted(f for f in used if f.is_file()))
 
 
 def _local(at: Setup, cell: cells.Cell) -> list[str]:

@@ -1,5 +1,9 @@
 """Who else used this machine while something was measured: stolen time, load, clock frequency, and the busiest processes.
 
+    others = (busy time of all processors - processor time of this process and its children) / length of the window
+
+so that a neighbour counts that lived too short to be seen by name, or outside this container.
+
 Source: proc(5): /proc/stat counts jiffies of all processors (user, nice, system, idle, iowait, irq, softirq, steal); steal is
 time that the hypervisor gave to another guest.
 """
@@ -11,17 +15,24 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+STEAL = 0.02
+"""Stolen time above it is loud: as large as the gap at which a formula still holds."""
+OTHERS = 0.25
+"""Processors used by others above it are loud: a quarter of one shares caches, memory and turbo with what is measured."""
 _STEAL = 7
+_BUSY = (0, 1, 2, 5, 6)
 _COUNTED = 8
 _SHOWN = 3
 _LEAST_SHARE = 0.05
+_SHORTEST_S = 0.01
+"""A tick of the counters."""
 
 
 @dataclass(slots=True)
@@ -30,6 +41,8 @@ class Neighbours:
 
     steal_share: float | None = None
     """Of all processor time in the window; None where the system does not say."""
+    others: float | None = None
+    """Processors that all other processes used together; None where the system does not say."""
     load: float = 0.0
     frequency_hz: float | None = None
     busiest: list[tuple[str, float]] = field(default_factory=list)
@@ -42,12 +55,34 @@ class Neighbours:
         others = ", ".join(f"{name} {used:.2f}" for name, used in self.busiest[:_SHOWN])
         return f"{steal}, load {self.load:.1f}{clock}, other processes: {others or 'quiet'}"
 
+    def loud(self) -> list[str]:
+        """Why the machine was too loud to call anything right or wrong; empty for a quiet one.
+
+        >>> Neighbours(steal_share=0.05, others=0.1).loud(), Neighbours(others=1.5).loud(), Neighbours(others=0.1).loud()
+        (['stolen time 5.0 %'], ['others used 1.50 processors'], [])
+        """
+        steal, others = self.steal_share or 0.0, self.others or 0.0
+        found = [f"stolen time {100 * steal:.1f} %"] if steal > STEAL else []
+        return [*found, *([f"others used {others:.2f} processors"] if others > OTHERS else [])]
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values for the JSON beside a measured table; ``loud`` is None where nothing could be read."""
+        unknown = self.steal_share is None and self.others is None
+        return {
+            "steal_share": self.steal_share,
+            "others_processors": self.others,
+            "load": self.load,
+            "frequency_hz": self.frequency_hz,
+            "busiest": dict(self.busiest[:_SHOWN]),
+            "loud": None if unknown else self.loud(),
+        }
+
 
 @contextlib.contextmanager
 def watch() -> Iterator[Neighbours]:
     """Watch the machine during the body; this process and its children are no neighbours."""
     found = Neighbours()
-    jiffies, times = _jiffies(), _times()
+    jiffies, times, own_s = _jiffies(), _times(), _own_s()
     yield found
     after = _jiffies()
     if jiffies and after:
@@ -55,6 +90,8 @@ def watch() -> Iterator[Neighbours]:
         found.steal_share = spent[_STEAL] / max(sum(spent), 1)
         window_s = sum(spent) / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
         found.busiest = _busiest(times, _times(), window_s)
+        busy_s = sum(spent[i] for i in _BUSY) / os.sysconf("SC_CLK_TCK")
+        found.others = max(0.0, busy_s - (_own_s() - own_s)) / max(window_s, _SHORTEST_S)
     found.load = os.getloadavg()[0]
     found.frequency_hz = _frequency_hz()
 
@@ -62,6 +99,16 @@ def watch() -> Iterator[Neighbours]:
 def _jiffies() -> list[int]:
     stat = Path("/proc/stat")
     return [int(x) for x in stat.read_text().splitlines()[0].split()[1 : _COUNTED + 1]] if stat.exists() else []
+
+
+def _own_s() -> float:
+    """Processor seconds of this process and its children so far, ended ones and those that still run."""
+    times = os.times()
+    running = 0.0
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            running += sum(child.cpu_times()[:4])
+    return times.user + times.system + times.children_user + times.children_system + running
 
 
 def _times() -> dict[tuple[int, str], float]:

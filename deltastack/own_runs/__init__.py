@@ -1,6 +1,6 @@
 """A factorial of your own numbers: savings alone and together, formulas, gaps, interactions and verdicts."""
 
-from deltastack.own_runs.analysis import analyse
+from deltastack.own_runs.analysis import analyse, runs_of
 from deltastack.own_runs.experiment import Experiment, Observation
 from deltastack.own_runs.result import CaseResult, FactorialResult, InteractionEstimate, SavingEstimate
 
@@ -12,4 +12,5 @@ __all__ = [
     "Observation",
     "SavingEstimate",
     "analyse",
+    "runs_of",
 ]

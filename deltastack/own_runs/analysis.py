@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltastack import statistics
+from deltastack import composition, statistics
 from deltastack.errors import FactorialError
 from deltastack.outcomes import Verdict
 from deltastack.own_runs import case_reader, quantities, result_folder, table_reader
 from deltastack.own_runs.design import design_of
 from deltastack.own_runs.estimates import sample_of
-from deltastack.own_runs.result import CaseResult, FactorialResult, SavingEstimate
+from deltastack.own_runs.experiment import Mechanism
+from deltastack.own_runs.result import CaseResult, FactorialResult, MechanismAlone, SavingEstimate
 from deltastack.statistics import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
+    from deltastack.own_runs.columns import Table
     from deltastack.own_runs.design import Design
     from deltastack.own_runs.experiment import Experiment
 
 TOLERANCE = 0.02
 CONFIDENCE = 0.95
 PAIR_IS_JOINT = "of two layers the pair is the joint run, so pairwise predicts nothing"
+_YAML = frozenset({".yaml", ".yml"})
 _ONE_COMPONENT = "amounts are not split by component, so this is the same as independent"
 
 
@@ -37,6 +41,7 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
     mapping: Path | str | None = None,
     differs: Collection[str] = (),
     partial: bool = False,
+    mechanisms: Mapping[str, Collection[str]] | None = None,
     tolerance: float = TOLERANCE,
     confidence: float = CONFIDENCE,
 ) -> FactorialResult:
@@ -49,6 +54,7 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
         mapping: YAML that says which files of a folder are which cell.
         differs: Conditions in which the runs of a folder may differ, such as ``model``.
         partial: Take a design with holes as it is.
+        mechanisms: By the name of a 0/1 column, run alone with every layer off, the layers that share it (tables only).
         tolerance: The largest gap, as a fraction, at which a formula holds.
         confidence: Of every interval.
 
@@ -57,9 +63,20 @@ def analyse(  # noqa: PLR0913 - one entry for a person at a keyboard; every opti
     """
     if not 0 < tolerance < 1:
         raise FactorialError(f"tolerance: found {tolerance:g}; wanted a fraction between 0 and 1, such as 0.02 for 2 points")
-    found, name = _read(source, metric=metric, higher_is_better=higher_is_better, mapping=mapping, differs=differs)
+    found, name = _read(source, _tables(source, mechanisms, metric, better=higher_is_better), metric, mapping, differs)
     cases = tuple(analyse_experiment(e, partial=partial, tolerance=tolerance, confidence=confidence) for e in found)
     return FactorialResult(source=name, cases=cases)
+
+
+def runs_of(
+    source: Path | str, mechanisms: Mapping[str, Collection[str]] | None = None, *, metric: str | None = None
+) -> tuple[Experiment, ...]:
+    """The runs of a CSV or a YAML of cases, one experiment a setting.
+
+    Raises:
+        FactorialError: As ``analyse``.
+    """
+    return _read(source, _tables(source, mechanisms, metric, better=None), metric, None, ())[0]
 
 
 def analyse_experiment(
@@ -72,8 +89,9 @@ def analyse_experiment(
     """
     design = design_of(found, partial=partial)
     sample = sample_of(found, design, confidence)
-    predicted = {f: sample.saving(quantities.predicted(design, f)) for f in quantities.FORMULAS}
-    gaps = {f: sample.saving(quantities.gap(design, f)) for f in quantities.FORMULAS}
+    predicted = {f: sample.saving(quantities.predicted(design, f)) for f in quantities.formulas(design)}
+    gaps = {f: sample.saving(quantities.gap(design, f)) for f in quantities.formulas(design)}
+    counted = [x for m in design.mechanisms if (x := composition.counted_again(m.name, m.of)) is not None]
     if len(design.layers) == 2:  # noqa: PLR2004 - of two layers the pair is the joint run
         gaps["pairwise"] = replace(gaps["pairwise"], lo=None, hi=None, reason=PAIR_IS_JOINT)
     return CaseResult(
@@ -95,7 +113,11 @@ def analyse_experiment(
         shapley={name: sample.saving(quantities.shapley(design, i)) for i, name in enumerate(design.layers)},
         missing_cells=tuple(key(design, m) for m in design.missing),
         confounded=design.confounded(),
-        notes=(*found.notes, *found.short_blocks(), f"by_component: {_ONE_COMPONENT}"),
+        mechanisms={
+            m.name: MechanismAlone(of=m.of, alone=sample.saving(quantities.mechanism(design, i)))
+            for i, m in enumerate(design.mechanisms)
+        },
+        notes=(*counted, *found.notes, *found.short_blocks(), f"by_component: {_ONE_COMPONENT}"),
     )
 
 
@@ -115,23 +137,39 @@ def _verdict(gap: SavingEstimate, tolerance: float, confidence: float) -> Verdic
     return statistics.verdict(Interval(**ends, confidence=confidence, n=gap.n, method="gap"), tolerance)
 
 
+def _tables(
+    source: pd.DataFrame | Path | str,
+    mechanisms: Mapping[str, Collection[str]] | None,
+    metric: str | None,
+    *,
+    better: bool | None,
+) -> Callable[[Table], tuple[Experiment, ...]]:
+    """How a table becomes experiments.
+
+    Raises:
+        FactorialError: Mechanisms as an option beside a source that is no table.
+    """
+    shared = tuple(Mechanism(name=n, of=tuple(of)) for n, of in (mechanisms or {}).items())
+    if shared and isinstance(source, Path | str) and (Path(source).is_dir() or Path(source).suffix.lower() in _YAML):
+        raise FactorialError(f"{source}: --mechanism names a column of a table; a YAML has mechanisms: {{NAME: {{of, alone}}}}")
+    return functools.partial(table_reader.experiments, metric=metric, higher_is_better=better, mechanisms=shared)
+
+
 def _read(
     source: pd.DataFrame | Path | str,
-    *,
+    tables: Callable[[Table], tuple[Experiment, ...]],
     metric: str | None,
-    higher_is_better: bool | None,
     mapping: Path | str | None,
     differs: Collection[str],
 ) -> tuple[tuple[Experiment, ...], str]:
     if not isinstance(source, Path | str):
         frame = table_reader.read_frame(source)
-        return table_reader.experiments(frame, metric=metric, higher_is_better=higher_is_better), frame.source
+        return tables(frame), frame.source
     path = Path(source)
     if path.is_dir():
         if mapping is None:
             raise FactorialError(f"{path}: a folder of results wants --map FILE, which says which files are which cell")
         return result_folder.read_folder(path, Path(mapping), metric=metric, differs=differs), path.name
-    if path.suffix.lower() in {".yaml", ".yml"}:
+    if path.suffix.lower() in _YAML:
         return case_reader.experiments(case_reader.read_cases(path), metric=metric), path.name
-    table = table_reader.read_csv(path)
-    return table_reader.experiments(table, metric=metric, higher_is_better=higher_is_better), path.name
+    return tables(table_reader.read_csv(path)), path.name

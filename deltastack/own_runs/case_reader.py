@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
-from deltastack.own_runs.experiment import Experiment, Metric, Observation
+from deltastack.own_runs.experiment import Experiment, Mechanism, Metric, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,20 @@ _FORM = (
     "and cells, or baseline, singles, joint"
 )
 _SHOWN = 3
+
+
+class _Mechanism(BaseModel):
+    """The layers that share a mechanism, and what was read with it alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: tuple[str, ...] = Field(min_length=1)
+    alone: Positive | list[Positive] | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The readings of the mechanism alone; none where it was not run."""
+        return () if self.alone is None else (self.alone,) if isinstance(self.alone, float) else tuple(self.alone)
 
 
 class _Case(BaseModel):
@@ -38,6 +52,7 @@ class _Case(BaseModel):
     largest_cv: float | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     note: str = ""
+    mechanisms: dict[str, _Mechanism] = Field(default_factory=dict)
 
 
 class _Single(BaseModel):
@@ -173,13 +188,16 @@ def experiment(case: Case) -> Experiment:
     Raises:
         FactorialError: Values that do not hold.
     """
-    runs = tuple(Observation(cell=cell, value=v) for cell, values in case.values.items() for v in values)
+    every = dict(enumerate((m.values for m in case.mechanisms.values()), start=1 << len(case.layers)))
+    runs = tuple(Observation(cell=cell, value=v) for cell, values in (case.values | every).items() for v in values)
+    mechanisms = tuple(Mechanism(name=name, of=m.of) for name, m in case.mechanisms.items())
     if metric_names.is_fraction(case.metric) and any(o.value > 1 for o in runs):
         shown = next(o.value for o in runs if o.value > 1)
         raise FactorialError(f"case {case.id}: {case.metric} is {shown:g}; a fraction lies between 0 and 1: divide by 100")
     notes = tuple(filter(None, (f"source: {case.source}" if case.source else "", case.note)))
     metric = Metric(name=case.metric, higher_is_better=case.higher_is_better)
-    return Experiment(metric=metric, layers=case.layers, setting={"case": case.id}, observations=runs, notes=notes)
+    setting = {"case": case.id}
+    return Experiment(metric=metric, layers=case.layers, setting=setting, observations=runs, notes=notes, mechanisms=mechanisms)
 
 
 def _case(name: str, place: int, row: Any) -> Case:

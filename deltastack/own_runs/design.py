@@ -12,7 +12,7 @@ from deltastack.own_runs.experiment import cell_words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deltastack.own_runs.experiment import Experiment
+    from deltastack.own_runs.experiment import Experiment, Mechanism
 
 _SHOWN = 4
 
@@ -23,6 +23,8 @@ class Design:
 
     layers: tuple[str, ...]
     present: frozenset[int]
+    """Cells of the full factorial that have a run."""
+    mechanisms: tuple[Mechanism, ...] = ()
 
     @property
     def singles(self) -> tuple[int, ...]:
@@ -38,6 +40,16 @@ class Design:
     def full(self) -> int:
         """The cell with every layer on."""
         return (1 << len(self.layers)) - 1
+
+    @property
+    def places(self) -> int:
+        """Cells of the full factorial, and after them one place a mechanism run alone."""
+        return self.full + 1 + len(self.mechanisms)
+
+    @property
+    def shared(self) -> tuple[int, ...]:
+        """Places of the mechanisms that more than one layer uses."""
+        return tuple(self.full + 1 + i for i, m in enumerate(self.mechanisms) if len(m.of) > 1)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -76,9 +88,12 @@ class Design:
 
     def words(self, cells: Iterable[int]) -> str:
         """Cells in words, the first few."""
-        found = [cell_words(self.layers, m) for m in cells]
+        found = [self._named(m) for m in cells]
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         return "; ".join(found[:_SHOWN]) + more
+
+    def _named(self, cell: int) -> str:
+        return cell_words(self.layers, cell) if cell <= self.full else f"{self.mechanisms[cell - self.full - 1].name} alone"
 
 
 def design_of(found: Experiment, *, partial: bool = False) -> Design:
@@ -91,7 +106,8 @@ def design_of(found: Experiment, *, partial: bool = False) -> Design:
     Raises:
         FactorialError: No runs, or cells missing that no plan leaves out, and not ``partial``.
     """
-    design = Design(layers=found.layers, present=found.cells)
+    cells = frozenset(m for m in found.cells if m < 1 << len(found.layers))
+    design = Design(layers=found.layers, present=cells, mechanisms=found.mechanisms)
     if not design.present:
         raise FactorialError(
             f"{found.where}no run has a reading of {found.metric.name}; fill the column or choose another --metric"
@@ -99,7 +115,7 @@ def design_of(found: Experiment, *, partial: bool = False) -> Design:
     if partial or design.planned:
         return design
     lacking = [m for m in design.needed if m not in design.present] or list(design.missing)
-    cells = "cell" if len(lacking) == 1 else "cells"
+    noun = "cell" if len(lacking) == 1 else "cells"
     raise FactorialError(
-        f"{found.where}missing {cells} {design.words(lacking)}; add its runs, or pass --partial to analyse what is there"
+        f"{found.where}missing {noun} {design.words(lacking)}; add its runs, or pass --partial to analyse what is there"
     )

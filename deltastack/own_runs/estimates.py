@@ -30,9 +30,9 @@ class Sample:
 
     design: Design
     cells: tuple[Array, ...]
-    """One (n,) a cell, empty where the cell was not run."""
+    """One (n,) a cell, mechanisms last, empty where the cell was not run."""
     blocks: Array | None
-    """(B, 2^k) where runs share blocks."""
+    """(B, 2^k + mechanisms) where runs share blocks."""
     confidence: float
 
     def saving(self, quantity: Quantity) -> SavingEstimate:
@@ -82,7 +82,7 @@ class Sample:
 
     def _spread(self, quantity: Quantity, values: Array) -> Array:
         """The values of the cells that a quantity needs, at their places among all cells."""
-        y = np.full(self.design.full + 1, np.nan)
+        y = np.full(self.design.places, np.nan)
         y[list(quantity.needs)] = values
         return y
 
@@ -92,7 +92,7 @@ def sample_of(found: Experiment, design: Design, confidence: float) -> Sample:
     blocks = found.blocks()
     return Sample(
         design=design,
-        cells=tuple(found.logs(m) for m in range(design.full + 1)),
+        cells=tuple(found.logs(m) for m in range(design.places)),
         blocks=blocks,
         confidence=confidence,
     )

@@ -48,6 +48,15 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mechanism:
+    """What several layers do in order to do their work, run alone with every layer off (``composition.mechanisms``)."""
+
+    name: str
+    of: tuple[str, ...]
+    """The layers that use it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """All runs of one setting."""
 
@@ -57,6 +66,8 @@ class Experiment:
     observations: tuple[Observation, ...]
     notes: tuple[str, ...] = ()
     """What a reader of the result must know about the file."""
+    mechanisms: tuple[Mechanism, ...] = ()
+    """Runs of mechanism i alone have the cell 2^k + i."""
 
     def __post_init__(self) -> None:
         """Refuse what no factorial can be made of.
@@ -67,6 +78,13 @@ class Experiment:
         if not 2 <= len(self.layers) <= MOST_LAYERS:  # noqa: PLR2004 - one layer has nothing to compose with
             shown = ", ".join(self.layers) or "none"
             raise FactorialError(f"layers found: {shown}; wanted 2 to {MOST_LAYERS} columns that are 0 or 1, one for each layer")
+        for m in self.mechanisms:
+            unknown = [x for x in m.of if x not in self.layers]
+            if unknown or not m.of or m.name in self.layers:
+                raise FactorialError(
+                    f"{self.where}mechanism {m.name} of {', '.join(m.of) or 'nothing'}: wanted layers among "
+                    f"{', '.join(self.layers)}, and a name of its own"
+                )
         for o in self.observations:
             if not (np.isfinite(o.value) and o.value > 0):
                 raise FactorialError(
@@ -90,23 +108,37 @@ class Experiment:
         """The cells that have a run."""
         return frozenset(o.cell for o in self.observations)
 
+    @property
+    def places(self) -> int:
+        """Cells of the full factorial, and one a mechanism."""
+        return (1 << len(self.layers)) + len(self.mechanisms)
+
     def cell_words(self, cell: int) -> str:
         """A cell in words: ``W=1 K=0``."""
-        return cell_words(self.layers, cell)
+        alone = cell - (1 << len(self.layers))
+        return cell_words(self.layers, cell) if alone < 0 else f"{self.mechanisms[alone].name} alone"
+
+    def cell_layers(self, cell: int) -> frozenset[str]:
+        """The layers that are on in a cell."""
+        return frozenset(name for i, name in enumerate(self.layers) if cell >> i & 1)
+
+    def logs_alone(self, mechanism: int) -> Array:
+        """Ln of the amounts of mechanism i alone, one a run."""
+        return self.logs((1 << len(self.layers)) + mechanism)
 
     def logs(self, cell: int) -> Array:
         """Ln of the amounts of a cell, one a run."""
         return np.array([self.metric.log_amount(o.value) for o in self.observations if o.cell == cell])
 
     def blocks(self) -> Array | None:
-        """Ln of the amounts by block and cell, (B, 2^k), NaN where a cell was not run; None without blocks.
+        """Ln of the amounts by block and place, (B, 2^k + mechanisms), NaN where a cell was not run; None without blocks.
 
         Runs of one cell inside a block are averaged. A block that lacks a cell which others have is left out.
         """
         if any(o.block is None for o in self.observations):
             return None
         names = list(dict.fromkeys(o.block for o in self.observations))
-        total, count = np.zeros((len(names), 1 << len(self.layers))), np.zeros((len(names), 1 << len(self.layers)))
+        total, count = np.zeros((len(names), self.places)), np.zeros((len(names), self.places))
         for o in self.observations:
             total[names.index(o.block), o.cell] += self.metric.log_amount(o.value)
             count[names.index(o.block), o.cell] += 1

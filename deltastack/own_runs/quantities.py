@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 FORMULAS = ("independent", "pairwise", "weighted", "by_component")
+BY_MECHANISM = "by_mechanism"
+"""Only where a mechanism is given."""
 MOST_ORDERS = 4
 """Up to so many layers every interaction is given, beyond only those of pairs."""
 
@@ -50,9 +52,21 @@ def joint(design: Design) -> Quantity:
     return Quantity(needs=(0, design.full), of=lambda y: float(y[design.full] - y[0]), logarithmic=True)
 
 
+def formulas(design: Design) -> tuple[str, ...]:
+    """The formulas of a design."""
+    return (*FORMULAS, *([BY_MECHANISM] if design.mechanisms else []))
+
+
+def mechanism(design: Design, i: int) -> Quantity:
+    """ln(1 - μ_i) = y(mechanism i) - y(nothing)."""
+    place = design.full + 1 + i
+    return Quantity(needs=(0, place), of=lambda y: float(y[place] - y[0]), logarithmic=True)
+
+
 def predicted(design: Design, formula: str) -> Quantity:
-    """A formula's total saving, from single layers (and pairs, for ``pairwise``) alone."""
-    needs = (0, *design.singles, *(design.pairs if formula == "pairwise" else ()))
+    """A formula's total saving, from single layers alone; from pairs or shared mechanisms too where it takes these."""
+    more = {"pairwise": design.pairs, BY_MECHANISM: design.shared}
+    needs = (0, *design.singles, *more.get(formula, ()))
     if formula == "weighted":
         return Quantity(needs=needs, of=lambda y: _value(design, formula, y))
     return Quantity(needs=needs, of=lambda y: float(np.log1p(-_value(design, formula, y))), logarithmic=True)
@@ -85,7 +99,7 @@ def interaction_cells(design: Design) -> tuple[int, ...]:
 def shapley(design: Design, i: int) -> Quantity:
     """Layer i's share of the joint saving, averaged over every order of switching on."""
     every = tuple(range(design.full + 1))
-    return Quantity(needs=every, of=lambda y: float(statistics.shapley(-np.expm1(y - y[0]))[i]))
+    return Quantity(needs=every, of=lambda y: float(statistics.shapley(-np.expm1(y[: design.full + 1] - y[0]))[i]))
 
 
 def _value(design: Design, formula: str, y: Array) -> float:
@@ -94,6 +108,10 @@ def _value(design: Design, formula: str, y: Array) -> float:
         return float(composition.additive(deltas))
     if formula == "pairwise":
         return float(composition.pairwise(deltas, _beta(design, y)))
+    if formula == BY_MECHANISM and design.shared:
+        shared = [m for m in design.mechanisms if len(m.of) > 1]
+        uses = [[layer in m.of for m in shared] for layer in design.layers]
+        return float(composition.by_mechanism(deltas, -np.expm1(y[list(design.shared)] - y[0]), uses))
     return float(composition.independent(deltas))
 
 

@@ -52,6 +52,18 @@ class InteractionEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MechanismAlone:
+    """A mechanism: the layers that use it, and what it saves alone."""
+
+    of: tuple[str, ...]
+    alone: SavingEstimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"of": list(self.of), "alone": self.alone.to_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """One setting."""
 
@@ -74,6 +86,7 @@ class CaseResult:
     missing_cells: tuple[str, ...]
     confounded: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    mechanisms: Mapping[str, MechanismAlone] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -104,6 +117,7 @@ class CaseResult:
             "verdicts": dict(self.verdicts),
             "interactions": {k: v.to_dict() for k, v in self.interactions.items()},
             "shapley": {k: v.to_dict() for k, v in self.shapley.items()},
+            **({"mechanisms": {k: v.to_dict() for k, v in self.mechanisms.items()}} if self.mechanisms else {}),
             "missing_cells": list(self.missing_cells),
             "confounded": [list(g) for g in self.confounded],
             "notes": list(self.notes),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
-from deltastack.own_runs.columns import Role, Table, number, roles, switch, without_units
-from deltastack.own_runs.experiment import Experiment, Metric, Observation
+from deltastack.own_runs.columns import OFF, ON, Role, Table, number, roles, switch, without_units
+from deltastack.own_runs.experiment import Experiment, Mechanism, Metric, Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -70,18 +72,26 @@ def table_of(text: str, source: str) -> Table:
     return Table(source=source, columns=columns, lines=tuple(i for i, _ in lines[1:]))
 
 
-def experiments(table: Table, *, metric: str | None = None, higher_is_better: bool | None = None) -> tuple[Experiment, ...]:
+def experiments(
+    table: Table,
+    *,
+    metric: str | None = None,
+    higher_is_better: bool | None = None,
+    mechanisms: tuple[Mechanism, ...] = (),
+) -> tuple[Experiment, ...]:
     """One experiment a setting, in the order of the file.
 
     Args:
         table: The runs.
         metric: The column to analyse; the first that is known by its name if None.
         higher_is_better: The direction; by the metric's name if None.
+        mechanisms: Each a column 0/1, 1 in the runs of the mechanism alone; one without a column was not run.
 
     Raises:
         FactorialError: Columns, values or units that do not hold.
     """
-    kinds = roles(table, metric)
+    shared = {m.name for m in mechanisms}
+    kinds = roles(replace(table, columns={n: v for n, v in table.columns.items() if n not in shared}), metric)
     chosen, notes = _metric(table, kinds, metric, higher_is_better=higher_is_better)
     table = without_units(table, chosen.name)
     layers = tuple(n for n, r in kinds.items() if r is Role.LAYER)
@@ -95,9 +105,13 @@ def experiments(table: Table, *, metric: str | None = None, higher_is_better: bo
     found = []
     for key, rows in groups.items():
         setting = {s: v for s, v in zip(settings, key, strict=True) if s in named and v}
-        runs, failed = _observations(table, rows, layers, kinds, chosen.name)
+        cells = {row: _cell(table, row, layers, mechanisms) for row in rows}
+        runs, failed = _observations(table, cells, kinds, chosen.name)
         more = (f"{failed} run(s) without a reading left out",) if failed else ()
-        found.append(Experiment(metric=chosen, layers=layers, setting=setting, observations=runs, notes=(*notes, *more)))
+        said = (*notes, *more)
+        found.append(
+            Experiment(metric=chosen, layers=layers, setting=setting, observations=runs, notes=said, mechanisms=mechanisms)
+        )
     return tuple(found)
 
 
@@ -145,16 +159,33 @@ def _not_tied(table: Table, layers: tuple[str, ...], settings: list[str]) -> Non
             )
 
 
+def _cell(table: Table, row: int, layers: tuple[str, ...], mechanisms: tuple[Mechanism, ...]) -> int:
+    """The cell of a row: the layers that are on, or a place after all sets of layers for a mechanism alone.
+
+    Raises:
+        FactorialError: A mechanism with a value other than 0 and 1, beside a layer, or beside another mechanism.
+    """
+    cell = sum(1 << i for i, name in enumerate(layers) if switch(table, name, row))
+    there = [(i, m.name) for i, m in enumerate(mechanisms) if m.name in table.columns]
+    for _, name in there:
+        if table.columns[name][row].strip().lower() not in ON | OFF:
+            raise table.refuse(name, row, "a mechanism is 1 in the runs of it alone, else 0")
+    on = [(i, name) for i, name in there if switch(table, name, row)]
+    if on and (cell or len(on) > 1):
+        beside = " and ".join([n for _, n in on[1:]] + [x for i, x in enumerate(layers) if cell >> i & 1])
+        raise table.refuse(on[0][1], row, f"a mechanism is run alone, here beside {beside}: write 0 where a layer has it")
+    return (1 << len(layers)) + on[0][0] if on else cell
+
+
 def _observations(
-    table: Table, rows: list[int], layers: tuple[str, ...], kinds: dict[str, Role], metric: str
+    table: Table, cells: Mapping[int, int], kinds: dict[str, Role], metric: str
 ) -> tuple[tuple[Observation, ...], int]:
     """The runs of one setting, and how many have no reading."""
     found: list[Observation] = []
     seen: dict[tuple[int | str, ...], int] = {}
     blocks = [n for n, r in kinds.items() if r is Role.BLOCK]
     marks = [n for n, r in kinds.items() if r in {Role.BLOCK, Role.REPEAT}]
-    for row in rows:
-        cell = sum(1 << i for i, name in enumerate(layers) if switch(table, name, row))
+    for row, cell in cells.items():
         mark: tuple[int | str, ...] = (cell, *(table.columns[n][row].strip() for n in marks))
         if marks and mark in seen and not (blocks and len(marks) == 1):
             raise FactorialError(
@@ -166,4 +197,4 @@ def _observations(
         if value is not None:
             block = " ".join(table.columns[n][row].strip() for n in blocks) if blocks else None
             found.append(Observation(cell=cell, value=value, block=block))
-    return tuple(found), len(rows) - len(found)
+    return tuple(found), len(cells) - len(found)

@@ -18,8 +18,9 @@ _TITLES = {
     "pairwise": "pairwise",
     "weighted": "weighted (sum)",
     "by_component": "by component",
+    "by_mechanism": "by mechanism",
 }
-SHOWN = ("independent", "pairwise", "weighted")
+SHOWN = ("independent", "by_mechanism", "pairwise", "weighted")
 """by_component is the same as independent where amounts are not split."""
 _LEGEND = "Saving: share of the resource that a unit of work takes; minus is more use. Gap: formula - joint, percentage points."
 
@@ -66,6 +67,9 @@ def conclusion(case: CaseResult) -> str:
     said = (
         f"The product of the single savings {words}: it promises {abs(100 * gap.delta):.1f} points {side} {ends(gap.lo, gap.hi)}."
     )
+    shared = case.gap.get("by_mechanism")
+    if shared is not None and shared.delta is not None:
+        said += f" by mechanism is off by {points(shared)}: {case.verdicts['by_mechanism']}."
     if pair.delta is not None and len(case.layers) > TWO:
         said += f" pairwise is off by {points(pair)}: {case.verdicts['pairwise']}."
     return said
@@ -75,8 +79,11 @@ def _case(case: CaseResult) -> list[str]:
     head = f"{case.metric} ({'higher' if case.higher_is_better else 'lower'} is better): {case.setting_words}"
     rows = [(f"{name} alone", *_saving(e), "") for name, e in case.alone.items()]
     rows += [("all together", *_saving(case.joint), "")]
+    rows += [(f"mechanism {name} alone", *_saving(m.alone), "") for name, m in case.mechanisms.items()]
     lines = [*textwrap.wrap(head, WIDTH), "", *table(("", "saving", "interval", ""), rows), ""]
-    totals = [(_TITLES[f], percent(case.predicted[f].delta), points(case.gap[f]), _word(case, f)) for f in SHOWN]
+    totals = [
+        (_TITLES[f], percent(case.predicted[f].delta), points(case.gap[f]), _word(case, f)) for f in SHOWN if f in case.predicted
+    ]
     lines += [*table(("formula", "saving", "gap, points", "verdict"), totals), ""]
     lines += [
         *table(("interaction (log)", "value", "interval", ""), [_interaction(k, v) for k, v in case.interactions.items()]),

@@ -58,8 +58,9 @@ class Manifest(Params):
     recorded_at: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", description="UTC")
     versions: dict[str, str] = Field(max_length=100, description="of the project, the interpreter and what measured")
     layers: tuple[str, ...] = Field(min_length=1, max_length=16)
-    mechanisms: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="layers that share each mechanism")
     parts: dict[str, Part] = Field(max_length=MOST_PARTS)
+    loud: tuple[str, ...] | None = Field(None, max_length=10, description="what else used the machine; null: nobody looked")
+    mechanisms: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="by mechanism, the layers that use it")
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ from deltastack.analysis.quality import readings, unfit
 from deltastack.evaluation.delta_summary import far
 from deltastack.model import NO_SCENE, cell_name
 from deltastack.outcomes import Formula, Verdict
-from deltastack.report.text import headline
+from deltastack.report.text import headline, occasions
 from deltastack.report.text.evidence_card import card, text_only_note
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def _put_factorial(tree: dict[str, Any], a: FactorialAnalysis, where: str) -> No
 def overall(analysis: Analysis) -> Verdict:
     """The verdict on the product over all headline totals: fails if it fails anywhere."""
     found = {a.totals[Formula.INDEPENDENT].verdict for a in analysis.factorials if a.at_headline}
-    return next((v for v in (Verdict.FAILS, Verdict.UNDECIDED, Verdict.HOLDS) if v in found), Verdict.UNDECIDED)
+    order = (Verdict.FAILS, Verdict.UNDECIDED, Verdict.INDICATIVE, Verdict.HOLDS)
+    return next((v for v in order if v in found), Verdict.UNDECIDED)
 
 
 def wording(analysis: Analysis) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def wording(analysis: Analysis) -> dict[str, Any]:
         "verdict": {n: {t.formula: t.verdict for t in a.totals.values() if t.verdict} for n, a in named.items()},
         "aa_noise_floor": {n: a.noise_floor.largest for n, a in named.items() if a.noise_floor is not None},
         "evidence": {n: a.factorial.evidence for n, a in named.items()},
-        "totals": [_total(a) for a in analysis.headlines],
+        "totals": [_total(a) | occasions.facts(analysis, a) for a in analysis.headlines],
         "table": _table(analysis),
         "targets": [_target(t, analysis) for t in analysis.targets],
     }
@@ -162,10 +163,21 @@ def _target(t: TargetAnswer, analysis: Analysis) -> dict[str, Any]:
         "resource": t.resource,
         "verdict": t.verdict,
         "margin": t.margin,
-        "layers": list(t.layers),
-        "unfit": unfit(analysis.quality, t.bench, cell_name(t.layers), analysis.quality_limit),
+        **dict(zip(("joint", "joint_lo", "joint_hi"), t.joint[:3], strict=True)),
+        "layers": list(t.best.layers),
+        "best": t.best.verdict,
+        **dict(zip(("best_saving", "best_lo", "best_hi"), t.best.saving[:3], strict=True)),
+        "best_among": t.best.among,
+        "draws": t.joint.draws,
+        "unfit": unfit(analysis.quality, t.bench, _every_layer(analysis, t.bench), analysis.quality_limit),
+        "best_unfit": unfit(analysis.quality, t.bench, cell_name(t.best.layers), analysis.quality_limit),
         "one_percent_modules": t.modules,
     }
+
+
+def _every_layer(analysis: Analysis, bench: Bench) -> str:
+    """The name of a bench's joint cell."""
+    return cell_name(next(a.factorial.layers for a in analysis.factorials if a.factorial.bench is bench))
 
 
 def _name(analysis: Analysis, a: FactorialAnalysis) -> str:

@@ -1,14 +1,25 @@
-"""Whether a formula holds: its gap's interval against a tolerance."""
+"""Whether a formula holds: its gap's interval against a tolerance, and when a measurement may say so at all.
+
+A measured verdict has to be one that another run would print too. What a process start changes is in an interval only where
+there are several; and a loud machine changes what is measured. So below ``LEAST_STARTS``, or on a loud machine, it is indicative.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from deltastack.errors import FormulaError
 from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deltastack.statistics.interval import Interval
+
+LEAST_STARTS = 3
+"""Two starts show a spread, but Student's t of one degree of freedom is 12.7: nothing could be told by it."""
+NOT_RECORDED = "what else used the machine was not recorded"
 
 
 def verdict(gap: Interval, tolerance: float) -> Verdict:
@@ -24,3 +35,30 @@ def verdict(gap: Interval, tolerance: float) -> Verdict:
     if gap.low > tolerance or gap.high < -tolerance:
         return Verdict.FAILS
     return Verdict.UNDECIDED
+
+
+def indicative(starts: int, loud: Sequence[str] | None) -> str | None:
+    """Why a measurement may call nothing right or wrong; None where it may.
+
+    >>> indicative(1, []), indicative(3, ["stolen time 4.0 %"]), indicative(3, [])
+    ('1 of 3 process starts', 'loud machine: stolen time 4.0 %', None)
+
+    Args:
+        starts: Process starts behind it.
+        loud: What else used the machine, in words; empty for a quiet one, None where nobody looked.
+    """
+    why = [] if starts >= LEAST_STARTS else [f"{starts} of {LEAST_STARTS} process starts"]
+    if loud is None:
+        why.append(NOT_RECORDED)
+    elif loud:
+        why.append(f"loud machine: {', '.join(loud)}")
+    return "; ".join(why) or None
+
+
+def log_tolerance(tolerance: float) -> float:
+    """The tolerance of a log ratio: what a formula leaves may be so much more, or less, than what the joint run leaves.
+
+    >>> round(log_tolerance(0.02), 4)
+    0.0198
+    """
+    return math.log1p(tolerance)

@@ -78,8 +78,17 @@ def mean_of(values: Sequence[ArrayLike], *, confidence: float = 0.95) -> Mean:
         raise EvidenceError("a value that is not finite: an amount of its ratio was zero, negative or missing")
     squared_error, freedom, pooled = _variance_of_mean(groups, every)
     error = math.sqrt(squared_error)
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    half = student(freedom, confidence) * error
     return Mean(float(every.mean()), half, pooled, error, freedom)
+
+
+def student(freedom: int, confidence: float) -> float:
+    """Student's t of a two-sided interval.
+
+    >>> round(student(2, 0.95), 3)
+    4.303
+    """
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def widest(values: NDArray[np.floating[Any]], nests: Iterable[NDArray[np.intp]]) -> list[NDArray[np.floating[Any]]]:

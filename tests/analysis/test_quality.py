@@ -62,15 +62,18 @@ def test_a_stack_that_loses_answers_says_so_in_the_sentence_at_the_run_s_end_and
 
 
 def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
-    """The layer alone "but is not", the technique that is off "which is not", the target that the layer alone reaches."""
+    """The layer alone "but is not", the technique that is off "which is not", the best set of a target, and the joint cell."""
     made = results(("storage", *LOST), ("pipeline/encoder_pool", *LOST))
     lines = "\n".join(summary_lines(wording(made)))
 
     assert re.search(r"  storage .* !", lines)
     assert "disabled" in lines
     assert f"encoder_pool, which {WORDS}, would save 20.0 %" in html(made, {})
-    assert f"energy reached (+6.7 pp), but storage {WORDS}" in lines
-    assert html(made, {}).count(f"<td>storage<br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
+    assert "energy reached (+6.7 pp)\n" in lines
+    assert [t["best_unfit"] for t in wording(made)["targets"]] == [WORDS, WORDS]
+    assert html(made, {}).count(f"best of 3</span><br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
+    both = results(("pipeline+storage", *LOST))
+    assert f"energy reached (+6.7 pp), but all together {WORDS}" in "\n".join(summary_lines(wording(both)))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from deltastack.analysis import sample_size
 from deltastack.analysis.analysis import compute
 from deltastack.analysis.factorial import factorials
 from deltastack.analysis.formula_totals import Total, estimate, held, values
+from deltastack.analysis.occasions import Circumstances
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component, Resource
 from deltastack.outcomes import Formula, Verdict
@@ -41,6 +42,7 @@ def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
         deltas={},
         joint={bench: frame},
         joint_budget_s={"default": 75.0, "long": 2400.0},
+        measured_at={bench: Circumstances(measured="2026-11-27T10:00:00", loud=())},
     )
 
 
@@ -105,12 +107,14 @@ def test_a_longer_run_does_tell() -> None:
 
 def test_the_sentence_says_how_long() -> None:
     """An undecided verdict says what would decide it; draws of a model say that no longer run does; others say nothing."""
-    loud = wording(results(samples=4, sd_log=0.1, seed=4))["headline"][0]
-    quiet = wording(results(samples=4, sd_log=1e-5))["headline"][0]
+    loud = wording(results(Bench.ENGINE, samples=4, sd_log=0.1, seed=4))["headline"][0]
+    quiet = wording(results(Bench.ENGINE, samples=4, sd_log=1e-5))["headline"][0]
+    alone = wording(results(samples=4, sd_log=1e-5))["headline"][0]
 
     assert "is undecided (about 536 minutes of runs would decide at ±2.0 pp, about 94 minutes of runs that it fails" in loud
     assert loud.endswith("at this gap; BUDGET=long has 40).")
     assert quiet.endswith("the product rule holds.")
+    assert alone.endswith("indicative, so the product rule is neither right nor wrong (1 of 3 process starts).")
     assert told(results(Bench.FLEET), Estimate(0.03, 0.0, 0.05)) == " (a longer run would not narrow it)"
     assert told(results(samples=4), Estimate(0.03, None, None)) == ""
     assert sample_size.blocks_needed(1.0, 2, 1e-9, 0.95) is None

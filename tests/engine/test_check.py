@@ -18,6 +18,7 @@ from deltastack.engine import check
 from deltastack.engine.bench import Order
 from deltastack.engine.declaration import Engine
 from deltastack.errors import ParamsError
+from deltastack.outcomes import Formula
 from tasks import engine as task
 from tests.engine.fakes import declared, engine, silent
 
@@ -55,7 +56,7 @@ def test_run_prints_findings_and_leaves_the_tables(checkout: Path, capsys: pytes
     found = json.loads(out)
     assert code == 0
     assert found["layers"] == ["storage", "instruction_set"]
-    assert {r["formula"] for r in found["formulas"]} == {"independent", "weighted", "by_component", "pairwise", "joint"}
+    assert {r["formula"] for r in found["formulas"]} == {*Formula}
     assert {r["cell"] for r in found["cells"]} >= {"storage", "instruction_set", "instruction_set+storage"}
     folder = checkout / "data" / "engine" / "fake"
     assert len(JOINT.read(folder / "joint" / "engine.parquet"))
@@ -63,7 +64,11 @@ def test_run_prints_findings_and_leaves_the_tables(checkout: Path, capsys: pytes
     assert len(QUALITY.read(folder / "quality" / "joint" / "engine.parquet"))
     assert len(COUNTER.read(folder / "counter" / "engine.parquet"))
     assert not list((checkout / ".run" / "engine").glob("*.jsonl"))
-    assert json.loads((folder / "joint" / "engine.json").read_text())["given_up"] == {}
+    told = json.loads((folder / "joint" / "engine.json").read_text())
+    assert told["given_up"] == {}
+    assert set(told["machine"]) >= {"loud", "steal_share", "others_processors", "load"}
+    assert len(told["experiment"]) == 20
+    assert told["measured"].endswith("+00:00")
 
 
 def test_run_tells_a_person(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +80,7 @@ def test_run_tells_a_person(checkout: Path, capsys: pytest.CaptureFixture[str]) 
     assert "6 server starts of fake" in out
     assert "A/A floor of cpu_s" in out
     assert "independent" in out
+    assert "machine: " in out
     assert "blocks 1 and 2: 6 server starts" in err
 
 

@@ -32,6 +32,7 @@ HEAD: dict[str, Any] = {
     "recorded_at": "2026-11-27T08:00:00Z",
     "versions": {"deltastack": "0.1.0"},
     "layers": ["idle", "storage"],
+    "loud": [],
 }
 
 
@@ -78,6 +79,14 @@ def test_a_bundle_says_what_was_planted(bundle: Path) -> None:
     assert found.totals[Formula.INDEPENDENT].gap.value == pytest.approx(0.03, abs=3e-3)
     assert str(found.totals[Formula.INDEPENDENT].verdict) == "fails"
     assert found.floor is not None
+
+
+def test_a_bundle_that_does_not_say_what_else_ran_is_indicative(table: Path, tmp_path: Path) -> None:
+    """The same runs with a loud machine, or with none said, call nothing right or wrong."""
+    for loud in (None, ["others used 1.50 processors"]):
+        recording.write(tmp_path / "one.zip", HEAD | {"loud": loud}, {"tables/joint.parquet": table.read_bytes()})
+        (found,) = recording.outcomes(recording.read(tmp_path / "one.zip"), tolerance=0.02, confidence=0.95)
+        assert str(found.totals[Formula.INDEPENDENT].verdict) == "indicative"
 
 
 def _repacked(bundle: Path, change: Callable[[dict[str, bytes]], None]) -> Path:

@@ -17,6 +17,7 @@ from deltastack.report.context import ReportContext
 from deltastack.report.figures import INK, Figure, figures
 from deltastack.report.html import sections, table_rows
 from deltastack.report.metrics_json import wording
+from deltastack.report.text import occasions
 from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
 from deltastack.report.text.interactions import interactions
 
@@ -38,14 +39,23 @@ GLOSSARY = (
     ("weighted", "Σ w Δ: right where layers act on disjoint shares"),
     ("by component", "1 - Σ_c w_c Π_l (1 - Δ_cl): layers multiply inside a component, components add"),
     ("pairwise", "the product corrected by the interaction of every pair: right where no three layers interact"),
+    (
+        "by mechanism",
+        "the product with each mechanism that layers share counted once: right where these alone interact",
+    ),
     ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
     (
         "holds / fails / undecided",
         "the interval of the gap lies inside the tolerance, outside it, or across its edge",
     ),
+    ("indicative", "measured with fewer than three process starts, or on a loud machine: nothing is called right or wrong"),
+    ("occasion", "one run of a measured experiment on one host at one time; occasions differ by what hours and days change"),
     ("not resolved", "the interval of a saving holds 0, or the saving is within the A/A noise floor"),
     ("disabled here", "no technique of the layer is enabled on this bench (params/layers gives the reason)"),
-    ("canonical", "from the default or the long profile; a quick run is not canonical and may not be quoted"),
+    (
+        "canonical",
+        "from the default or the long profile, and measured with starts enough on a quiet machine; else it may not be quoted",
+    ),
     ("admissible", "output quality falls by no more than the quality limit of params/report.yaml"),
     (
         "alone, main effect, leave-one-out",
@@ -126,6 +136,7 @@ def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
     return {
         "shares": table_rows.shares(analysis),
         "totals": table_rows.totals(analysis),
+        "formulas": table_rows.formulas(analysis),
         "overpredictions": table_rows.overpredictions(analysis),
         "errors": table_rows.formula_errors(analysis),
         "interactions": interactions(analysis),
@@ -133,6 +144,7 @@ def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
         "admissible": admissibilities(analysis),
         "one_percent": sections.one_percent(analysis),
         "null_factors": sections.null_factors(analysis),
+        "occasions": occasions.method(analysis),
         "published": sections.published(more.cases, analysis.stack.tolerance),
         "claim_counts": sections.verdict_counts(more.findings),
         "fleet": annual_fleet_cost.lines(analysis, more.view.accelerators),

@@ -28,11 +28,17 @@ def head(f: Factorial) -> Row:
 
 def totals(analysis: Analysis) -> list[Row]:
     """One row a factorial: joint saving, then each formula with gap and verdict; losses first."""
-    rows = [_total(a) for a in analysis.factorials]
+    rows = [_total(a, formulas(analysis)) for a in analysis.factorials]
     return sorted(rows, key=lambda r: losses_first(r["joint"].value if r["joint"] else None))
 
 
-def _total(a: FactorialAnalysis) -> Row:
+def formulas(analysis: Analysis) -> tuple[Formula, ...]:
+    """The columns of the table of totals; by mechanism only where one was measured."""
+    shared = any(a.totals[Formula.BY_MECHANISM].saving is not None for a in analysis.factorials)
+    return tuple(n for n in COMPOSED if shared or n is not Formula.BY_MECHANISM)
+
+
+def _total(a: FactorialAnalysis, shown: tuple[Formula, ...]) -> Row:
     f = a.factorial
     return head(f) | {
         "evidence": f.evidence,
@@ -42,7 +48,7 @@ def _total(a: FactorialAnalysis) -> Row:
         "floor": formatting.floor_note(a.noise_floor),
         "overprediction": {n: share_of_samples(p) for n, p in a.overprediction.items()},
         "joint": a.joint,
-        "formulas": {n: a.totals[n] for n in COMPOSED},
+        "formulas": {n: a.totals[n] for n in shown},
         "amounts": _total_in_amounts(a),
     }
 

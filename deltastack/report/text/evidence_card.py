@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
 from deltastack.analysis.factorial import NO_BASE, SIMULATED
+from deltastack.analysis.occasions import UNRECORDED
 from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
 from deltastack.model import cell_name
-from deltastack.statistics import holds_further
+from deltastack.statistics import holds_further, indicative, log_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,9 +46,9 @@ def card(analysis: Analysis) -> list[Row]:
         ("Evidence", evidence(analysis)),
         ("Intervals", intervals(analysis)),
         ("Noise floor", floors(analysis)),
-        ("A formula holds if", [f"the interval of its gap to the joint run lies inside ±{100 * stack.tolerance:.1f} pp"]),
+        ("A formula holds if", holding(analysis)),
         ("Quality", [] if analysis.quality_limit is None else admissible(analysis)),
-        ("Canonical", [_quoted(stack.profile, canonical=stack.canonical)]),
+        ("Canonical", [_quoted(stack.profile, canonical=stack.canonical), *loudness(analysis)]),
     ]
     return [(name, lines) for name, lines in found if lines]
 
@@ -55,6 +56,26 @@ def card(analysis: Analysis) -> list[Row]:
 def _quoted(profile: str, *, canonical: bool) -> str:
     """Whether the numbers of a profile may be quoted."""
     return f"{'yes' if canonical else 'no'}: {profile} profile, whose numbers may {'' if canonical else 'not '}be quoted"
+
+
+def holding(analysis: Analysis) -> list[str]:
+    """What a formula has to do to hold, simulated and measured."""
+    tolerance = analysis.stack.tolerance
+    found = [f"the interval of its gap to the joint run lies inside ±{100 * tolerance:.1f} pp"]
+    if any(b not in SIMULATED for b in analysis.benches):
+        limit = log_tolerance(tolerance)
+        found.append(f"measured: the gap's interval in logs, over process starts and occasions, lies inside ±{limit:.3f}")
+    return found
+
+
+def loudness(analysis: Analysis) -> list[str]:
+    """What forbids quoting a measured bench: too few process starts, or what else used the machine."""
+    found = []
+    for bench in (b for b in analysis.benches if b not in SIMULATED):
+        starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is bench), default=None)
+        why = None if starts is None else indicative(starts, analysis.measured_at.get(bench, UNRECORDED).loud)
+        found += [f"{bench}: no, indicative ({why})"] if why else []
+    return found
 
 
 OVER_BLOCKS = "or over pairs of blocks or process starts where these differ"

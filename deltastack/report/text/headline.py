@@ -20,6 +20,7 @@ RULE = {
     Verdict.HOLDS: "the product rule holds",
     Verdict.FAILS: "the product rule fails",
     Verdict.UNDECIDED: "the product rule is undecided",
+    Verdict.INDICATIVE: "indicative, so the product rule is neither right nor wrong",
 }
 
 
@@ -51,7 +52,12 @@ def sentence(analysis: Analysis, a: FactorialAnalysis) -> str:
     predicts = (
         f"their product predicts {formatting.change(product.saving.value)}, a gap of {formatting.points(product.gap.value)}{ends}"
     )
-    return f"{observed}; {predicts}: {RULE[product.verdict]}{decided_by(analysis, a, product)}."
+    return f"{observed}; {predicts}: {RULE[product.verdict]}{_because(product)}{decided_by(analysis, a, product)}."
+
+
+def _because(product: Total) -> str:
+    """Why nothing is called right or wrong; empty for a verdict."""
+    return f" ({product.reason})" if product.verdict is Verdict.INDICATIVE else ""
 
 
 def _observed(a: FactorialAnalysis, joint: Estimate) -> str:

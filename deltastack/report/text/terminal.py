@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
+from deltastack.analysis.targets import Reached
 from deltastack.errors import EvidenceError
 from deltastack.evaluation.delta_summary import far
 from deltastack.model import Bench, Resource
@@ -77,10 +78,23 @@ def _total(r: Mapping[str, Any]) -> list[str]:
     unresolved = str(Resolution.NOT_RESOLVED) if r["resolution"] == Resolution.NOT_RESOLVED else ""
     kept, cut_off, _ = (r["caveat"] or "").partition("; p99")  # the report has the percentiles
     caveat = f"{kept})" if cut_off else kept
-    notes = ", ".join(filter(None, (unresolved, caveat, start, floor)))
+    notes = ", ".join(filter(None, (unresolved, caveat, r.get("indicative") or start or _log_gap(r), floor)))
     gap = formatting.points(r["gap"])
     gap = gap if r["gap_lo"] is None else f"{gap} {formatting.short_ends((r['gap_lo'], r['gap_hi']), r['draws'])}"
     return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
+
+
+def _log_gap(r: Mapping[str, Any]) -> str:
+    """The interval that a measured verdict goes by; empty for a simulated one.
+
+    >>> _log_gap({"occasions": {"log_gap_lo": -0.015, "log_gap_hi": 0.021, "by_occasions": True, "count": 3}})
+    'gap in logs [-0.015, +0.021] of 3 occasions'
+    """
+    told = r.get("occasions")
+    if not told:
+        return ""
+    of = f" of {told['count']} occasions" if told["by_occasions"] else ""
+    return f"gap in logs [{told['log_gap_lo']:+.3f}, {told['log_gap_hi']:+.3f}]{of}"
 
 
 def layers(said: Mapping[str, Any]) -> Table:
@@ -128,5 +142,7 @@ def targets(said: Mapping[str, Any]) -> list[str]:
 
 def _target(t: Mapping[str, Any]) -> str:
     named = formatting.resource(Bench(t["bench"]), Resource(t["resource"]))
-    but = f", but {' + '.join(t['layers'])} {t['unfit']}" if t["unfit"] else ""
-    return f"{t['bench']} {named} {t['verdict']} ({formatting.points(t['margin'])}){but}"
+    alone = f", {' + '.join(t['layers'])} alone {t['best']}" if t["best"] == Reached.REACHED != t["verdict"] else ""
+    bad = t["best_unfit"] if alone else t["unfit"]
+    but = f", but {' + '.join(t['layers']) if alone else 'all together'} {bad}" if bad else ""
+    return f"{t['bench']} {named} {t['verdict']} ({formatting.points(t['margin'])}){alone}{but}"
