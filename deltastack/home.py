@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sysconfig
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 from deltastack.errors import PreflightError
@@ -45,3 +47,12 @@ def home(start: Path | None = None) -> Path:
 def shipped() -> tuple[Path, ...]:
     """Where an installed package keeps its params: beside the package of a checkout, or in the environment's data folder."""
     return Path(__file__).resolve().parents[1], Path(sysconfig.get_path("data")) / SHIPPED
+
+
+def version() -> str:
+    """The version of this package, also where a checkout is used without being installed."""
+    try:
+        return metadata.version("deltastack")
+    except metadata.PackageNotFoundError:
+        project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])

@@ -23,6 +23,7 @@ class Bench(StrEnum):
     FLEET = "fleet"
     TESTBED = "testbed"
     ENGINE = "engine"
+    ACCELERATOR = "accelerator"
 
 
 class Component(StrEnum):

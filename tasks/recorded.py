@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import TYPE_CHECKING
 
-from deltastack import machine_fingerprint, params, recording
+from deltastack import home, machine_fingerprint, params, recording
 from deltastack.contracts import JOINT, atomic
 from deltastack.errors import EvidenceError, InputError, UnknownNameError
 from deltastack.model import MECHANISM, Bench, cell_of
@@ -55,7 +54,7 @@ def record(root: Path, bench: Bench, out: Path) -> Manifest:
         "host": host,
         "device": host.rsplit("device=", 1)[-1],
         "recorded_at": datetime.fromtimestamp(joint.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "versions": {"deltastack": metadata.version("deltastack")} | machine_fingerprint.describe(),
+        "versions": {"deltastack": home.version()} | machine_fingerprint.describe(),
         "layers": layers,
         "loud": told.get("machine", {}).get("loud"),
         "mechanisms": told.get("mechanisms", {}),

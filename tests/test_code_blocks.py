@@ -22,6 +22,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(console|sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 QUICK = {"compose", "published", "factorial"}
 RESULTS = "ds.read()"
+OTHERS = {"cat", "cp", "dask", "dvc", "git", "pip", "pre-commit", "prefect", "python", "sh", "ssh"}
+"""Commands of others that pages show."""
 
 
 def blocks(kind: str) -> list[tuple[str, str]]:
@@ -80,7 +82,7 @@ def test_a_command_on_a_page_exists(page: str, command: str) -> None:
     elif name == "deltastack":
         assert _unknown(words[1:]) == [], page
     else:
-        assert name in {"cp", "dvc", "python", "prefect", "pre-commit", "pip", "cat", "git", "dask", "ssh"}, f"{page}: {command}"
+        assert name in OTHERS, f"{page}: {command}"
 
 
 def _unknown(words: list[str]) -> list[str]:

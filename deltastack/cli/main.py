@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deltastack.cli import (
+    accelerator,
     calibrate,
     claims,
     compare,
@@ -63,6 +64,7 @@ _add(plan.plan, "plan --layer fp8 --layer prefix_cache --layer speculation")
 _add(solve.solve, "solve --target energy=0.333")
 _add(compare.compare, "compare HEAD~1 HEAD")
 _add(imports.import_, "import --layer fp8_weights --before bf16.json --after fp8.json", "import")
+_add(accelerator.accelerator, "accelerator --device cpu --seconds 60")
 _add(record.record, "record mine.zip --bench engine")
 _add(record.replay, "replay mine.zip")
 _add(calibrate.calibrate, "calibrate rows.csv")

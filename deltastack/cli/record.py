@@ -105,14 +105,15 @@ def _table(found: tuple[Outcome, ...]) -> Table:
     from deltastack import formatting
     from deltastack.outcomes import Formula
 
-    table = Table("resource", "together", "product", "gap", "product rule", box=None, pad_edge=False)
+    table = Table("resource", "together", "product", "gap", "product rule", "by mechanism", box=None, pad_edge=False)
     for o in found:
-        joint, product = o.totals[Formula.JOINT], o.totals[Formula.INDEPENDENT]
+        joint, product, shared = (o.totals[f] for f in (Formula.JOINT, Formula.INDEPENDENT, Formula.BY_MECHANISM))
         table.add_row(
             formatting.resource(o.factorial.bench, o.factorial.resource),
             formatting.interval(joint.saving),
             formatting.percent(product.saving and product.saving.value),
             formatting.points(product.gap and product.gap.value),
             str(product.verdict),
+            formatting.percent(shared.saving and shared.saving.value),
         )
     return table
