@@ -16,7 +16,6 @@ class Ran(Params):
 
     bench: Bench
     input: str
-    quoted: str
 
 
 class Stack(Params):

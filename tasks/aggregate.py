@@ -12,6 +12,7 @@ from deltastack.analysis.base_usage import with_measured
 from deltastack.analysis.scenes import lines
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
+from deltastack.layers import techniques
 from deltastack.model import NO_SCENE, Bench
 from deltastack.report import metrics, wording
 from deltastack.stack import Stack
@@ -117,8 +118,8 @@ def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict
         layer, bench = key.split("/")
         if bench == Bench.ENGINE:
             continue
-        path, seen = root / f"params/layers/{layer}.yaml", set(table["technique"])
-        choices = params.read_yaml(path)["techniques"] if path.is_file() else {}
+        known, seen = layers.LAYERS.get(layer), set(table["technique"])
+        choices = techniques.read(root, known)["techniques"] if known and techniques.values_file(root, known).is_file() else {}
         there = switched.get(layer, {})
         on = {n: there.get(n, c["on"]) if bench == Bench.FLEET else c.get("on_testbed", c["on"]) for n, c in choices.items()}
         if choices:

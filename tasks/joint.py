@@ -44,7 +44,7 @@ def _fleet(root: Path, name: str, path: Path) -> None:
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}
     on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
-    quality = published_quality.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
+    quality = published_quality.cell_rows(on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
     QUALITY.write(QUALITY.frame([(*row, name) for row in quality]), _quality(root, name))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
 

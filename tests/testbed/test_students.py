@@ -14,7 +14,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, settings, switches
+from deltastack.testbed import digits, settings
 from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation, model_card, student_files
 from deltastack.testbed.quality_eval import answer
 from deltastack.testbed.vlm import models, shapes, students
@@ -22,7 +22,7 @@ from deltastack.testbed.vlm.layouts import Mapped
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.testbed.vlm.serving import Serving
 from tests.testbed import tiny
-from tests.testbed.switches.cases import ON
+from tests.testbed.switches.cases import switch_on
 from tests.testbed.switches.test_conformance import same
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_a_shipped_student_answers_and_lets_go(tmp_path: Path) -> None:
     base = engine.run(asked)
 
     for name in distillation.TAUGHT:
-        with switches.on(name, engine, ON[name]):
+        with switch_on(name, engine):
             on = engine.run(asked)
             right = answer(engine, some).right
         assert {k: r.mean() > 0.85 for k, r in right.items()} == {Kind.IMAGE: True, Kind.TEXT: True}
@@ -195,7 +195,7 @@ def test_a_model_of_the_users_own_has_no_student(tmp_path: Path) -> None:
     engine.taught = students.nobody("students are taught of the trained model only")
 
     with pytest.raises(OutOfValidityError, match="no student of this model; students are taught of the trained model only"):
-        switches.on("logit_student", engine, ON["logit_student"])
+        switch_on("logit_student", engine)
 
 
 def test_one_student_at_a_time(tmp_path: Path) -> None:
@@ -203,10 +203,10 @@ def test_one_student_at_a_time(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path)
 
     with (
-        switches.on("logit_student", engine, ON["logit_student"]),
+        switch_on("logit_student", engine),
         pytest.raises(OutOfValidityError, match="'attention_student' and 'logit_student' both want 'student'"),
     ):
-        switches.on("attention_student", engine, ON["attention_student"]).__enter__()
+        switch_on("attention_student", engine).__enter__()
 
 
 def test_a_student_comes_before_what_is_done_to_its_weights() -> None:

@@ -13,10 +13,10 @@ import numpy as np
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, quality, switches
+from deltastack.testbed import digits, quality
 from deltastack.testbed.learning import model_card, pruned_files, vlm_training
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.switches import prune_weights
+from deltastack.testbed.switches import prune_weights, pruning
 from deltastack.testbed.switches.settings import Pruning
 from deltastack.testbed.vlm import models
 from deltastack.testbed.vlm.families import wrap
@@ -152,7 +152,7 @@ def _switched(engine: Engine, some: digits.Examples, on: Mapping[str, Pruning]) 
 
     with contextlib.ExitStack() as stack:
         for name, values in on.items():
-            stack.enter_context(switches.on(name, engine, values))
+            stack.enter_context((pruning.head_pruning if name == "head_pruning" else pruning.weight_pruning)(engine, values))
         return answer(engine, some).right
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from deltastack.errors import OutOfValidityError, UnknownNameError
-from deltastack.testbed import switches
-from deltastack.testbed.switches.metadata import DECLARED, Exactness, declared
+from deltastack.errors import OutOfValidityError
+from deltastack.layers import LAYERS
+from deltastack.layers.measurement import Exactness
 from tests.testbed import tiny
-from tests.testbed.switches.cases import CONTROL, ON
+from tests.testbed.switches.cases import ON, measurement, switch_control, switch_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +38,13 @@ def tokens(served: Sequence[Served]) -> list[list[list[int]]]:
 
 
 def test_all_have_their_words() -> None:
-    """Every switch is declared, has values and a control here; one that nobody has is named with those there are."""
-    assert set(DECLARED) == set(ON) == set(CONTROL)
-    assert all(d.fair and d.carries_over for d in DECLARED.values())
-    with pytest.raises(UnknownNameError, match="no switch 'zns' on the testbed; there are: encoder_skip"):
-        declared("zns")
-    with pytest.raises(UnknownNameError, match="no switch 'zns'"):
-        switches.on("zns", None, ON["encoder_skip"])  # type: ignore[arg-type]
+    """A technique with a switch says how it is measured, one without says nothing; each has a place on a bench."""
+    techniques = [t for layer in LAYERS.values() for t in layer.techniques]
+
+    assert len({t.name for t in techniques}) == len(techniques)
+    assert all(t.on_testbed == (t.measurement is not None) for t in techniques)
+    assert all(t.on_fleet or t.on_testbed for t in techniques)
+    assert all(measurement(name).baseline and measurement(name).carries_over for name in ON)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -54,14 +54,14 @@ def test_exactness_control_and_revert(family: str, tmp_path: Path) -> None:
     batches = tiny.session(engine)
     base = engine.run(batches)
 
-    for name, p in ON.items():
-        with switches.on(name, engine, p):
+    for name in ON:
+        with switch_on(name, engine):
             on = engine.run(batches)
-        with switches.on(name, engine, CONTROL[name]):
+        with switch_control(name, engine):
             control = engine.run(batches)
         after = engine.run(batches)
 
-        exactness = declared(name).exactness
+        exactness = measurement(name).exactness
         assert same(base, control), name
         assert same(base, after), name
         if exactness is Exactness.BITWISE:
@@ -79,8 +79,8 @@ def test_baselines_exist_and_revert(tmp_path: Path) -> None:
     batches = tiny.session(engine)
     base = engine.run(batches)
 
-    for name in {n for d in DECLARED.values() for n in d.against}:
-        with switches.baseline(name, engine):
+    for name, other in {n: b for one in ON for n, b in measurement(one).against.items()}.items():
+        with other.switch(engine):
             engine.run(batches)
         assert same(base, engine.run(batches)), name
 
@@ -99,7 +99,7 @@ def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
     for names in (pair, pair[::-1]):
         with contextlib.ExitStack() as stack:
             for name in names:
-                stack.enter_context(switches.on(name, engine, ON[name]))
+                stack.enter_context(switch_on(name, engine))
             outcomes.append(engine.run(batches))
 
     assert same(*outcomes)
@@ -111,7 +111,7 @@ def test_two_layouts_are_refused_together(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path)
 
     with (
-        switches.on("block_alignment", engine, ON["block_alignment"]),
+        switch_on("block_alignment", engine),
         pytest.raises(OutOfValidityError, match="'shared_weights' and 'block_alignment' both want 'layout'"),
     ):
-        switches.on("shared_weights", engine, ON["shared_weights"]).__enter__()
+        switch_on("shared_weights", engine).__enter__()
