@@ -87,9 +87,6 @@ NO_SCENE = "-"
 """The scene of what is measured and not simulated: a bench that is a machine is its own scene."""
 
 
-LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
-
-
 def weakest(evidence: Iterable[Evidence]) -> Evidence:
     """The weakest class among ``evidence``: what a total may claim.
 

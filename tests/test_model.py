@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from deltastack.errors import UnknownNameError
 from deltastack.layers.technique import Layer
 from deltastack.model import (
-    LAYER_NAMES,
     Component,
     Evidence,
     Params,
@@ -118,7 +117,7 @@ def test_evidence_of_a_resource() -> None:
         usage.evidence(Resource.IO_BYTE)
 
 
-@given(st.sets(st.sampled_from(LAYER_NAMES)))
+@given(st.sets(st.sampled_from(("storage", "chiplet", "pipeline", "instruction_set", "idle"))))
 def test_cell_names_come_back(cell: set[str]) -> None:
     """A cell's name tells the cell, in whatever order it was written."""
     assert cell_of(cell_name(cell)) == cell

@@ -31,6 +31,7 @@ class _Distilled(Technique[Distillation]):
         baseline="the teacher in its full depth; what a student of this shape learns without a teacher stands in students.json",
         carries_over="the share of layers, bytes and operations holds; what is kept of the answers is this task's",
         example={"served": "student"},
+        rivals=("logit_student", "attention_student"),
     )
 
     def control(self, p: Distillation) -> Distillation:

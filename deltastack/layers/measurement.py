@@ -45,6 +45,8 @@ class Measurement:
     """What of the finding holds on an accelerator, and what does not."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """Values over those of params/layers with which it does something on a tiny model; the conformance tests run them."""
+    rivals: tuple[str, ...] = ()
+    """Techniques that change the same thing: one of them at a time."""
     against: Mapping[str, Baseline] = field(default_factory=dict)
     """Other baselines by name."""
     beside: Mapping[str, Callable[[Engine, Any, float], list[Pair]]] = field(default_factory=dict)

@@ -73,7 +73,7 @@ class Layer:
     name: str
     techniques: tuple[Technique[Any], ...]
     values: Path | None = None
-    """The file of values that a package brings; a checkout's own params/layers/NAME.yaml comes first."""
+    """The file that an installed package brings; a checkout's own params/layers/NAME.yaml comes first."""
 
     def technique(self, name: str) -> Technique[Any]:
         """The technique of that name.

@@ -97,9 +97,7 @@ def test_a_file_that_does_not_hold_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params/layers").mkdir(parents=True)
     (tmp_path / "params/layers/instruction_set.yaml").write_text(text.replace("base: 0.6660", "base: 66.6"))
 
-    with pytest.raises(
-        ParamsError, match=r"layers/instruction_set\.yaml: .*quality.*base: Input should be less than"
-    ):
+    with pytest.raises(ParamsError, match=r"layers/instruction_set\.yaml: .*quality.*base: Input should be less than"):
         chosen(tmp_path, LAYERS["instruction_set"])
 
 
@@ -108,7 +106,5 @@ def test_the_file_of_before_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params").mkdir()
     (tmp_path / "params/quality.yaml").write_text("storage: {zns: exact}")
 
-    with pytest.raises(
-        ParamsError, match=r"params/quality\.yaml is no longer read; move each entry to `quality`"
-    ):
+    with pytest.raises(ParamsError, match=r"params/quality\.yaml is no longer read; move each entry to `quality`"):
         chosen(tmp_path, LAYERS["storage"])

@@ -32,6 +32,7 @@ class SharedWeights(Technique[SharedWeightsParams]):
         baseline="safetensors mapped: workers of one machine share its pages already, nothing is left to save",
         carries_over="a single-machine analogue of a memory pool: copies saved carry over, a pool's latency is not here",
         example={"workers": 2},
+        rivals=("block_alignment",),
         against={"buffered": Baseline("every worker reads the weights into private memory", buffered)},
         beside={"private_copies": _private_copies},
     )
