@@ -8,10 +8,10 @@ params/stack.yaml (decision 0009).
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from dataclasses import replace
 from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +55,8 @@ def _installed() -> Iterator[tuple[str, Layer]]:
         one = point.load()
         if not isinstance(one, Layer):
             raise LayerError(f"entry point {point.name} = {point.value} is a {type(one).__name__}; wanted a Layer")
-        beside = files(point.module) / f"{one.name}.yaml"
-        yield point.value, replace(one, values=Path(str(beside)))
+        beside = Path(inspect.getfile(importlib.import_module(point.module)))
+        yield point.value, replace(one, values=beside.with_name(f"{one.name}.yaml"))
 
 
 def _by_name(found: Iterable[tuple[str, Layer]]) -> dict[str, Layer]:
