@@ -22,6 +22,7 @@ from deltastack.model import (
     cell_of,
     weakest,
 )
+from tests.fakes import FIVE
 
 
 class Width(Params):
@@ -117,7 +118,7 @@ def test_evidence_of_a_resource() -> None:
         usage.evidence(Resource.IO_BYTE)
 
 
-@given(st.sets(st.sampled_from(("storage", "chiplet", "pipeline", "instruction_set", "idle"))))
+@given(st.sets(st.sampled_from(FIVE)))
 def test_cell_names_come_back(cell: set[str]) -> None:
     """A cell's name tells the cell, in whatever order it was written."""
     assert cell_of(cell_name(cell)) == cell

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deltastack import params
 from deltastack.evaluation import testbed_cells
 from deltastack.experiment import tables
 from deltastack.experiment.ledger import Entry
 from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Kind, Slot
 from deltastack.layers import LAYERS, techniques
-from deltastack.stack import Stack
 from deltastack.testbed import bench
+from tests.fakes import FIVE
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 ROOT = Path(__file__).parents[2]
-DEFAULT = params.load(ROOT / "params/stack.yaml", Stack).layers
-"""The five layers that the default run stacks."""
 
 
 def every() -> list[ConfiguredTechnique]:
@@ -49,7 +46,7 @@ def test_every_switch_changes_serving(tmp_path: Path) -> None:
 def test_techniques_of_the_testbed_alone_have_no_place_on_the_fleet() -> None:
     """Without a rewrite are three techniques of the five default layers; the fleet has no rows of them."""
     alone = {one.name for one in every() if not one.on_fleet}
-    default = {t.name for name in DEFAULT for t in LAYERS[name].techniques}
+    default = {t.name for name in FIVE for t in LAYERS[name].techniques}
 
     assert alone & default == {"encoder_skip", "encoder_unload", "shared_weights"}
     assert all(one.technique.rewrite(None, one.params) is None for one in every() if not one.on_fleet)  # type: ignore[arg-type]
@@ -70,7 +67,7 @@ def test_controls_change_nothing(tmp_path: Path) -> None:
 def test_five_layers_have_something_on(tmp_path: Path) -> None:
     """The factorial has 32 cells, all of which can be entered."""
     engine = tiny.engine("llava", tmp_path)
-    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in DEFAULT}
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in FIVE}
     able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
 
     cells = testbed_cells.of_stack(chosen, able)
@@ -82,7 +79,7 @@ def test_five_layers_have_something_on(tmp_path: Path) -> None:
 def test_a_further_layer_makes_the_factorial_twice_as_large(tmp_path: Path) -> None:
     """With ``pruning`` beside the five there are 64 cells, all of which can be entered."""
     engine = tiny.engine("llava", tmp_path)
-    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in (*DEFAULT, "pruning")}
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in (*FIVE, "pruning")}
     able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
 
     cells = testbed_cells.of_stack(chosen, able)
