@@ -13,7 +13,7 @@ from deltastack.analysis.scenes import lines
 from deltastack.contracts import DELTA, JOINT, QUALITY, TOTAL, USAGE, atomic
 from deltastack.errors import EvidenceError
 from deltastack.layers import techniques
-from deltastack.model import NO_SCENE, Bench
+from deltastack.model import NO_SCENE, Bench, Switches
 from deltastack.report import metrics, wording
 from deltastack.stack import Stack
 from tasks import outbox, scenes, stage_runner, write_report
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
-KINDS = {Bench.FLEET: "estimated/{scene}", Bench.TESTBED: "measured", Bench.ENGINE: "engine"}
-ENGINE = "data/joint/engine.json"
 
 
 def load(root: Path) -> Analysis:
@@ -63,8 +60,8 @@ def run(root: Path) -> None:
     analysis = load(root)
     said = wording(analysis)
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
-    fleet = analysis.total["bench"] == str(Bench.FLEET)
-    total = analysis.total.assign(scene=analysis.total["scene"].mask(fleet, analysis.stack.scene))
+    simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
+    total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")
     _json(root / "reports/metrics.json", metrics(analysis))
     _json(root / "reports/summary.json", said)
@@ -73,8 +70,8 @@ def run(root: Path) -> None:
 
 
 def _factorial(stack: Stack, bench: Bench) -> str:
-    """The name of a bench's factorial: on the fleet, that of the headline's scene."""
-    return stack.scene if bench is Bench.FLEET else str(bench)
+    """The name of a bench's factorial: where it is simulated, that of the headline's scene."""
+    return stack.scene if bench.facts.simulated else str(bench)
 
 
 def _scenes(root: Path, first: str) -> list[dict[str, Any]]:
@@ -95,16 +92,16 @@ def _joint_s(root: Path) -> dict[str, float]:
 def _baseline(root: Path, scene: str, joint: Mapping[Bench, pd.DataFrame]) -> pd.DataFrame:
     """Usage with nothing switched: simulated, and measured where the factorial was."""
     found = USAGE.read(root / f"data/baseline/{scene}.parquet")
-    for bench in (Bench.ENGINE, Bench.TESTBED):
-        found = USAGE.check(with_measured(found, joint[bench])) if bench in joint else found
+    for bench in sorted(b for b in joint if not b.facts.simulated):
+        found = USAGE.check(with_measured(found, joint[bench]))
     return found
 
 
 def _deltas(root: Path, stack: Stack) -> dict[str, pd.DataFrame]:
     found = {}
     for layer in stack.layers:
-        for bench, folder in KINDS.items():
-            path = root / "data/delta" / folder.format(scene=stack.scene) / f"{layer}.parquet"
+        for bench in Bench:
+            path = root / "data/delta" / bench.facts.deltas.format(scene=stack.scene) / f"{layer}.parquet"
             if path.is_file():
                 found[f"{layer}/{bench}"] = DELTA.read(path)
     return found
@@ -115,33 +112,35 @@ def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict
     found: dict[str, dict[Bench, tuple[str, ...]]] = {}
     switched = scenes.switched_of(root, scene)
     for key, table in deltas.items():
-        layer, bench = key.split("/")
-        if bench == Bench.ENGINE:
+        layer, name = key.split("/")
+        bench = Bench(name)
+        if bench.facts.switches is Switches.OWN:
             continue
         known, seen = layers.LAYERS.get(layer), set(table["technique"])
         choices = techniques.read(root, known)["techniques"] if known and techniques.values_file(root, known).is_file() else {}
-        there = switched.get(layer, {})
-        on = {n: there.get(n, c["on"]) if bench == Bench.FLEET else c.get("on_testbed", c["on"]) for n, c in choices.items()}
+        there = switched.get(layer, {}) if bench.facts.simulated else {}
+        on = {n: there.get(n, c.get(bench.facts.switches, c["on"])) for n, c in choices.items()}
         if choices:
-            found.setdefault(layer, {})[Bench(bench)] = tuple(n for n, is_on in on.items() if is_on and n in seen)
-    told = outbox.read(root / ENGINE)
-    for layer, names in told.get("techniques", {}).items():
-        found.setdefault(layer, {})[Bench.ENGINE] = tuple(names)
-    for layer in set(told.get("absent", {})) & set(found):
-        found[layer][Bench.ENGINE] = (f"no switch, {told['absent'][layer]}",)
+            found.setdefault(layer, {})[bench] = tuple(n for n, is_on in on.items() if is_on and n in seen)
+    for bench in (b for b in Bench if b.facts.switches is Switches.OWN):
+        told = outbox.read(root / f"data/joint/{bench}.json")
+        for layer, names in told.get("techniques", {}).items():
+            found.setdefault(layer, {})[bench] = tuple(names)
+        for layer in set(told.get("absent", {})) & set(found):
+            found[layer][bench] = (f"no switch, {told['absent'][layer]}",)
     return found
 
 
 def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
-    """How many blocks the engine's plan got, and one line a layer of the stack that it has no switch for, with the reason."""
-    told = outbox.read(root / ENGINE)
-    absent = told.get("absent", {})
-    got = (
-        [f"engine: {told['runs']} server starts in {told['blocks']} blocks; ended because {told['stopped']}"]
-        if "runs" in told
-        else []
-    )
-    return [*got, *(f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent)]
+    """How many blocks a bench's own plan got, and one line a layer of the stack that it has no switch for, with the reason."""
+    found = []
+    for bench in (b for b in Bench if b.facts.switches is Switches.OWN):
+        told = outbox.read(root / f"data/joint/{bench}.json")
+        if "runs" in told:
+            found.append(f"{bench}: {told['runs']} server starts in {told['blocks']} blocks; ended because {told['stopped']}")
+        absent = told.get("absent", {})
+        found += [f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent]
+    return found
 
 
 def _deployment_text(root: Path, scene: str) -> str | None:

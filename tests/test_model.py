@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from deltastack.errors import UnknownNameError
 from deltastack.layers.technique import Layer
 from deltastack.model import (
+    BENCHES,
+    Bench,
     Component,
     Evidence,
     Params,
@@ -22,6 +24,7 @@ from deltastack.model import (
     cell_of,
     weakest,
 )
+from flows import totals
 from tests.fakes import FIVE
 
 
@@ -147,3 +150,11 @@ def test_nouns_are_frozen() -> None:
         Usage(readings=()).readings = ()  # type: ignore[misc]
     with pytest.raises(ValidationError):
         Width(width_s=1.0).width_s = 2.0  # type: ignore[misc]
+
+
+def test_every_bench_has_its_row() -> None:
+    """One row a bench; the name of a total in metrics.json is the bench's, with the operating point where it is no headline."""
+    assert set(BENCHES) == set(Bench)
+    assert list(totals.BASES) == ["fleet", "testbed", "engine", "fleet_at_trace"]
+    assert totals.BASES["fleet_at_trace"] == "fleet, at its trace"
+    assert all(b.facts.simulated == (b.facts.sample == "draws") for b in Bench)

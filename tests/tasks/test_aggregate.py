@@ -69,7 +69,7 @@ def test_a_layer_without_a_switch_is_told_with_the_reason(tmp_path: Path) -> Non
         "techniques": {"storage": ["prefix_cache"]},
         "absent": {"idle": "it never sleeps", "routing": "one server"},
     }
-    (root / aggregate.ENGINE).write_text(json.dumps(told))
+    (root / "data/joint/engine.json").write_text(json.dumps(told))
     (root / "params/layers").mkdir()
     (root / "params/layers/idle.yaml").write_text("techniques: {sleep: {on: true}}")
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
-from deltastack.analysis.factorial import NO_BASE, SIMULATED
+from deltastack.analysis.factorial import NO_BASE
 from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
 from deltastack.model import cell_name
 from deltastack.statistics import holds_further
@@ -77,7 +77,7 @@ def machines(analysis: Analysis) -> list[str]:
     found = []
     for bench in analysis.benches:
         where = " / ".join(host.replace(" | ", ", ") for host in analysis.hosts[bench])
-        of = f" of {analysis.deployment_text}" if bench in SIMULATED and analysis.deployment_text else ""
+        of = f" of {analysis.deployment_text}" if bench.facts.simulated and analysis.deployment_text else ""
         found.append(f"{bench}: {where}{of}")
     return found
 
@@ -91,7 +91,7 @@ def intervals(analysis: Analysis) -> list[str]:
     for bench in analysis.benches:
         mine = [a.factorial for a in analysis.factorials if a.factorial.bench is bench]
         draws = next((f.amounts.shape[-1] for f in mine), 0)
-        if bench not in SIMULATED:
+        if not bench.facts.simulated:
             alone = any(f.one_start for f in mine)
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
             found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")
