@@ -14,6 +14,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from deltastack.testbed.switches.preconditions import only_on_processor
+from deltastack.testbed.switches.stored_names import CODES, SCALES
 from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Host
     from deltastack.testbed.vlm.serving import Tensors
-
-CODES, SCALES = ".codes", ".scales"
 
 
 def low_precision(engine: Engine, p: LowPrecision) -> AbstractContextManager[None]:
