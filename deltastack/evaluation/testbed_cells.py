@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deltastack.layers.techniques import ConfiguredTechnique
     from deltastack.model import Params
     from deltastack.testbed.bench import Cells, Switch
-    from deltastack.testbed.switches.private_copies import Pair
+    from deltastack.testbed.sweeps.private_copies import Pair
     from deltastack.testbed.vlm.engine import Engine
 
 ALL = "all"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.switches.private_copies import Pair
+    from deltastack.testbed.sweeps.private_copies import Pair
     from deltastack.testbed.vlm.engine import Engine
 
 

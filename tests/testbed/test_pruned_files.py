@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, quality_eval, settings
-from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_files, pruned_training
+from deltastack.testbed import quality_eval, settings
+from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_training
 from deltastack.testbed.switches.settings import Distillation, Pruning
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models, pruned_files
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.workload.settings import sha256
 from tests.testbed import tiny

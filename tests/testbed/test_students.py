@@ -14,10 +14,10 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, settings
-from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation, model_card, student_files
+from deltastack.testbed import settings
+from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.vlm import models, shapes, students
+from deltastack.testbed.vlm import digits, model_card, models, shapes, student_files, students
 from deltastack.testbed.vlm.layouts import Mapped
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.testbed.vlm.serving import Serving

@@ -12,12 +12,12 @@ from deltastack.testbed.switches.settings import SharedWeights as SharedWeightsP
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from deltastack.testbed.switches.private_copies import Pair
+    from deltastack.testbed.sweeps.private_copies import Pair
     from deltastack.testbed.vlm.engine import Engine
 
 
 def _private_copies(engine: Engine, p: SharedWeightsParams, session_s: float) -> list[Pair]:
-    from deltastack.testbed.switches.private_copies import private_copies
+    from deltastack.testbed.sweeps.private_copies import private_copies
 
     return private_copies(engine, p, session_s)
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, quality
-from deltastack.testbed.learning import model_card, pruned_files, vlm_training
+from deltastack.testbed import quality
+from deltastack.testbed.learning import vlm_training
 from deltastack.testbed.quality_eval import answer
 from deltastack.testbed.switches import prune_weights, pruning
 from deltastack.testbed.switches.settings import Pruning
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, model_card, models, pruned_files
 from deltastack.testbed.vlm.families import wrap
 from deltastack.workload.settings import sha256
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from deltastack.testbed.learning.pruned_files import Parts
     from deltastack.testbed.vlm.device import Device
+    from deltastack.testbed.vlm.pruned_files import Parts
     from deltastack.testbed.vlm.served_model import Batch, Host
     from deltastack.testbed.vlm.serving import Layout
     from deltastack.testbed.vlm.students import Students

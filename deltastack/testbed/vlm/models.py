@@ -11,12 +11,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import CapacityError, ParamsError
-from deltastack.testbed.learning.pruned_files import Parts
-from deltastack.testbed.learning.student_files import taught
 from deltastack.testbed.vlm import device, lifecycle, shapes, students
 from deltastack.testbed.vlm.engine import Engine
 from deltastack.testbed.vlm.families import wrap
 from deltastack.testbed.vlm.layouts import Mapped
+from deltastack.testbed.vlm.pruned_files import Parts
+from deltastack.testbed.vlm.student_files import taught
 
 if TYPE_CHECKING:
     from pathlib import Path

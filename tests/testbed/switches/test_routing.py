@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from deltastack.errors import OutOfValidityError
 from deltastack.layers import layer, techniques
 from deltastack.model import Component
-from deltastack.testbed import digits, operation_count, quality_eval, settings
+from deltastack.testbed import operation_count, quality_eval, settings
 from deltastack.testbed.learning import bundled_checkpoint
 from deltastack.testbed.switches import early_exit, layer_bypass
 from deltastack.testbed.switches.part_skipping import skipped
 from deltastack.testbed.switches.settings import EarlyExit, Lanes, PartSkipping
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.testbed.vlm.session import Served
 from tests.testbed import tiny

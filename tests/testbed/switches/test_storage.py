@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from deltastack.errors import EvidenceError
 from deltastack.model import Component, Resource
 from deltastack.testbed import page_cache
+from deltastack.testbed.sweeps.private_copies import private_copies
 from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
-from deltastack.testbed.switches.private_copies import private_copies
 from deltastack.testbed.switches.settings import SharedWeights
 from deltastack.testbed.switches.storage import Buffered, Plain
 from deltastack.testbed.vlm.layouts import Mapped
