@@ -118,7 +118,7 @@ def show_apart(folder: Path) -> None:
                 if way in {"two lanes", "two processes"}:
                     stack.enter_context(placement.layer_placement(engine, values))
                 if way == "two processes":
-                    stack.enter_context(engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)))
+                    stack.enter_context(engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)))
                     last = halves
                 if way == "free threads":
                     stack.enter_context(placement.free_lanes(engine))

@@ -20,7 +20,7 @@ from deltastack.testbed.quality_eval import answer
 from deltastack.testbed.vlm import digits, model_card, models, shapes, student_files, students
 from deltastack.testbed.vlm.layouts import Mapped
 from deltastack.testbed.vlm.served_model import Kind
-from deltastack.testbed.vlm.serving import Serving
+from deltastack.testbed.vlm.serving import ServingConfig
 from tests.testbed import tiny
 from tests.testbed.switches.cases import switch_on
 from tests.testbed.switches.test_conformance import same
@@ -192,7 +192,7 @@ def test_students_of_another_model_or_recipe_are_refused(tmp_path: Path) -> None
 def test_a_model_of_the_users_own_has_no_student(tmp_path: Path) -> None:
     """Nobody taught one: refused by name, with the reason."""
     engine = tiny.engine("llava", tmp_path)
-    engine.taught = students.nobody("students are taught of the trained model only")
+    engine.student_provider = students.nobody("students are taught of the trained model only")
 
     with pytest.raises(OutOfValidityError, match="no student of this model; students are taught of the trained model only"):
         switch_on("logit_student", engine)
@@ -211,9 +211,9 @@ def test_one_student_at_a_time(tmp_path: Path) -> None:
 
 def test_a_student_comes_before_what_is_done_to_its_weights() -> None:
     """Weight 2: the student's is 3, half of it is cut, then it is squared: 2.25; other orders give 2, 2.5, 3, 4 or 4.5."""
-    serving = Serving(layout=Mapped(), student=students.Student("pupil", 1, lambda t: {k: w + 1 for k, w in t.items()}))
-    serving.reducing["a_cut"] = lambda t: {k: w / 2 for k, w in t.items()}
-    serving.storing["a_square"] = lambda t: {k: w**2 for k, w in t.items()}
+    serving = ServingConfig(layout=Mapped(), student=students.Student("pupil", 1, lambda t: {k: w + 1 for k, w in t.items()}))
+    serving.reshape_hooks["a_cut"] = lambda t: {k: w / 2 for k, w in t.items()}
+    serving.storage_hooks["a_square"] = lambda t: {k: w**2 for k, w in t.items()}
 
     assert serving.store({"w": torch.tensor(2.0)})["w"].item() == 2.25
     assert serving.stored_name() == "mapped+pupil+a_cut+a_square"

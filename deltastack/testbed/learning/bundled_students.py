@@ -112,7 +112,7 @@ def check(root: Path, p: Testbed) -> dict[str, Any]:
 
 
 def _right(engine: Engine, how: How, some: Examples) -> Right:
-    with engine.holding("student", engine.taught(how, engine.host), by=how):
+    with engine.override("student", engine.student_provider(how, engine.host), by=how):
         return answer(engine, some).right
 
 

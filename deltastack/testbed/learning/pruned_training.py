@@ -158,7 +158,9 @@ def _switched(engine: Engine, some: digits.Examples, on: Mapping[str, Pruning]) 
 
 def _with(engine: Engine, some: digits.Examples, tensors: Tensors) -> Right:
     """The trained model with ``tensors`` in the place of its own of the same shape; the stored file is not kept."""
-    with engine.adding("reducing", "trained_as_long", lambda own: own | {k: w.to(own[k].dtype) for k, w in tensors.items()}):
+    with engine.register(
+        "reshape_hooks", "trained_as_long", lambda own: own | {k: w.to(own[k].dtype) for k, w in tensors.items()}
+    ):
         path = engine.folder / f"{engine.serving.stored_name()}.bin"
         path.unlink(missing_ok=True)
         try:

@@ -51,8 +51,8 @@ def sparse_gemm(engine: Engine, p: SparseGemm) -> AbstractContextManager[None]:
 def _sparse(engine: Engine, paths: tuple[str, ...], density: float) -> Iterator[None]:
     name = f"{NAME}_{density:g}"
     with (
-        engine.adding("storing", name, lambda tensors: to_blocks(tensors, paths, density)),
-        engine.adding("changes", name, Ranked(Rank.MODULES, NAME, _swapped)),
+        engine.register("storage_hooks", name, lambda tensors: to_blocks(tensors, paths, density)),
+        engine.register("changes", name, Ranked(Rank.MODULES, NAME, _swapped)),
     ):
         yield
 

@@ -51,7 +51,7 @@ def engine(root: Path, p: Testbed, profile: str | None = None) -> Engine:
     model.to(p.device)  # buffers; parameters are empty until a session brings them
     learned = (profile or p.profile) != "sized"
     made = Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=not learned)
-    made.taught = _students(root, p, profile or p.profile)
+    made.student_provider = _students(root, p, profile or p.profile)
     made.retrained = Parts(trained=root / TRAINED, p=p.retrained) if (profile or p.profile) == "trained" else None
     return made
 

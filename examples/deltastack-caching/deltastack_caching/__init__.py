@@ -62,7 +62,7 @@ class ImageCache(Technique[ImageCacheParams]):
         if not p.hit_share:
             yield
             return
-        with engine.adding("changes", self.name, Ranked(Rank.HOOKS, self.name, _remembering)):
+        with engine.register("changes", self.name, Ranked(Rank.HOOKS, self.name, _remembering)):
             yield
 
     def control(self, p: ImageCacheParams) -> ImageCacheParams:

@@ -44,10 +44,10 @@ def test_two_processes_give_the_tokens_of_one(family: str, tmp_path: Path) -> No
     base = engine.run(batches)
     whole, lanes = Halves(at=1), Halves(at=1)
 
-    with engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", whole)):
+    with engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", whole)):
         apart = engine.run(batches)
     with (
-        engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", lanes)),
+        engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", lanes)),
         switch_on("layer_placement", engine, Lanes(lanes=2, micro_batches=2)),
     ):
         overlapped = engine.run(batches)

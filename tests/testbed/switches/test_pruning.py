@@ -98,7 +98,7 @@ def test_a_cut_model_says_what_a_silenced_one_says(tmp_path: Path) -> None:
     engine = tiny.grouped(tmp_path)
     batches = tiny.session(engine)
 
-    with engine.adding("reducing", "a", silenced):
+    with engine.register("reshape_hooks", "a", silenced):
         whole = engine.run(batches)
         with switch_on("head_pruning", engine, Pruning(kept=0.5)), switch_on("weight_pruning", engine, Pruning(kept=0.5)):
             less = engine.run(batches)

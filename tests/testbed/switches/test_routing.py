@@ -86,7 +86,7 @@ class Slow:
 
 def slowly(engine: Engine, batches: tuple[Batch, ...], twin: Slow) -> Outcome:
     """One session by the slow twin."""
-    with engine.holding("runner", twin, by="slow"):
+    with engine.override("runner", twin, by="slow"):
         return engine.run(batches)
 
 
@@ -142,7 +142,7 @@ def test_keys_and_values_that_are_put_back_are_the_layer_s_own(family: str, tmp_
         with layer_bypass.passing(engine.host.layers[1], forward):
             return engine.serve(batch)
 
-    with engine.holding("runner", runner, by="test"):
+    with engine.override("runner", runner, by="test"):
         engine.run(tiny.session(engine, new_tokens=3))
 
     assert len(seen) == 9
@@ -218,7 +218,7 @@ def test_who_is_skipped_past_is_the_model_without_that_layer(tmp_path: Path) -> 
         with layer_bypass.passing(engine.host.layers[1], lambda _, hidden, *__, **___: hidden):
             return engine.serve(batch)
 
-    with engine.holding("runner", truncated, by="test"):
+    with engine.override("runner", truncated, by="test"):
         wanted = engine.run(batches)
     with switch_on("part_skipping", engine, PartSkipping(kind="text", skipped=0.5)):
         routed = engine.run(batches)
@@ -294,7 +294,7 @@ def test_the_share_of_exits_in_params_is_the_trained_model_s(tmp_path: Path) -> 
     full = quality_eval.answer(engine, some).right
     on = one.technique.switch(engine, one.params)
     assert on is not None
-    with on, engine.adding("routes", "spy", spy):
+    with on, engine.register("batch_hooks", "spy", spy):
         early = quality_eval.answer(engine, some).right
 
     assert left[0] / asked[0] == pytest.approx(one.params.model_dump()["exits"], abs=0.04)
