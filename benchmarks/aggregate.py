@@ -46,7 +46,7 @@ for n in ("independent", "additive", "by_component_amounts", "pairwise", "gap"):
     counted(composition, n)
 for n in ("shares", "pairs"):
     counted(attribution, n)
-from tasks import aggregate
+from tasks import aggregate, results
 from tasks import outbox
 outbox.put = lambda root: None
 import pandas as pd

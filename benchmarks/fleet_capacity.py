@@ -19,7 +19,6 @@ from benchmarks import _p99_search
 from deltastack.fleet import accelerator, evaluate, settings, trace_arrays
 from deltastack.layers import layer
 from deltastack.layers.techniques import apply_techniques, chosen
-from deltastack.model import LAYER_NAMES
 from deltastack.workload import settings as workload_settings
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.simulator import Requests
 
 ROOT = Path(__file__).parents[1]
+FIVE = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
 FLEETS, SEEDS = (2, 16), 8
 BOUND_SAVING, BOUND_GAP, BOUND_TIME = 0.7, 0.6, 4.0
 GOODPUT, P99 = "goodput", "99th percentile"
@@ -82,7 +82,7 @@ def main() -> None:
 def _cells(known: Settings, trace: Requests) -> list[Prepared]:
     """The base, each layer that changes the deployment alone, the whole stack."""
     base = known.values.deployment.deployment()
-    on = [[t for t in chosen(ROOT, layer(name)) if t.on and t.on_fleet] for name in LAYER_NAMES]
+    on = [[t for t in chosen(ROOT, layer(name)) if t.on and t.on_fleet] for name in FIVE]
     sets = [[], *(one for one in on if one), [t for one in on for t in one]]
     where = accelerator.load(ROOT, base.platform)
     return [evaluate.prepare(apply_techniques(base, one), trace, where, known.values) for one in sets]

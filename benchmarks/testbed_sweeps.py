@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from deltastack.model import Component, Resource
-from deltastack.testbed import settings, switches
+from deltastack.testbed import settings
 from deltastack.testbed.sweeps import density, link, reads, workers
 from deltastack.testbed.sweeps.two_process_pipeline import Halves
+from deltastack.testbed.switches import placement
 from deltastack.testbed.switches.replay import least_micro_batches, replay
 from deltastack.testbed.switches.settings import Lanes as LaneValues
 from deltastack.testbed.vlm import models, requests
@@ -88,7 +89,7 @@ def show_lanes(folder: Path) -> None:
     print("technique | micro-batches | work s | ideal s | ideal speed-up | lower bound s")
     for name in ("layer_placement", "attention_ffn"):
         for m in (2, 4):
-            with switches.on(name, engine, LaneValues(lanes=2, micro_batches=m)):
+            with getattr(placement, name)(engine, LaneValues(lanes=2, micro_batches=m)):
                 engine.run(batches)
                 runner = cast("Lanes", engine.serving.runner)
                 found = [replay(visits, hop_s=hop_s) for visits in runner.trace]
@@ -115,12 +116,12 @@ def show_apart(folder: Path) -> None:
             halves = Halves(at=at)
             with contextlib.ExitStack() as stack:
                 if way in {"two lanes", "two processes"}:
-                    stack.enter_context(switches.on("layer_placement", engine, values))
+                    stack.enter_context(placement.layer_placement(engine, values))
                 if way == "two processes":
-                    stack.enter_context(engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)))
+                    stack.enter_context(engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)))
                     last = halves
                 if way == "free threads":
-                    stack.enter_context(switches.baseline("free_lanes", engine))
+                    stack.enter_context(placement.free_lanes(engine))
                 outcome = engine.run(batches)
             loading = outcome.amounts[Component.STORAGE]
             wall_s, cpu_s = outcome.wall_s - loading[Resource.TIME_S], outcome.cpu_s - loading[Resource.CPU_S]

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from deltastack.evaluation.delta_summary import far
-from deltastack.model import OperatingPoint, Resource
+from deltastack.model import Bench, OperatingPoint, Resource
 
 if TYPE_CHECKING:
-    from deltastack.model import Bench
     from deltastack.statistics import Estimate
     from deltastack.statistics.aa_noise import Floor
 
 _RESOURCE = {
-    Resource.TIME_S: "accelerator time",
     Resource.ENERGY_J: "energy",
     Resource.MEMORY_BYTE_S: "memory over time",
     Resource.IO_BYTE: "bytes read and written",
@@ -34,12 +32,12 @@ LEAST_FACTOR = 0.05
 
 
 def resource(bench: Bench, name: Resource) -> str:
-    """A resource in words: time is accelerator time on a simulated fleet, and wall time on a measured bench.
+    """A resource in words; whose time it is depends on the bench.
 
-    >>> resource("testbed", Resource.TIME_S), resource("fleet", Resource.TIME_S)
+    >>> resource(Bench.TESTBED, Resource.TIME_S), resource(Bench.FLEET, Resource.TIME_S)
     ('wall time', 'accelerator time')
     """
-    return "wall time" if name == Resource.TIME_S and bench != "fleet" else _RESOURCE[name]
+    return Bench(bench).facts.time if name == Resource.TIME_S else _RESOURCE[name]
 
 
 def percent(value: Any, digits: int = 1) -> str:

@@ -14,16 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from deltastack.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-
-class Bench(StrEnum):
-    """Where a layer is observed."""
-
-    FLEET = "fleet"
-    TESTBED = "testbed"
-    ENGINE = "engine"
-    ACCELERATOR = "accelerator"
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Component(StrEnum):
@@ -75,6 +66,102 @@ class OperatingPoint(StrEnum):
     """Per session: cold start, requests, idle gaps, shutdown on the testbed; one run of the load on a serving engine."""
 
 
+class Switches(StrEnum):
+    """What says which techniques of a layer a bench has on."""
+
+    ON = "on"
+    """``on`` of the technique in params/layers, or what the scene says instead."""
+    ON_TESTBED = "on_testbed"
+    """``on_testbed`` in params/layers, or ``on`` where that is left out."""
+    OWN = "own"
+    """A declaration of its own; the bench writes what was on beside its joint table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchFacts:
+    """All that the other packages ask of a bench.
+
+    Another bench is one folder with its stage, a name in ``Bench`` and its row in ``BENCHES``.
+    """
+
+    simulated: bool
+    """A sample is a draw of a model's parameters, and factorials are of scenes; else it is a block of runs on this machine."""
+    points: tuple[tuple[OperatingPoint, str], ...]
+    """What its savings are savings of, each with a short name; the headline's first."""
+    time: str
+    """What its time is the time of."""
+    deltas: str
+    """Where below data/delta its layers lie; ``{scene}`` is the scene's name."""
+    switches: Switches
+    inputs: tuple[str, ...]
+    """The files of params that its runs read beside params/stack.yaml."""
+    blocks_share_a_start: bool = False
+    """Whether one process start runs several blocks, so that runs of a single start do not show what a new start changes."""
+
+    @property
+    def sample(self) -> str:
+        """What one sample is, in the plural."""
+        return "draws" if self.simulated else "blocks"
+
+    @property
+    def headline(self) -> OperatingPoint:
+        """The operating point that speaks for the bench."""
+        return self.points[0][0]
+
+
+class Bench(StrEnum):
+    """Where a layer is observed."""
+
+    FLEET = "fleet"
+    TESTBED = "testbed"
+    ENGINE = "engine"
+    ACCELERATOR = "accelerator"
+
+    @property
+    def facts(self) -> BenchFacts:
+        """What the other packages ask of it."""
+        return BENCHES[self]
+
+
+BENCHES: Mapping[Bench, BenchFacts] = {
+    Bench.FLEET: BenchFacts(
+        simulated=True,
+        points=((OperatingPoint.AT_CAPACITY, "at capacity"), (OperatingPoint.AT_TRACE, "at its trace")),
+        time="accelerator time",
+        deltas="estimated/{scene}",
+        switches=Switches.ON,
+        inputs=("fleet.yaml", "workload.yaml", "layers/*.yaml", "platforms/*.yaml", "scenes/*.yaml"),
+    ),
+    Bench.TESTBED: BenchFacts(
+        simulated=False,
+        points=((OperatingPoint.PER_SESSION, "a session"),),
+        time="wall time",
+        deltas="measured",
+        switches=Switches.ON_TESTBED,
+        inputs=("testbed.yaml", "layers/*.yaml"),
+        blocks_share_a_start=True,
+    ),
+    Bench.ENGINE: BenchFacts(
+        simulated=False,
+        points=((OperatingPoint.PER_SESSION, "a session"),),
+        time="wall time",
+        deltas="engine",
+        switches=Switches.OWN,
+        inputs=("engine.yaml", "engines/*.yaml"),
+    ),
+    Bench.ACCELERATOR: BenchFacts(
+        simulated=False,
+        points=((OperatingPoint.PER_SESSION, "a session"),),
+        time="device time",
+        deltas="accelerator",
+        switches=Switches.OWN,
+        inputs=(),
+        blocks_share_a_start=True,
+    ),
+}
+"""One row a bench."""
+
+
 class IntervalKind(StrEnum):
     """What the two ends beside an estimate are."""
 
@@ -86,9 +173,6 @@ class IntervalKind(StrEnum):
 
 NO_SCENE = "-"
 """The scene of what is measured and not simulated: a bench that is a machine is its own scene."""
-
-
-LAYER_NAMES = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
 
 
 def weakest(evidence: Iterable[Evidence]) -> Evidence:

@@ -16,7 +16,6 @@ class Ran(Params):
 
     bench: Bench
     input: str
-    quoted: str
 
 
 class Stack(Params):
@@ -41,9 +40,9 @@ class Stack(Params):
         """Refuse a headline that no stage computes, and a scene without its factorial."""
         if self.scene not in self.scenes:
             raise ValueError(f"scene: no scene '{self.scene}' among scenes; there are: {', '.join(self.scenes)}")
-        simulated = {name for name, ran in self.factorials.items() if ran.bench is Bench.FLEET}
+        simulated = {name for name, ran in self.factorials.items() if ran.bench.facts.simulated}
         if self.factorials and simulated != set(self.scenes):
-            raise ValueError(f"factorials on the fleet are {', '.join(sorted(simulated))}; wanted: {', '.join(self.scenes)}")
+            raise ValueError(f"simulated factorials are {', '.join(sorted(simulated))}; wanted: {', '.join(self.scenes)}")
         return self
 
     @property

@@ -139,7 +139,7 @@ def _graph(repo: Any) -> tuple[nx.DiGraph, dict[str, Any]]:
     graph = nx.DiGraph()
     for name, stage in stages.items():
         meta = stage.meta or {}
-        graph.add_node(name, measured=bool(meta.get("measured")) or meta.get("bench", Bench.FLEET) != Bench.FLEET)
+        graph.add_node(name, measured=bool(meta.get("measured")) or not Bench(meta.get("bench", Bench.FLEET)).facts.simulated)
     pairs = ((up.name, down.name) for down, up in repo.index.graph.edges if hasattr(up, "name") and hasattr(down, "name"))
     graph.add_edges_from(pairs)
     return graph, stages

@@ -12,7 +12,7 @@ import yaml
 
 from deltastack.decisions.compare import Side
 from deltastack.errors import EvidenceError, UnknownNameError
-from tasks import aggregate, provenance
+from tasks import provenance, results
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 _WANTED = ("data/workload.json", "data/baseline", "data/joint", "data/delta", "data/quality")
@@ -35,7 +35,7 @@ def side(root: Path, name: str, scratch: Path) -> Side:
         folder = tracking.download(root, name, scratch / name)
     else:
         folder = _revision(root, name, scratch / re.sub(r"\W", "_", name))
-    return Side(name=name, params=provenance.telling(folder), analysis=aggregate.load(folder))
+    return Side(name=name, params=provenance.telling(folder), analysis=results.load(folder))
 
 
 def _revision(root: Path, name: str, folder: Path) -> Path:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deltastack.model import Bench
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FORMULAS = ("independent", "by_mechanism", "weighted", "by_component", "pairwise")
-BASES = {
-    "fleet": "fleet, at capacity",
-    "engine": "engine, a session",
-    "testbed": "testbed, a session",
-    "fleet_at_trace": "fleet, at its trace",
-}
-"""The bench and basis behind a name in metrics.json, in the order in which they are read."""
+_PLACES = sorted(((i, b, *p) for b in Bench for i, p in enumerate(b.facts.points)), key=lambda found: found[0])
+BASES = {(f"{b}_{point}" if i else str(b)): f"{b}, {words}" for i, b, point, words in _PLACES}
+"""The bench and basis behind a name in metrics.json, in the order in which they are read: headlines first."""
 RESOURCES = ("energy_j", "cpu_s", "cost_usd", "time_s")
 """The resources that are read first."""
 BEYOND = "–"
@@ -61,7 +59,7 @@ def narrow(rows: list[list[str]]) -> list[list[str]]:
 def _resource(bench: str, name: str) -> str:
     """The resource in the report's words; a name that is none of ours stays."""
     from deltastack import formatting
-    from deltastack.model import Bench, Resource
+    from deltastack.model import Resource
 
     known = name in {str(r) for r in Resource}
     place = next((b for b in Bench if bench.startswith(b)), Bench.FLEET)

@@ -56,8 +56,8 @@ class Derived(NamedTuple):
 def _derived(root: Path) -> tuple[Derived, ...]:
     """Students and retrained parts of the model in data/checkpoint."""
     from deltastack.testbed import settings
-    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_files, pruned_training, student_files
-    from deltastack.testbed.vlm import models
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_training
+    from deltastack.testbed.vlm import models, pruned_files, student_files
 
     p, trained = settings.load(root), root / models.TRAINED
     unfit = (
@@ -112,7 +112,8 @@ def teach(root: Path) -> None:
     """Teach students of the model in data/checkpoint, say what they kept, and compare with the shipped ones."""
     testbed.one_thread()
     from deltastack.testbed import settings
-    from deltastack.testbed.learning import bundled_checkpoint, bundled_students, student_files
+    from deltastack.testbed.learning import bundled_checkpoint, bundled_students
+    from deltastack.testbed.vlm import student_files
 
     known = bundled_students.teach(root, settings.load(root), log.info)
     for how, one in known["students"].items():

@@ -9,6 +9,7 @@ from deltastack.claims import Claims, judge
 from deltastack.composition import read_published
 from deltastack.errors import EvidenceError
 from deltastack.stack import Stack
+from tasks import results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +28,8 @@ def check(root: Path) -> tuple[Finding, ...]:
         ParamsError: A registry that does not hold.
         ContractError: A table that breaks its contract.
     """
-    from tasks import aggregate
-
     try:
-        analysis = aggregate.load(root)
+        analysis = results.load(root)
     except EvidenceError:
         analysis = None
     return held(root, analysis)

@@ -15,6 +15,7 @@ from deltastack import params
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY, atomic
 from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
+from deltastack.engine.techniques import OWN_LAYERS
 from deltastack.errors import ParamsError
 from deltastack.model import Params, Resource
 from deltastack.stack import Profile, Stack
@@ -95,15 +96,21 @@ def declared(root: Path, name: str) -> Engine:
     """A declaration by its file, or by its name in params/engines.
 
     Raises:
-        ParamsError: No such file or preset.
+        ParamsError: No such file or preset, or a technique of a layer that nobody has.
     """
+    from deltastack.layers import LAYERS
+
     path = Path(name)
     if path.suffix not in {".yaml", ".yml"}:
         path = root / FOLDER / f"{name}.yaml"
         if not path.is_file():
             there = ", ".join(sorted(p.stem for p in (root / FOLDER).glob("*.yaml"))) or "none"
             raise ParamsError(f"no engine '{name}' in {FOLDER}; there are: {there}; or give the path of a YAML file")
-    return declaration.load(path)
+    found = declaration.load(path)
+    known = (*LAYERS, *OWN_LAYERS)
+    if strange := [f"{name}: no layer '{t.layer}'" for name, t in found.techniques.items() if t.layer not in known]:
+        raise ParamsError(f"{path.name}: techniques.{'; '.join(strange)}; there are: {', '.join(known)}")
+    return found
 
 
 def trace(root: Path, path: Path) -> pd.DataFrame:

@@ -26,7 +26,7 @@ def run(root: Path, scene: str, layer: str) -> None:
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     bad = {one.technique for one in refused}
     held = [t for t in at.chosen(which) if t.on_fleet and t.name not in bad]
-    quality = published_quality.technique_rows(root, layer, held, canonical=at.canonical)
+    quality = published_quality.technique_rows(layer, held, canonical=at.canonical)
     path = root / "data" / "quality" / "estimated" / scene / f"{layer}.parquet"
     QUALITY.write(QUALITY.frame([(*row, scene) for row in quality]), path)
     words = {

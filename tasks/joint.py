@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from deltastack import layers
 from deltastack.contracts import JOINT, QUALITY
 from deltastack.errors import UnknownNameError
 from deltastack.evaluation import fleet_estimates, published_quality, testbed_cells
-from deltastack.fleet import scene
 from deltastack.model import Bench
 from tasks import fleet, stage_runner, testbed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 log = logging.getLogger("deltastack.tasks")
@@ -28,12 +28,10 @@ def run(root: Path, name: str) -> None:
         UnknownNameError: No such factorial.
     """
     path = root / "data" / "joint" / f"{name}.parquet"
-    if name == Bench.TESTBED:
-        _testbed(root, path)
-    elif name in scene.scenes(root):
-        _fleet(root, name, path)
-    else:
-        raise UnknownNameError(f"no factorial '{name}'; there are: {', '.join((Bench.TESTBED, *scene.scenes(root)))}")
+    benches = fleet.stack(root).factorials
+    if name not in benches:
+        raise UnknownNameError(f"no factorial '{name}' in params/stack.yaml; there are: {', '.join(benches)}")
+    RUNS[benches[name].bench](root, name, path)
 
 
 def _fleet(root: Path, name: str, path: Path) -> None:
@@ -44,12 +42,12 @@ def _fleet(root: Path, name: str, path: Path) -> None:
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}
     on = {n: [t for t in at.chosen(layers.layer(n)) if t.on and t.on_fleet and (n, t.name) not in bad] for n in stack.layers}
-    quality = published_quality.cell_rows(root, on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
+    quality = published_quality.cell_rows(on, dict.fromkeys(str(row[0]) for row in found.rows), canonical=at.canonical)
     QUALITY.write(QUALITY.frame([(*row, name) for row in quality]), _quality(root, name))
     fleet.tell(path.with_suffix(".json"), {"layers": list(stack.layers)}, found.refused, found.missed)
 
 
-def _testbed(root: Path, path: Path) -> None:
+def _testbed(root: Path, name: str, path: Path) -> None:
     """Measure every set of layers that has something to switch on here; goes on where it was cut."""
     testbed.one_thread()
     from deltastack.experiment import contention, occasion, tables
@@ -72,7 +70,7 @@ def _testbed(root: Path, path: Path) -> None:
         )
     subject = {c: c for c in cells if c != "base"}
     quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
-    QUALITY.write(quality, _quality(root, Bench.TESTBED))
+    QUALITY.write(quality, _quality(root, name))
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     testbed.tell(
         path.with_suffix(".json"), measured, {"layers": list(stack.layers), **occasion.stamp(measured.ledger.stem, seen)}
@@ -82,6 +80,17 @@ def _testbed(root: Path, path: Path) -> None:
 
 def _quality(root: Path, name: str) -> Path:
     return root / "data" / "quality" / "joint" / f"{name}.parquet"
+
+
+class RunFactorial(Protocol):
+    """A bench as this stage knows it: every set of layers observed, as the joint table at ``path`` and what is beside it."""
+
+    def __call__(self, root: Path, name: str, path: Path) -> None:
+        """Observe and write."""
+
+
+RUNS: Mapping[Bench, RunFactorial] = {Bench.FLEET: _fleet, Bench.TESTBED: _testbed}
+"""Benches whose factorials are stages ``joint@NAME``; an engine writes its own in one stage with its layers."""
 
 
 if __name__ == "__main__":

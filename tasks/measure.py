@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 from deltastack import layers
 from deltastack.contracts import DELTA, QUALITY
 from deltastack.evaluation import testbed_cells
-from deltastack.testbed import switches
 from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
-
-    from deltastack.layers.techniques import ConfiguredTechnique
-    from deltastack.testbed.switches.private_copies import Pair
-    from deltastack.testbed.vlm.engine import Engine
 
 log = logging.getLogger("deltastack.tasks")
 
@@ -40,7 +34,8 @@ def run(root: Path, layer: str) -> None:
     cells = testbed_cells.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
     measured = measure(engine, at, testbed.effort(p, stack.profile, joint=False), log.info)
-    against, beside = testbed_cells.against(cells), _beside(techniques[layer], engine, tables.session_s(measured.entries))
+    against = testbed_cells.against(techniques[layer], cells)
+    beside = testbed_cells.beside(techniques[layer], engine, tables.session_s(measured.entries))
     rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
     rows += tables.beside_rows(layer, beside, host=measured.host, canonical=stack.canonical)
     folder = root / "data" / "delta" / "measured"
@@ -50,12 +45,6 @@ def run(root: Path, layer: str) -> None:
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
     measured.finish()
-
-
-def _beside(chosen: Iterable[ConfiguredTechnique], engine: Engine, session_s: float) -> dict[str, list[Pair]]:
-    """By ``TECHNIQUE@BASELINE``, what the sessions cannot show."""
-    found = {c.name: switches.beside(c.name, engine, c.params, session_s) for c in chosen}
-    return {f"{name}{testbed_cells.OTHER}{other}": pairs for name, others in found.items() for other, pairs in others.items()}
 
 
 if __name__ == "__main__":

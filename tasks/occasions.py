@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis
 
 FOLDER = ".run/occasions"
-MEASURED = (Bench.ENGINE, Bench.TESTBED)
+MEASURED = tuple(b for b in Bench if not b.facts.simulated)
 
 
 def read(root: Path, kept: int) -> dict[Bench, Circumstances]:

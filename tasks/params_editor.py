@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import ParamsError
+from deltastack.layers import layer, techniques
 from tasks import stage_runner
 
 if TYPE_CHECKING:
@@ -32,6 +33,22 @@ def layers(root: Path) -> list[str]:
         ParamsError: The file is absent.
     """
     return [str(name) for name in _opened(root / "params" / "stack.yaml")[1]["layers"]]
+
+
+def add_values(root: Path) -> list[str]:
+    """Copy into params/layers the values of stacked layers that a package brings, where DVC sees them; the layers' names.
+
+    Raises:
+        ParamsError: params/stack.yaml is absent.
+        UnknownNameError: It names a layer that nobody has.
+    """
+    found = []
+    for name in layers(root):
+        own, brought = root / techniques.FOLDER / f"{name}.yaml", layer(name).values
+        if brought and not own.is_file():
+            stage_runner.write(own, brought.read_text(encoding="utf-8"))
+            found.append(name)
+    return found
 
 
 def add_scene(root: Path, name: str) -> None:

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from deltastack.recording import Manifest, Outcome, Recording
 
 FOLDER = "data/recorded"
-_DELTAS = {Bench.ENGINE: "engine", Bench.TESTBED: "measured"}
-_PARAMS = {
-    Bench.ENGINE: ("engine.yaml", "stack.yaml", "engines/*.yaml"),
-    Bench.TESTBED: ("testbed.yaml", "stack.yaml", "layers/*.yaml"),
-}
+MEASURED = tuple(b for b in Bench if not b.facts.simulated)
 
 
 def record(root: Path, bench: Bench, out: Path) -> Manifest:
@@ -39,8 +35,8 @@ def record(root: Path, bench: Bench, out: Path) -> Manifest:
         InputError: A bench that is simulated, or a path that cannot be written.
         EvidenceError: The bench has not been measured here.
     """
-    if bench not in _DELTAS:
-        raise InputError(f"bench '{bench}' is simulated: any machine computes it again; record: {', '.join(_DELTAS)}")
+    if bench not in MEASURED:
+        raise InputError(f"bench '{bench}' is simulated: any machine computes it again; record: {', '.join(MEASURED)}")
     joint = root / f"data/joint/{bench}.parquet"
     if not joint.is_file():
         raise EvidenceError(f"the {bench} bench has not been measured here (no data/joint/{bench}.parquet): run `deltastack run`")
@@ -118,8 +114,8 @@ def _parts(root: Path, bench: Bench) -> Iterator[tuple[str, Path]]:
     for name, place in tables:
         if (path := root / f"data/{place}.parquet").is_file():
             yield f"tables/{name}.parquet", path
-    for path in sorted((root / "data/delta" / _DELTAS[bench]).glob("*.parquet")):
+    for path in sorted((root / "data/delta" / bench.facts.deltas).glob("*.parquet")):
         yield f"tables/delta/{path.stem}.parquet", path
-    for pattern in _PARAMS[bench]:
+    for pattern in ("stack.yaml", *bench.facts.inputs):
         for path in sorted((root / "params").glob(pattern)):
             yield f"params/{path.relative_to(root / 'params').as_posix()}", path

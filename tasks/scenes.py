@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from deltastack import params
 from deltastack.analysis.analysis import compute
 from deltastack.analysis.scenes import scene_rows
 from deltastack.contracts import DELTA, JOINT, SCENES, USAGE, atomic
 from deltastack.fleet import scene
+from deltastack.layers import LAYERS, techniques
 from deltastack.model import Bench
 from tasks import fleet, stage_runner
 
@@ -44,7 +44,7 @@ def on(root: Path, name: str, layers: tuple[str, ...]) -> dict[str, tuple[str, .
     switched = switched_of(root, name)
     found = {}
     for layer in layers:
-        choices = params.read_yaml(root / f"params/layers/{layer}.yaml")["techniques"]
+        choices = techniques.read(root, LAYERS[layer])["techniques"]
         found[layer] = tuple(t for t, c in choices.items() if switched.get(layer, {}).get(t, c["on"]))
     return found
 

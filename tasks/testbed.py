@@ -91,9 +91,9 @@ def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
 
 def quality(engine: Engine, at: Setup, measured: Measured, *, subject: Mapping[str, str], questions: int) -> pd.DataFrame:
     """What every cell of ``subject`` does to the answers, beside the base."""
-    from deltastack.testbed import bench, digits
+    from deltastack.testbed import bench
     from deltastack.testbed.quality_eval import Assessor
-    from deltastack.testbed.vlm import models, requests
+    from deltastack.testbed.vlm import digits, models, requests
 
     p = at.settings
     possible, _ = bench.possible(engine, at.cells)

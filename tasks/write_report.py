@@ -6,14 +6,13 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from deltastack import params
 from deltastack.composition import read_published
 from deltastack.contracts import atomic
 from deltastack.errors import EvidenceError
-from deltastack.report.context import ReportContext, Swing, View, swings
+from deltastack.report.context import ReportContext, Swing, swings
 from deltastack.report.figures import figures
 from deltastack.report.html.page import html, png, svg
-from tasks import claims, history, imported
+from tasks import claims, history, imported, results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 PAGE = "reports/report.html"
 FIGURES = "reports/figures"
 SENSITIVITY = "data/sensitivity"
-VIEW = "params/report.yaml"
 PROVENANCE = {
     "Code": "the commit is on the MLflow run (tag git.commit); the parameters and hashes of every stage are in dvc.lock",
     "Numbers": "reports/metrics.json by dotted name, such as delta_total.fleet.energy_j.joint; a figure's in its CSV",
@@ -67,17 +65,8 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
         history=history.read(root),
         swings=_swings(root),
-        view=view(root),
+        view=results.view(root),
     )
-
-
-def view(root: Path) -> View:
-    """What the page is asked to show.
-
-    Raises:
-        ParamsError: params/report.yaml does not hold.
-    """
-    return params.load(root / VIEW, View)
 
 
 def _swings(root: Path) -> tuple[Swing, ...]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FIVE = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
+"""The layers of the default run, whatever params/stack.yaml names by now."""
+
 
 class FakeRunner:
     """A cell runner whose amounts are lognormal noise around planted factors; no work is done."""

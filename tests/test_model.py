@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from deltastack.errors import UnknownNameError
 from deltastack.layers.technique import Layer
 from deltastack.model import (
-    LAYER_NAMES,
+    BENCHES,
+    Bench,
     Component,
     Evidence,
     Params,
@@ -23,6 +24,8 @@ from deltastack.model import (
     cell_of,
     weakest,
 )
+from flows import totals
+from tests.fakes import FIVE
 
 
 class Width(Params):
@@ -118,7 +121,7 @@ def test_evidence_of_a_resource() -> None:
         usage.evidence(Resource.IO_BYTE)
 
 
-@given(st.sets(st.sampled_from(LAYER_NAMES)))
+@given(st.sets(st.sampled_from(FIVE)))
 def test_cell_names_come_back(cell: set[str]) -> None:
     """A cell's name tells the cell, in whatever order it was written."""
     assert cell_of(cell_name(cell)) == cell
@@ -147,3 +150,11 @@ def test_nouns_are_frozen() -> None:
         Usage(readings=()).readings = ()  # type: ignore[misc]
     with pytest.raises(ValidationError):
         Width(width_s=1.0).width_s = 2.0  # type: ignore[misc]
+
+
+def test_every_bench_has_its_row() -> None:
+    """One row a bench; the name of a total in metrics.json is the bench's, with the operating point where it is no headline."""
+    assert set(BENCHES) == set(Bench)
+    assert list(totals.BASES) == ["fleet", "testbed", "engine", "fleet_at_trace"]
+    assert totals.BASES["fleet_at_trace"] == "fleet, at its trace"
+    assert all(b.facts.simulated == (b.facts.sample == "draws") for b in Bench)

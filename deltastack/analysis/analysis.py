@@ -20,7 +20,7 @@ from deltastack.analysis import (
     slo,
     targets,
 )
-from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED, factorials
+from deltastack.analysis.factorial import DEFAULT_SCENE, factorials
 from deltastack.analysis.occasions import UNRECORDED
 from deltastack.model import MECHANISM, Bench, OperatingPoint, Resource, cell_name
 from deltastack.outcomes import Formula, Resolution
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from deltastack.statistics import Estimate
     from deltastack.statistics.aa_noise import Floor
 
-HEADLINE = {b: OperatingPoint.AT_CAPACITY if b in SIMULATED else OperatingPoint.PER_SESSION for b in Bench}
+HEADLINE = {b: b.facts.headline for b in Bench}
 """The operating point of a bench's first sentence: a simulated deployment at SLO-constrained capacity, a measured session."""
 HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
 """The resource of the first sentence is the first of these that a bench has."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from deltastack import statistics
-from deltastack.analysis.factorial import DEFAULT_SCENE, SIMULATED
+from deltastack.analysis.factorial import DEFAULT_SCENE
 from deltastack.contracts import USAGE
 from deltastack.model import Bench, Component, OperatingPoint, Resource, cell_name
 from deltastack.statistics import Estimate
@@ -76,7 +76,7 @@ def _delta(rows: pd.DataFrame, bench: Bench, confidence: float) -> Estimate | No
     base, optimized = whole.T
     if not (base > 0).all():
         return None
-    if bench in SIMULATED:
+    if bench.facts.simulated:
         savings = 1 - optimized / base
         low, high = statistics.drawn_ends(savings, confidence=confidence)
         return Estimate(float(savings[0]), low, high, savings.size)

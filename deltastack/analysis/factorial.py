@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 
 NO_BASE = "the base spends nothing of it, so there is no share to save"
-SIMULATED = frozenset({Bench.FLEET})
-"""Benches whose samples are draws of a model. Every other bench is measured: its samples are blocks of runs."""
 DEFAULT_SCENE = NO_SCENE
 """What a table without a column ``scene`` speaks of."""
 
@@ -171,19 +169,19 @@ class Factorial:
 
         Every run of a serving engine is a start of its own.
         """
-        return self.bench is Bench.TESTBED and self.starts is not None and len(set(self.starts)) == 1
+        return self.bench.facts.blocks_share_a_start and self.starts is not None and len(set(self.starts)) == 1
 
     @property
     def process_starts(self) -> int:
-        """How many process starts are behind it; every run of a serving engine is a start of its own."""
-        if self.bench is Bench.ENGINE:
+        """How many process starts are behind it; where blocks share none, every run is a start of its own."""
+        if not self.bench.facts.blocks_share_a_start:
             return int(self.amounts.shape[-1])
         return 1 if self.starts is None else len(set(self.starts))
 
     @property
     def drawn(self) -> bool:
         """Whether samples are draws of a model (and not blocks of measurements)."""
-        return self.bench in SIMULATED
+        return self.bench.facts.simulated
 
     @property
     def draws(self) -> int | None:
@@ -304,7 +302,7 @@ def _amounts(
     rows: pd.DataFrame, layers: tuple[str, ...], wanted: tuple[int, ...], mechanisms: tuple[str, ...]
 ) -> tuple[tuple[Component, ...], NDArray[np.float64], tuple[tuple[int, ...] | None, tuple[int, ...] | None]]:
     """Components, their amounts (2^k + M, C, S), the samples' starts and blocks; a component that a cell does not have is 0."""
-    measured = rows["bench"].iloc[0] not in set(map(str, SIMULATED))
+    measured = not Bench(rows["bench"].iloc[0]).facts.simulated
     many = int(rows["replicate"].max()) + 1
     keys = rows["block"].astype("int64") * many + rows["replicate"].astype("int64")
     samples, sample = np.unique(keys.to_numpy(), return_inverse=True)

@@ -129,7 +129,7 @@ def _pairwise(layers: tuple[str, ...], *, as_json: bool) -> None:
 def _show(f: Forecast) -> None:
     from deltastack.formatting import percent
 
-    samples = "an unknown number of blocks" if f.samples is None else f"{f.samples} {'draws' if f.bench == 'fleet' else 'blocks'}"
+    samples = "an unknown number of blocks" if f.samples is None else f"{f.samples} {f.bench.facts.sample}"
     minutes = "unknown minutes" if f.minutes is None else f"{f.minutes:.1f} minutes"
     typer.echo(f"{f.bench}: {f.cells} cells x {samples}, {minutes}")
     least = {"a layer alone": f.alone, "averaged over contexts": f.averaged, "an interaction": f.interaction}

@@ -33,7 +33,7 @@ def record(
     from tasks import recorded
 
     if bench not in set(Bench):
-        raise UnknownNameError(f"no bench '{bench}'; record: engine, testbed")
+        raise UnknownNameError(f"no bench '{bench}'; record: {', '.join(recorded.MEASURED)}")
     found = recorded.record(home.checkout(Path.cwd()), Bench(bench), out)
     if as_json:
         output.emit_json({"path": str(out)} | found.model_dump(mode="json"))

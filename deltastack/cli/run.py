@@ -44,6 +44,8 @@ def run(
 
             workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
         params_editor.set_profile(root, "quick" if quick else "long" if long else "default")
+        for layer in params_editor.add_values(root):
+            output.say(f"params/layers/{layer}.yaml: copied from the package that brings the layer")
         names = _scenes(root, scene)
         with progress.shown() as (begin, step):
             listener = run_stack.Listener(output.say, begin, step)

@@ -40,11 +40,11 @@ def solve(
 ) -> None:
     """List the cheapest admissible stack. Exit: 0 found, 3 impossible, 4 only outside the quality limit, 6 undecided."""
     from deltastack.decisions.solve import solve as solved
-    from tasks import aggregate
+    from tasks import results
     from tasks.stage_runner import root_from
 
     goal = _goal(targets, limits or [])
-    analysis = aggregate.load(root_from(Path.cwd()))
+    analysis = results.load(root_from(Path.cwd()))
     answer = solved(analysis, goal, *_where(analysis, goal, bench, operating_point))
     if as_json:
         output.emit_json(_plain(answer))

@@ -19,7 +19,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from deltastack import statistics
-from deltastack.model import cell_name
+from deltastack.model import Bench, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Pace:
 class Forecast:
     """One bench: what will be run, how long it takes, and the least Δ that it shows; None with its reason."""
 
-    bench: str
+    bench: Bench
     cells: int
     samples: int | None
     """Draws of the model (fleet), blocks of runs (testbed)."""
@@ -61,7 +61,7 @@ def fleet(*, cells: int, draws: int, pace: Pace | None) -> Forecast:
     minutes = None if pace is None else cells * draws * pace.run_s / 60
     reasons = (NO_NOISE, f"time: {UNKNOWN_PACE}" if pace is None else f"pace: {pace.source}")
     return Forecast(
-        bench="fleet",
+        bench=Bench.FLEET,
         cells=cells,
         samples=draws,
         minutes=minutes,
@@ -97,7 +97,7 @@ def testbed(*, layers: Sequence[str], repeats: Repeats, budget_s: float, pace: P
         spreads = (sd_log * math.sqrt(alone), sd_log / math.sqrt(cells / 2), sd_log * math.sqrt(8 / cells))
         least = tuple(statistics.minimum_detectable_delta(s, blocks) for s in spreads)
     return Forecast(
-        bench="testbed",
+        bench=Bench.TESTBED,
         cells=cells,
         samples=blocks,
         minutes=budget_s / 60,

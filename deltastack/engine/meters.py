@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from deltastack.experiment.meter import Counter, Meter, Quantity, Reading
-from deltastack.experiment.meter.counters import FunctionCounter, default_counters
+from deltastack.experiment.meter.counters import FunctionCounter
+from deltastack.experiment.meter.machine_counters import default_counters
 from deltastack.experiment.meter.memory import Sampler, integral_and_peak
 
 if TYPE_CHECKING:

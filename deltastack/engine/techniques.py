@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from deltastack.model import LAYER_NAMES, Params
+from deltastack.model import Params
 
-LAYERS = (*LAYER_NAMES, "pruning", "distillation", "routing", "speculative", "batching")
-"""Layers that an engine's techniques may belong to."""
+OWN_LAYERS = ("speculative", "batching")
+"""Layers that only engines have; all others are those of ``deltastack.layers``, which ``tasks.engine`` holds a file to."""
 
 
 def _regular(value: str | None) -> str | None:
@@ -86,13 +86,6 @@ class Technique(Params):
     on_settings: Settings = Settings()
     off_settings: Settings = Settings()
     evidence: tuple[Evidence, ...] = ()
-
-    @field_validator("layer")
-    @classmethod
-    def _layer(cls, value: str) -> str:
-        if value not in LAYERS:
-            raise ValueError(f"no layer '{value}'; there are: {', '.join(LAYERS)}")
-        return value
 
     @property
     def states(self) -> tuple[Settings, Settings]:

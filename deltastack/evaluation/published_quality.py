@@ -6,51 +6,26 @@ with n questions: the pairing of the answers is not published, so base and value
 interval is wider than that of the same questions asked twice. A cell with one technique that is not exact has its change;
 with several nobody measured them together, and the change is not known.
 
-Source: params/quality.yaml. A simulation answers no question.
+Source: ``quality`` of each technique in params/layers. A simulation answers no question.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import Field
-
-from deltastack import machine_fingerprint, params
-from deltastack.model import Bench, Evidence, Params, cell_of
+from deltastack import machine_fingerprint
+from deltastack.model import Bench, Evidence, cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
-    from deltastack.layers.techniques import ConfiguredTechnique
+    from deltastack.layers.techniques import ConfiguredTechnique, Quoted
 
-FILE = "params/quality.yaml"
-EXACT: Literal["exact"] = "exact"
 Z = 1.96
 """Of a two-sided interval of 95 %."""
 NOT_PUBLISHED = "nobody published what it does to the answers, or nobody read it for this project"
 UNCHANGED = "no arithmetic is changed"
-
-
-class Quoted(Params):
-    """One benchmark of one model, with and without a technique."""
-
-    metric: str = Field(pattern="^accuracy_[a-z0-9_]+$")
-    base: float = Field(ge=0, le=1)
-    value: float = Field(ge=0, le=1)
-    questions: int | None = Field(ge=1)
-    of: dict[str, str | int] = Field(default_factory=dict, description="values of the technique that the figure is of")
-    model: str = Field(min_length=1)
-    source: str = Field(min_length=1)
-    date: str = Field(min_length=4)
-
-
-class _File(Params):
-    """params/quality.yaml."""
-
-    layers: dict[str, dict[str, Literal["exact"] | list[Quoted]]]
-    """By layer and technique."""
 
 
 class Answer(NamedTuple):
@@ -67,26 +42,12 @@ class Answer(NamedTuple):
     reason: str | None
 
 
-def load(root: Path) -> Mapping[str, Mapping[str, Literal["exact"] | list[Quoted]]]:
-    """params/quality.yaml.
-
-    Raises:
-        ParamsError: It does not hold.
-    """
-    return params.parse({"layers": params.read_yaml(root / FILE)}, _File, FILE).layers
-
-
-def of_technique(known: Literal["exact"] | Sequence[Quoted] | None, one: ConfiguredTechnique) -> list[Answer]:
-    """What a technique with its values does to the answers, one entry a metric.
-
-    Args:
-        known: What params/quality.yaml says of it; None where it says nothing.
-        one: The technique.
-    """
-    if known == EXACT:
+def of_technique(one: ConfiguredTechnique) -> list[Answer]:
+    """What a technique with its values does to the answers, one entry a metric."""
+    if one.quality == "exact":
         return [Answer("accuracy", None, None, None, 0.0, 0.0, 0.0, Evidence.SIMULATED, UNCHANGED)]
     values = one.params.model_dump()
-    fits = [q for q in known or () if all(values.get(k) == v for k, v in q.of.items())]
+    fits = [q for q in one.quality or () if all(values.get(k) == v for k, v in q.of.items())]
     return [_answer(q) for q in fits] or [_unknown(NOT_PUBLISHED)]
 
 
@@ -104,35 +65,25 @@ def of_cell(parts: Sequence[tuple[str, list[Answer]]]) -> list[Answer]:
     return changing[0][1]
 
 
-def technique_rows(root: Path, layer: str, held: Iterable[ConfiguredTechnique], *, canonical: bool) -> list[tuple[object, ...]]:
-    """Rows of QUALITY of a layer's techniques, each alone.
-
-    Raises:
-        ParamsError: params/quality.yaml does not hold.
-    """
-    known = load(root).get(layer, {})
-    return [row for t in held for row in _rows(f"{layer}/{t.name}", of_technique(known.get(t.name), t), canonical)]
+def technique_rows(layer: str, held: Iterable[ConfiguredTechnique], *, canonical: bool) -> list[tuple[object, ...]]:
+    """Rows of QUALITY of a layer's techniques, each alone."""
+    return [row for t in held for row in _rows(f"{layer}/{t.name}", of_technique(t), canonical)]
 
 
 def cell_rows(
-    root: Path, on: Mapping[str, Sequence[ConfiguredTechnique]], cells: Iterable[str], *, canonical: bool
+    on: Mapping[str, Sequence[ConfiguredTechnique]], cells: Iterable[str], *, canonical: bool
 ) -> list[tuple[object, ...]]:
     """Rows of QUALITY of sets of layers, the base apart.
 
     Args:
-        root: The checkout.
         on: By layer, the techniques that a cell with it switches on.
         cells: Their names (``model.cell_name``).
         canonical: Whether the run is.
-
-    Raises:
-        ParamsError: params/quality.yaml does not hold.
     """
-    known = load(root)
     found = []
     for cell in cells:
         names = [name for name in on if name in cell_of(cell)]
-        parts = [(t.name, of_technique(known.get(name, {}).get(t.name), t)) for name in names for t in on[name]]
+        parts = [(t.name, of_technique(t)) for name in names for t in on[name]]
         found += _rows(cell, of_cell(parts), canonical) if names else []
     return found
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from deltastack import params
 from deltastack.evaluation.fleet_runner import Cell
-from deltastack.layers.techniques import FOLDER, chosen
+from deltastack.layers import LAYERS
+from deltastack.layers.techniques import FOLDER, chosen, read
 from deltastack.model import Bench
 from deltastack.params import Ranged
 
@@ -85,7 +86,7 @@ def ranged(root: Path, layer: str, technique: str) -> dict[str, Ranged]:
         ParamsError: The file does not hold.
     """
     where = f"{FOLDER}/{layer}.yaml"
-    values = params.read_yaml(root / where)["techniques"][technique].get("params", {})
+    values = read(root, LAYERS[layer])["techniques"][technique].get("params", {})
     return {
         k: params.parse(v, Ranged, f"{where}: {technique}.{k}")
         for k, v in values.items()

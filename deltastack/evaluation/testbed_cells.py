@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 from deltastack import statistics
 from deltastack.errors import OutOfValidityError
 from deltastack.model import cell_name
-from deltastack.testbed import switches
-from deltastack.testbed.switches.metadata import DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from deltastack.layers.measurement import Baseline
     from deltastack.layers.technique import Technique
     from deltastack.layers.techniques import ConfiguredTechnique
     from deltastack.model import Params
     from deltastack.testbed.bench import Cells, Switch
+    from deltastack.testbed.sweeps.private_copies import Pair
     from deltastack.testbed.vlm.engine import Engine
 
 ALL = "all"
@@ -41,34 +41,38 @@ def switch(one: ConfiguredTechnique) -> Switch:
     return partial(switched, technique=one.technique, params=one.params)
 
 
-def baseline(name: str) -> Switch:
-    """Another baseline as a picklable switch."""
-    return partial(_baseline, name=name)
-
-
-def _baseline(engine: Engine, name: str) -> AbstractContextManager[None]:
-    return switches.baseline(name, engine)
-
-
 def of_layer(chosen: Sequence[ConfiguredTechnique], with_switch: frozenset[str]) -> Cells:
     """Cells of one layer's experiment; ``with_switch`` are the techniques that have a meaning on the testbed."""
     here = [one for one in chosen if one.name in with_switch]
     cells: dict[str, tuple[Switch, ...]] = {"base": ()} | {one.name: (switch(one),) for one in here}
     together = tuple(switch(one) for one in here if one.on_testbed)
-    others = {OTHER + other: (baseline(other),) for one in here for other in _against(one.name)}
+    others = {OTHER + name: (other.switch,) for one in here for name, other in _against(one).items()}
     return cells | ({ALL: together} if together else {}) | others
 
 
-def against(cells: Cells) -> dict[str, tuple[str, str]]:
-    """``TECHNIQUE@BASELINE`` to the cells of baseline and technique, for every other baseline in ``cells``."""
-    names = [c for c in cells if c not in {"base", ALL} and not c.startswith(OTHER)]
-    return {
-        f"{name}{OTHER}{other}": (OTHER + other, name) for name in names for other in _against(name) if OTHER + other in cells
-    }
+def against(chosen: Sequence[ConfiguredTechnique], cells: Cells) -> dict[str, tuple[str, str]]:
+    """``TECHNIQUE@BASELINE`` to the cells of baseline and technique, for every technique and other baseline in ``cells``."""
+    pairs = [(one.name, other) for one in chosen if one.name in cells for other in _against(one)]
+    return {f"{name}{OTHER}{other}": (OTHER + other, name) for name, other in pairs}
 
 
-def _against(technique: str) -> tuple[str, ...]:
-    return tuple(DECLARED[technique].against) if technique in DECLARED else ()
+def beside(chosen: Sequence[ConfiguredTechnique], engine: Engine, session_s: float) -> dict[str, list[Pair]]:
+    """By ``TECHNIQUE@BASELINE``, what the sessions cannot show; mostly nothing.
+
+    Args:
+        chosen: The techniques with their values.
+        engine: Its stored file is used; nothing is switched.
+        session_s: Length of a session [s], for what is held over time.
+
+    Raises:
+        EvidenceError: It could not be read.
+    """
+    asked = [(one, name, read) for one in chosen if (m := one.technique.measurement) for name, read in m.beside.items()]
+    return {f"{one.name}{OTHER}{name}": read(engine, one.params, session_s) for one, name, read in asked}
+
+
+def _against(one: ConfiguredTechnique) -> Mapping[str, Baseline]:
+    return one.technique.measurement.against if one.technique.measurement else {}
 
 
 def of_stack(

@@ -1,14 +1,18 @@
 """The optimization layers: one module each in this folder, or a package of its own with an entry point ``deltastack.layers``.
 
-Layers are found, not listed: a module here that holds a ``Layer`` adds it. Which layers are stacked is said by ``layers`` in
+Layers are found, not listed: a module here that holds a ``Layer`` adds it. A package brings its values as NAME.yaml beside the
+module that its entry point names. Which layers are stacked is said by ``layers`` in
 params/stack.yaml (decision 0009).
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from dataclasses import replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltastack.errors import LayerError, UnknownNameError
@@ -51,7 +55,8 @@ def _installed() -> Iterator[tuple[str, Layer]]:
         one = point.load()
         if not isinstance(one, Layer):
             raise LayerError(f"entry point {point.name} = {point.value} is a {type(one).__name__}; wanted a Layer")
-        yield point.value, one
+        beside = Path(inspect.getfile(importlib.import_module(point.module)))
+        yield point.value, replace(one, values=beside.with_name(f"{one.name}.yaml"))
 
 
 def _by_name(found: Iterable[tuple[str, Layer]]) -> dict[str, Layer]:

@@ -10,12 +10,10 @@ absent, not zero. Off unless params/stack.yaml names the layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.technique import Layer
-from deltastack.layers.techniques import TestbedOnly
-from deltastack.testbed import switches
+from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.technique import Layer, Technique
 from deltastack.testbed.switches.settings import Distillation
 
 if TYPE_CHECKING:
@@ -24,20 +22,45 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class Distilled(TestbedOnly[Distillation]):
+class _Distilled(Technique[Distillation]):
     """A student in the model's place."""
 
-    name: str
-    params: type[Distillation] = Distillation
-
-    def switch(self, engine: Engine, p: Distillation) -> AbstractContextManager[None] | None:
-        """The student's weights and layers are served."""
-        return switches.on(self.name, engine, p)
+    params = Distillation
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the teacher in its full depth; what a student of this shape learns without a teacher stands in students.json",
+        carries_over="the share of layers, bytes and operations holds; what is kept of the answers is this task's",
+        example={"served": "student"},
+        rivals=("logit_student", "attention_student"),
+    )
 
     def control(self, p: Distillation) -> Distillation:
         """The teacher itself."""
         return p.model_copy(update={"served": "teacher"})
 
 
-DISTILLATION = Layer(name="distillation", techniques=(Distilled("logit_student"), Distilled("attention_student")))
+class LogitStudent(_Distilled):
+    """Taught by the teacher's distributions."""
+
+    name = "logit_student"
+
+    def switch(self, engine: Engine, p: Distillation) -> AbstractContextManager[None] | None:
+        """The student's weights and layers are served."""
+        from deltastack.testbed.switches.distillation import logit_student
+
+        return logit_student(engine, p)
+
+
+class AttentionStudent(_Distilled):
+    """Taught by what the teacher attends to as well."""
+
+    name = "attention_student"
+
+    def switch(self, engine: Engine, p: Distillation) -> AbstractContextManager[None] | None:
+        """The student's weights and layers are served."""
+        from deltastack.testbed.switches.distillation import attention_student
+
+        return attention_student(engine, p)
+
+
+DISTILLATION = Layer(name="distillation", techniques=(LogitStudent(), AttentionStudent()))

@@ -19,7 +19,7 @@ Source: watts measured by this project; vLLM's sleep mode (blog, 2025-10-26) for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -27,10 +27,10 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Autoscaling
 from deltastack.fleet.power import State
-from deltastack.layers.technique import Layer
-from deltastack.layers.techniques import FleetOnly, TestbedOnly
+from deltastack.layers.measurement import Baseline, Exactness, Measurement
+from deltastack.layers.technique import Layer, Technique
 from deltastack.model import Params
-from deltastack.testbed import switches
+from deltastack.testbed.switches import idle
 from deltastack.testbed.switches.settings import NEVER_S, EncoderUnload, Nothing
 
 if TYPE_CHECKING:
@@ -53,12 +53,11 @@ class EncoderSleepParams(Params):
     wake_share: float = Field(ge=0, le=1, description="power while waking, of the board limit")
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderSleep(FleetOnly[EncoderSleepParams]):
+class EncoderSleep(Technique[EncoderSleepParams]):
     """Encoders sleep between images."""
 
-    name: str = "encoder_sleep"
-    params: type[EncoderSleepParams] = EncoderSleepParams
+    name = "encoder_sleep"
+    params = EncoderSleepParams
 
     def rewrite(self, deployment: Deployment, p: EncoderSleepParams) -> Deployment:
         """Give the encoder its policy; one on the language model's accelerators has nothing to switch off, and that is noted."""
@@ -99,12 +98,11 @@ class ReplicaSleepParams(Params):
     cold_start_share: float = Field(ge=0, le=1, description="power meanwhile, of the board limit")
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaSleep(FleetOnly[ReplicaSleepParams]):
+class ReplicaSleep(Technique[ReplicaSleepParams]):
     """Replicas sleep while the others have room."""
 
-    name: str = "replica_sleep"
-    params: type[ReplicaSleepParams] = ReplicaSleepParams
+    name = "replica_sleep"
+    params = ReplicaSleepParams
 
     def rewrite(self, deployment: Deployment, p: ReplicaSleepParams) -> Deployment:
         """Let demand decide how many replicas are awake; a single replica always is, and that is noted.
@@ -138,32 +136,46 @@ class ReplicaSleep(FleetOnly[ReplicaSleepParams]):
         return p.model_copy(update={"policy": "fixed"})
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderSkip(TestbedOnly[Nothing]):
+class EncoderSkip(Technique[Nothing]):
     """Text-only requests never touch the encoder. On the fleet every deployment does so."""
 
-    name: str = "encoder_skip"
-    params: type[Nothing] = Nothing
+    name = "encoder_skip"
+    params = Nothing
+    measurement = Measurement(
+        exactness=Exactness.BITWISE,
+        baseline="a server that runs the encoder only for requests with an image, as model libraries do: nothing is left to save",
+        carries_over="the share of encoder work is the model's and holds; a fixed graph is more common on accelerators",
+        against={
+            "fixed_graph": Baseline(
+                "a server with a fixed graph that runs the encoder on a blank image for text-only requests", idle.fixed_graph
+            )
+        },
+    )
 
     def switch(self, engine: Engine, p: Nothing) -> AbstractContextManager[None] | None:
         """No encoder for text."""
-        return switches.on(self.name, engine, p)
+        return idle.encoder_skip(engine, p)
 
     def control(self, p: Nothing) -> Nothing:
         """The same: the engine skips the encoder already, so that nothing changes."""
         return p
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderUnloading(TestbedOnly[EncoderUnload]):
+class EncoderUnloading(Technique[EncoderUnload]):
     """The encoder's memory is released after a timeout. On the fleet its memory costs next to nothing while it idles."""
 
-    name: str = "encoder_unload"
-    params: type[EncoderUnload] = EncoderUnload
+    name = "encoder_unload"
+    params = EncoderUnload
+    measurement = Measurement(
+        exactness=Exactness.BITWISE,
+        baseline="the encoder's weights stay in memory through every gap",
+        carries_over="bytes and their seconds hold; waking goes over the host link there, and power does not fall with memory",
+        example={"timeout_s": 0.25},
+    )
 
     def switch(self, engine: Engine, p: EncoderUnload) -> AbstractContextManager[None] | None:
         """Sleep after the timeout, wake for the next image."""
-        return switches.on(self.name, engine, p)
+        return idle.encoder_unload(engine, p)
 
     def control(self, p: EncoderUnload) -> EncoderUnload:
         """A timeout that no gap exceeds."""

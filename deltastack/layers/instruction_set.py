@@ -16,9 +16,9 @@ from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Kernel
 from deltastack.fleet.effects.arithmetic import sparsity
 from deltastack.fleet.operators import SCHEMES, Known, known
-from deltastack.layers.technique import Layer
+from deltastack.layers.measurement import Baseline, Exactness, Measurement
+from deltastack.layers.technique import Layer, Technique
 from deltastack.model import Params
-from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
@@ -64,11 +64,24 @@ class LowPrecisionParams(Params):
     testbed: settings.LowPrecision = settings.LowPrecision(number="as_served")
 
 
-class LowPrecision:
+def _bfloat16(engine: Engine) -> AbstractContextManager[None]:
+    from deltastack.testbed.switches import low_precision
+
+    return low_precision.bfloat16(engine)
+
+
+class LowPrecision(Technique[LowPrecisionParams]):
     """Weights and matrix products in fewer bits: operator times and weight bytes as measured in that precision."""
 
     name = "low_precision"
     params = LowPrecisionParams
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the engine's own dtype (32 bits on this processor)",
+        carries_over="the direction holds for fp8 and fp4 kernels; the size of the saving is this processor's 8-bit dot product",
+        example={"testbed": {"number": "int8"}},
+        against={"bfloat16": Baseline("everything in bfloat16, which is what accelerators serve in", _bfloat16)},
+    )
 
     def rewrite(self, deployment: Deployment, p: LowPrecisionParams) -> Deployment:
         """The deployment in ``p.precision``.
@@ -96,7 +109,9 @@ class LowPrecision:
 
     def switch(self, engine: Engine, p: LowPrecisionParams) -> AbstractContextManager[None] | None:
         """8 bits, or 16, in every linear layer of the served model."""
-        return switches.on(self.name, engine, p.testbed)
+        from deltastack.testbed.switches.low_precision import low_precision
+
+        return low_precision(engine, p.testbed)
 
     def control(self, p: LowPrecisionParams) -> LowPrecisionParams:
         """The precision that is served already."""
@@ -125,11 +140,17 @@ class SparseGemmParams(Params):
     testbed: settings.SparseGemm = settings.SparseGemm(density=1)
 
 
-class SparseGemm:
+class SparseGemm(Technique[SparseGemmParams]):
     """Pruned weights in attention projections and feed-forward; quicker or slower by token count."""
 
     name = "sparse_gemm"
     params = SparseGemmParams
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="dense matrix products by the processor's own library",
+        carries_over="the break-even density is this processor's; accelerators have 2:4 kernels with break-evens of their own",
+        example={"testbed": {"density": 0.5}},
+    )
 
     def rewrite(self, deployment: Deployment, p: SparseGemmParams) -> Deployment:
         """The deployment with N of every M weights.
@@ -151,7 +172,9 @@ class SparseGemm:
 
     def switch(self, engine: Engine, p: SparseGemmParams) -> AbstractContextManager[None] | None:
         """Pruned blocks in the decoder's feed-forward layers."""
-        return switches.on(self.name, engine, p.testbed)
+        from deltastack.testbed.switches.sparse_gemm import sparse_gemm
+
+        return sparse_gemm(engine, p.testbed)
 
     def control(self, p: SparseGemmParams) -> SparseGemmParams:
         """Density 1: every weight kept."""
@@ -173,11 +196,26 @@ class SoftmaxApproxParams(Params):
     testbed: settings.SoftmaxApprox = settings.SoftmaxApprox(degree=None)
 
 
-class SoftmaxApprox:
+def _same_path(engine: Engine) -> AbstractContextManager[None]:
+    from deltastack.testbed.switches import softmax_approx
+
+    return softmax_approx.same_path(engine)
+
+
+class SoftmaxApprox(Technique[SoftmaxApproxParams]):
     """Cheaper exponentials: on the fleet a ceiling in words, since operator times do not tell how many of them are hidden."""
 
     name = "softmax_approx"
     params = SoftmaxApproxParams
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the fused attention of the library (sdpa)",
+        carries_over="fused kernels hide exponentials behind matrix products there; the share is small in both places",
+        example={"testbed": {"degree": 3}},
+        against={
+            "same_path": Baseline("separate steps with the exact exponential: what the exponential alone costs", _same_path)
+        },
+    )
 
     def rewrite(self, deployment: Deployment, p: SoftmaxApproxParams) -> Deployment:
         """The deployment with approximated exponentials; no time changes."""
@@ -187,7 +225,9 @@ class SoftmaxApprox:
 
     def switch(self, engine: Engine, p: SoftmaxApproxParams) -> AbstractContextManager[None] | None:
         """A polynomial in place of the exponential, in every attention."""
-        return switches.on(self.name, engine, p.testbed)
+        from deltastack.testbed.switches.softmax_approx import softmax_approx
+
+        return softmax_approx(engine, p.testbed)
 
     def control(self, p: SoftmaxApproxParams) -> SoftmaxApproxParams:
         """Exact exponentials."""

@@ -6,7 +6,7 @@ number of accelerators, so that nothing is bought on the side: what one pool get
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -14,10 +14,10 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Schedule, Search
 from deltastack.fleet.effects.schedule import DISAGGREGATED
-from deltastack.layers.technique import Layer
-from deltastack.layers.techniques import FleetOnly
+from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.technique import Layer, Technique
+from deltastack.layers.two_cores import TWO_CORES
 from deltastack.model import Params
-from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
@@ -40,12 +40,18 @@ class AttentionFfnParams(Params):
     testbed: settings.Lanes = settings.Lanes(lanes=1, micro_batches=1)
 
 
-@dataclass(frozen=True, slots=True)
-class AttentionFfn:
+class AttentionFfn(Technique[AttentionFfnParams]):
     """Attention and feed-forward on accelerators of their own, the split searched (disaggregation)."""
 
-    name: str = "attention_ffn"
-    params: type[AttentionFfnParams] = AttentionFfnParams
+    name = "attention_ffn"
+    params = AttentionFfnParams
+    measurement = Measurement(
+        exactness=Exactness.TOKEN,
+        baseline="one core, whole batches: what the lanes must pay for with a second core",
+        carries_over="an analogue: the rule for micro-batches carries over; the gain there is from many attention units",
+        example={"testbed": {"lanes": 2, "micro_batches": 2}},
+        against=TWO_CORES,
+    )
 
     def rewrite(self, deployment: Deployment, p: AttentionFfnParams) -> Deployment:
         """The deployment with its accelerators to be split; the bench chooses how, by the largest rate within the goals.
@@ -82,7 +88,9 @@ class AttentionFfn:
 
     def switch(self, engine: Engine, p: AttentionFfnParams) -> AbstractContextManager[None] | None:
         """Attention and feed-forward in lanes of their own: cores for accelerators."""
-        return switches.on(self.name, engine, p.testbed)
+        from deltastack.testbed.switches.placement import attention_ffn
+
+        return attention_ffn(engine, p.testbed)
 
     def control(self, p: AttentionFfnParams) -> AttentionFfnParams:
         """One pool."""
@@ -97,12 +105,11 @@ class EncoderPoolParams(Params):
     latency_s: float = Field(ge=0)
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderPool(FleetOnly[EncoderPoolParams]):
+class EncoderPool(Technique[EncoderPoolParams]):
     """The visual encoder on accelerators of its own (encoder, prefill, decode apart)."""
 
-    name: str = "encoder_pool"
-    params: type[EncoderPoolParams] = EncoderPoolParams
+    name = "encoder_pool"
+    params = EncoderPoolParams
 
     def rewrite(self, deployment: Deployment, p: EncoderPoolParams) -> Deployment:
         """The deployment with some of its accelerators for images only; one replica stays at least."""

@@ -8,12 +8,10 @@ fleet there is no such cell: the operator times that it reads are of the models 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.technique import Layer
-from deltastack.layers.techniques import TestbedOnly
-from deltastack.testbed import switches
+from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.technique import Layer, Technique
 from deltastack.testbed.switches.settings import Pruning, Zeroing
 
 if TYPE_CHECKING:
@@ -22,46 +20,69 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut(TestbedOnly[Pruning]):
+class _Cut(Technique[Pruning]):
     """The least important units of every decoder layer are gone."""
 
-    name: str
-    params: type[Pruning] = Pruning
-
-    def switch(self, engine: Engine, p: Pruning) -> AbstractContextManager[None] | None:
-        """Smaller matrices in every decoder layer."""
-        return switches.on(self.name, engine, p)
+    params = Pruning
 
     def control(self, p: Pruning) -> Pruning:
         """Everything stays."""
         return p.model_copy(update={"kept": 1.0})
 
 
-@dataclass(frozen=True, slots=True)
 class HeadPruning(_Cut):
     """Whole attention heads."""
 
-    name: str = "head_pruning"
+    name = "head_pruning"
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the full model, all heads",
+        carries_over="bytes, keys and values fall there alike; the time of a smaller product depends on the kernel's tiles",
+        example={"kept": 0.5, "retrained": False},
+    )
+
+    def switch(self, engine: Engine, p: Pruning) -> AbstractContextManager[None] | None:
+        """Fewer heads in every decoder layer."""
+        from deltastack.testbed.switches import pruning
+
+        return pruning.head_pruning(engine, p)
 
 
-@dataclass(frozen=True, slots=True)
 class WeightPruning(_Cut):
     """Whole channels of the feed-forward width."""
 
-    name: str = "weight_pruning"
+    name = "weight_pruning"
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the full model, all feed-forward channels",
+        carries_over="bytes and operations fall there alike; the time of a smaller product depends on the kernel's tiles",
+        example={"kept": 0.5, "retrained": False},
+    )
+
+    def switch(self, engine: Engine, p: Pruning) -> AbstractContextManager[None] | None:
+        """Fewer channels in every decoder layer."""
+        from deltastack.testbed.switches import pruning
+
+        return pruning.weight_pruning(engine, p)
 
 
-@dataclass(frozen=True, slots=True)
-class WeightZeroing(TestbedOnly[Zeroing]):
+class WeightZeroing(Technique[Zeroing]):
     """Zeros in place of small weights."""
 
-    name: str = "weight_zeroing"
-    params: type[Zeroing] = Zeroing
+    name = "weight_zeroing"
+    params = Zeroing
+    measurement = Measurement(
+        exactness=Exactness.APPROXIMATE,
+        baseline="the full model: zeros in a dense product are multiplied like any number, so nothing is left to save",
+        carries_over="all of it: dense kernels do not look for zeros anywhere; sparse ones are another technique",
+        example={"below": 0.5},
+    )
 
     def switch(self, engine: Engine, p: Zeroing) -> AbstractContextManager[None] | None:
         """Zeros in dense matrices."""
-        return switches.on(self.name, engine, p)
+        from deltastack.testbed.switches import pruning
+
+        return pruning.weight_zeroing(engine, p)
 
     def control(self, p: Zeroing) -> Zeroing:
         """No weight is below a threshold of nothing."""

@@ -3,48 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from deltastack.errors import UnknownNameError
 from deltastack.model import Params
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from deltastack.fleet.deployment import Deployment
+    from deltastack.layers.measurement import Measurement
     from deltastack.testbed.vlm.engine import Engine
 
 P = TypeVar("P", bound=Params)
 
 
-class Technique(Protocol[P]):
-    """One technique of a layer: a pure rewrite on the fleet, a reversible switch on the testbed."""
+class Technique(Generic[P]):
+    """One technique of a layer: a pure rewrite on the fleet, a reversible switch on the testbed, or both.
 
-    @property
-    def name(self) -> str:
-        """Its word in tables and params."""
-        ...
+    A subclass says all that the project knows of it. Without ``rewrite`` it has no cell on the fleet, and without ``switch``
+    none on the testbed: its rows are absent there, never zero.
+    """
 
-    @property
-    def params(self) -> type[P]:
-        """The type of its values."""
-        ...
+    name: str
+    """Its word in tables and params."""
+    params: type[P]
+    """The type of its values."""
+    measurement: Measurement | None = None
+    """How the testbed measures its switch; None where it has none."""
 
     def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
-        """The deployment with this technique on; None if it makes no sense on the fleet.
+        """The deployment with this technique on.
 
         Raises:
             OutOfValidityError: The physics does not hold for this deployment.
         """
-        ...
+        del deployment, p
+        return None
 
     def switch(self, engine: Engine, p: P) -> AbstractContextManager[None] | None:
-        """On at entry, off at exit; None if it makes no sense on the testbed."""
-        ...
+        """On at entry, off at exit; torch is imported in here and not before.
+
+        Raises:
+            OutOfValidityError: Not applicable to this engine's model or device.
+        """
+        del engine, p
+        return None
 
     def control(self, p: P) -> P:
         """The same technique where Δ must be exactly 0."""
-        ...
+        raise NotImplementedError
+
+    @property
+    def on_fleet(self) -> bool:
+        """Whether it has a rewrite."""
+        return type(self).rewrite is not Technique.rewrite
+
+    @property
+    def on_testbed(self) -> bool:
+        """Whether it has a switch."""
+        return type(self).switch is not Technique.switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +72,8 @@ class Layer:
 
     name: str
     techniques: tuple[Technique[Any], ...]
+    values: Path | None = None
+    """The file that an installed package brings; a checkout's own params/layers/NAME.yaml comes first."""
 
     def technique(self, name: str) -> Technique[Any]:
         """The technique of that name.

@@ -5,13 +5,14 @@ techniques:
     on: true                # part of the layer's `all`
     on_testbed: true        # the same for the testbed's `all`, where it differs: as `on` if left out
     why: in a few words     # why a competent team has it on, or off
+    quality: exact          # what it does to the answers on the fleet: exact, or what others published; nothing: nobody did
     params: {wake_s: {value: 0.4, low: 0.1, high: 6, source: ..., date: ..., evidence: published}, policy: timeout}
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -21,38 +22,31 @@ from deltastack.model import Evidence, Params, weakest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.scene import Scene
     from deltastack.layers.technique import Layer, Technique
-    from deltastack.testbed.vlm.engine import Engine
 
 FOLDER = "params/layers"
-P = TypeVar("P", bound=Params)
+QUALITY_MOVED = "params/quality.yaml"
 
 
-class FleetOnly(Generic[P]):
-    """A technique that makes no sense on the testbed."""
+class Quoted(Params):
+    """One benchmark of one model, with and without a technique, as others published it."""
 
-    __slots__ = ()
+    metric: str = Field(pattern="^accuracy_[a-z0-9_]+$")
+    base: float = Field(ge=0, le=1)
+    value: float = Field(ge=0, le=1)
+    questions: int | None = Field(ge=1)
+    of: dict[str, str | int] = Field(default_factory=dict, description="values of the technique that the figure is of")
+    model: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    date: str = Field(min_length=4)
 
-    def switch(self, engine: Engine, p: P) -> AbstractContextManager[None] | None:
-        """Nothing to switch: the testbed has no such cell."""
-        del engine, p
-        return None
 
-
-class TestbedOnly(Generic[P]):
-    """A technique that makes no sense on the fleet."""
-
-    __slots__ = ()
-
-    def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
-        """Nothing to rewrite: the fleet has no such cell."""
-        del deployment, p
-        return None
+Quality = Literal["exact"] | tuple[Quoted, ...]
+"""No arithmetic is changed, or what others published of the answers."""
 
 
 class TechniqueConfig(Params):
@@ -61,6 +55,7 @@ class TechniqueConfig(Params):
     on: bool
     on_testbed: bool | None = None
     why: str = Field(min_length=1)
+    quality: Quality | None = Field(default=None, description="None: nobody published it, or nobody read it")
     params: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -80,6 +75,7 @@ class ConfiguredTechnique:
     evidence: Evidence
     """The weakest evidence among its ranged values; ``simulated`` if none is ranged."""
     on_testbed: bool = False
+    quality: Quality | None = None
 
     @property
     def name(self) -> str:
@@ -89,7 +85,7 @@ class ConfiguredTechnique:
     @property
     def on_fleet(self) -> bool:
         """Whether it has a meaning on the fleet; one without has no rows there."""
-        return not isinstance(self.technique, TestbedOnly)
+        return self.technique.on_fleet
 
     def control(self) -> ConfiguredTechnique:
         """The same technique where Δ must be exactly 0."""
@@ -119,7 +115,7 @@ def chosen(  # noqa: PLR0913 - one keyword a place that values come from
         ParamsError: The file does not hold, or names other techniques; the scene names a technique or a key that is not there.
     """
     where = f"{FOLDER}/{layer.name}.yaml"
-    tree = params.read_yaml(root / where)
+    tree = read(root, layer)
     drawn = params.draw(_in_scene(tree, layer, scene) if scene else tree, where, number=draw, of=draws)
     choices = params.parse(drawn.values, LayerConfig, where).techniques
     have = {t.name for t in layer.techniques}
@@ -130,6 +126,7 @@ def chosen(  # noqa: PLR0913 - one keyword a place that values come from
             technique=t,
             params=params.parse(choices[t.name].params | dict((override or {}).get(t.name, {})), t.params, f"{where}: {t.name}"),
             on=choices[t.name].on,
+            quality=choices[t.name].quality,
             on_testbed=choices[t.name].on if choices[t.name].on_testbed is None else bool(choices[t.name].on_testbed),
             evidence=weakest(
                 [Evidence.SIMULATED, *(e for n, e in drawn.evidence.items() if n.startswith(f"techniques.{t.name}."))]
@@ -137,6 +134,23 @@ def chosen(  # noqa: PLR0913 - one keyword a place that values come from
         )
         for t in layer.techniques
     )
+
+
+def values_file(root: Path, layer: Layer) -> Path:
+    """params/layers/LAYER.yaml of the checkout, or the file that the layer's package brings."""
+    own = root / FOLDER / f"{layer.name}.yaml"
+    return own if own.is_file() or layer.values is None else layer.values
+
+
+def read(root: Path, layer: Layer) -> dict[str, Any]:
+    """The values of a layer as the file has them.
+
+    Raises:
+        ParamsError: Neither is there, or params/quality.yaml still is.
+    """
+    if (root / QUALITY_MOVED).exists():
+        raise ParamsError(f"{QUALITY_MOVED} is no longer read; move each entry to `quality` of its technique in {FOLDER}")
+    return params.read_yaml(values_file(root, layer))
 
 
 def _in_scene(tree: dict[str, Any], layer: Layer, scene: Scene) -> dict[str, Any]:

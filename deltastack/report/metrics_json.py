@@ -27,6 +27,7 @@ from deltastack.model import NO_SCENE, cell_name
 from deltastack.outcomes import Formula, Verdict
 from deltastack.report.text import headline, occasions
 from deltastack.report.text.evidence_card import card, text_only_note
+from deltastack.report.text.terminal import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis, FactorialAnalysis, LayerSaving
     from deltastack.analysis.targets import TargetAnswer
     from deltastack.model import Bench, OperatingPoint
-
-SCHEMA = 3
-"""Of summary.json. 2: a target was that of the best set of layers; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
 
 
 def metrics(analysis: Analysis) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def audit(engine: Engine, batches: Sequence[Batch]) -> Work:
             for handle in handles:
                 handle.remove()
 
-    with engine.adding("changes", _LAST, Ranked(Rank.HOOKS, _LAST, count)):
+    with engine.register("changes", _LAST, Ranked(Rank.HOOKS, _LAST, count)):
         engine.run(batches)
     return work
 

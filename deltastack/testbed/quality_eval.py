@@ -13,7 +13,8 @@ import numpy as np
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Bench, Evidence
-from deltastack.testbed import bench, digits, quality
+from deltastack.testbed import bench, quality
+from deltastack.testbed.vlm import digits
 from deltastack.testbed.vlm.served_model import Kind
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deltastack.testbed.bench import Cells
-    from deltastack.testbed.digits import Examples
+    from deltastack.testbed.vlm.digits import Examples
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Batch
 

@@ -22,7 +22,7 @@ from deltastack.report import wording
 from deltastack.report.text import headline
 from deltastack.stack import Stack
 from deltastack.statistics import Estimate
-from tasks import aggregate
+from tasks import results as task
 from tests.report.synthetic import joint
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def test_the_budgets_are_those_of_params(tmp_path: Path) -> None:
     here = Path(__file__).parents[2]
     budgets = params.read_yaml(here / "params/testbed.yaml")["measuring"]["budgets"]
 
-    assert aggregate._joint_s(here)["long"] == budgets["long"]["joint_s"]
-    assert aggregate._joint_s(tmp_path) == {}
+    assert task._joint_s(here)["long"] == budgets["long"]["joint_s"]
+    assert task._joint_s(tmp_path) == {}
 
 
 def test_starts_that_differ_take_whole_starts() -> None:

@@ -16,7 +16,7 @@ from deltastack.report import wording
 from deltastack.report.html.page import html
 from deltastack.report.text.terminal import summary_lines
 from deltastack.stack import Stack
-from tasks import aggregate
+from tasks import results as task
 from tests.report.project import finished
 from tests.report.synthetic import joint
 
@@ -95,12 +95,12 @@ def test_a_base_that_is_late_itself_is_named() -> None:
 def test_what_the_stages_wrote_is_read(tmp_path: Path) -> None:
     """``goals`` of the factorial and of a layer's table arrive in the results; tables without them miss nothing."""
     root = finished(tmp_path / "a")
-    assert aggregate.load(root).slo_violations == ()
+    assert task.load(root).slo_violations == ()
 
     entry = '{"goals": [{"cell": "%s", "operating_point": "at_trace", "draws": 1, "of": 5, "words": "TTFT p99 4 s > 3 s"}]}'
     (root / "data/joint/assistant.json").write_text(entry % "storage+idle")
     (root / "data/delta/estimated/assistant/idle.json").write_text(entry % "encoder_sleep")
-    assert [x.subject for x in aggregate.load(root).slo_violations] == ["storage+idle", "idle/encoder_sleep"]
+    assert [x.subject for x in task.load(root).slo_violations] == ["storage+idle", "idle/encoder_sleep"]
 
 
 def test_goals_that_are_none_are_refused() -> None:

@@ -49,6 +49,16 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
     return code, told.out, told.err
 
 
+def test_a_layer_that_nobody_has_is_refused(checkout: Path) -> None:
+    """The message names the technique and the layers that there are; those that only engines have are among them."""
+    whole = declared("cache")
+    whole["techniques"]["cache"]["layer"] = "speed"
+    (checkout / "fast.yaml").write_text(yaml.safe_dump(whole))
+
+    with pytest.raises(ParamsError, match=r"fast\.yaml: techniques\.cache: no layer 'speed'; there are: .*storage.*speculative"):
+        task.declared(checkout, str(checkout / "fast.yaml"))
+
+
 def test_run_prints_findings_and_leaves_the_tables(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every cell, the formulas and the floor; tables hold their contracts; the records are gone."""
     code, out, _ = call(capsys, "engine", "run", "fake", "--json")

@@ -49,7 +49,6 @@ def test_a_declaration_that_contradicts_itself_is_refused(part: str, value: Any,
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"layer": "speed"}, "no layer 'speed'; there are: storage"),
         ({"on_settings": {}, "off_settings": {}}, "cache: on_settings and off_settings are the same"),
         ({"on_settings": {"values": {"draft": "x"}}}, "cache sets draft, which values and files do not have"),
         ({"on_settings": {"sleep": [{"path": "/sleep"}]}}, "experiment.gap_s is 0"),

@@ -9,7 +9,7 @@ import yaml
 
 from deltastack import params
 from deltastack.engine import cells, declaration
-from deltastack.model import LAYER_NAMES
+from tests.fakes import FIVE
 
 FOLDER = Path(__file__).parents[2] / "params" / "engines"
 NAMES = sorted(p.stem for p in FOLDER.glob("*.yaml"))
@@ -43,7 +43,7 @@ def test_every_seed_layer_is_mapped_or_its_absence_explained(name: str) -> None:
     """A layer has a technique, or a reason with its source; each technique differs, and is read back or asked for by requests."""
     engine = declaration.load(FOLDER / f"{name}.yaml")
 
-    assert set(LAYER_NAMES) <= set(engine.declared_layers) | set(engine.absent)
+    assert set(FIVE) <= set(engine.declared_layers) | set(engine.absent)
     assert {"speculative", "batching"} <= set(engine.declared_layers) | set(engine.absent)
     for technique, one in engine.techniques.items():
         read_back = bool(one.on_settings.expect) or one.on_settings.concurrency is not None or bool(one.on_settings.request)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from safetensors import safe_open
 
 from deltastack.engine.vllm_cpu import model
-from deltastack.testbed.digits import TOKEN
+from deltastack.testbed.vlm.digits import TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ def technique(layer: str, name: str) -> ConfiguredTechnique:
 
 def found(layer: str, name: str) -> list[published_quality.Answer]:
     """What the file says of it."""
-    return published_quality.of_technique(published_quality.load(ROOT)[layer].get(name), technique(layer, name))
+    return published_quality.of_technique(technique(layer, name))
 
 
 def test_by_hand() -> None:
@@ -48,17 +48,16 @@ def test_without_a_number_of_questions_there_is_no_interval() -> None:
 def test_a_figure_is_not_carried_to_other_values() -> None:
     """What was published of fp8 says nothing of nvfp4, and what was published of 2:4 nothing of 6:8."""
     fp8, sparse = technique("instruction_set", "low_precision"), technique("instruction_set", "sparse_gemm")
-    known = published_quality.load(ROOT)["instruction_set"]
 
-    for one, name, change in ((fp8, "low_precision", {"precision": "nvfp4"}), (sparse, "sparse_gemm", {"kept": 6, "group": 8})):
+    for one, change in ((fp8, {"precision": "nvfp4"}), (sparse, {"kept": 6, "group": 8})):
         other = replace(one, params=one.params.model_copy(update=change))
-        (answer,) = published_quality.of_technique(known[name], other)
+        (answer,) = published_quality.of_technique(other)
         assert answer.change is None
         assert answer.reason == published_quality.NOT_PUBLISHED
 
 
 def test_a_technique_that_nobody_read_about_is_null_with_its_reason() -> None:
-    """The softmax approximation is not in the file: no number, and never 0."""
+    """The softmax approximation has no entry: no number, and never 0."""
     (answer,) = found("instruction_set", "softmax_approx")
 
     assert (answer.change, answer.reason) == (None, published_quality.NOT_PUBLISHED)
@@ -69,9 +68,9 @@ def test_cells() -> None:
     fp8, sparse = technique("instruction_set", "low_precision"), technique("instruction_set", "sparse_gemm")
     exact = technique("storage", "zns")
     rows = published_quality.cell_rows(
-        ROOT, {"storage": [exact], "instruction_set": [fp8]}, ["base", "storage", "instruction_set+storage"], canonical=True
+        {"storage": [exact], "instruction_set": [fp8]}, ["base", "storage", "instruction_set+storage"], canonical=True
     )
-    both = published_quality.cell_rows(ROOT, {"instruction_set": [fp8, sparse]}, ["instruction_set"], canonical=True)
+    both = published_quality.cell_rows({"instruction_set": [fp8, sparse]}, ["instruction_set"], canonical=True)
     table = QUALITY.frame(rows)
 
     assert set(table["subject"]) == {"storage", "instruction_set+storage"}
@@ -87,19 +86,25 @@ def test_cells() -> None:
 def test_every_technique_of_the_fleet_has_a_row(layer: str) -> None:
     """Exact, published or null with its reason: the table keeps its contract and forgets no technique."""
     held = [t for t in chosen(ROOT, LAYERS[layer]) if t.on_fleet]
-    table = QUALITY.frame(published_quality.technique_rows(ROOT, layer, held, canonical=True))
+    table = QUALITY.frame(published_quality.technique_rows(layer, held, canonical=True))
 
     assert set(table["subject"]) == {f"{layer}/{t.name}" for t in held}
-    assert set(published_quality.load(ROOT)[layer]) <= {t.name for t in chosen(ROOT, LAYERS[layer])}
 
 
 def test_a_file_that_does_not_hold_is_refused(tmp_path: Path) -> None:
     """An accuracy in percent is named with its place."""
-    (tmp_path / "params").mkdir()
-    entry = "idle: {nap: [{metric: accuracy_mmlu, base: 66.6, value: 0.6, questions: 10, model: m, source: s, date: '2026'}]}"
-    (tmp_path / published_quality.FILE).write_text(entry)
+    text = (ROOT / "params/layers/instruction_set.yaml").read_text()
+    (tmp_path / "params/layers").mkdir(parents=True)
+    (tmp_path / "params/layers/instruction_set.yaml").write_text(text.replace("base: 0.6660", "base: 66.6"))
 
-    with pytest.raises(
-        ParamsError, match=r"params/quality\.yaml: layers\.idle\.nap.*base: Input should be less than or equal to 1"
-    ):
-        published_quality.load(tmp_path)
+    with pytest.raises(ParamsError, match=r"layers/instruction_set\.yaml: .*quality.*base: Input should be less than"):
+        chosen(tmp_path, LAYERS["instruction_set"])
+
+
+def test_the_file_of_before_is_refused(tmp_path: Path) -> None:
+    """A checkout that still has params/quality.yaml is told where its entries belong."""
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/quality.yaml").write_text("storage: {zns: exact}")
+
+    with pytest.raises(ParamsError, match=r"params/quality\.yaml is no longer read; move each entry to `quality`"):
+        chosen(tmp_path, LAYERS["storage"])

@@ -13,9 +13,8 @@ from deltastack.experiment.ledger import Entry
 from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Kind, Slot
 from deltastack.layers import LAYERS, techniques
-from deltastack.model import LAYER_NAMES
 from deltastack.testbed import bench
-from deltastack.testbed.switches.metadata import DECLARED
+from tests.fakes import FIVE
 from tests.testbed import tiny
 
 if TYPE_CHECKING:
@@ -30,13 +29,12 @@ def every() -> list[ConfiguredTechnique]:
     return [one for layer in LAYERS.values() for one in techniques.chosen(ROOT, layer)]
 
 
-def test_every_declared_switch_is_a_technique_that_changes_serving(tmp_path: Path) -> None:
-    """Each declared switch belongs to a technique; on, it changes what is served (but for the encoder skip and the mapping)."""
+def test_every_switch_changes_serving(tmp_path: Path) -> None:
+    """On, each switch changes what is served (but for the encoder skip and the mapping)."""
     engine = tiny.engine("llava", tmp_path)
-    here = {one.name: one for one in every() if one.name in DECLARED}
+    here = {one.name: one for one in every() if one.technique.on_testbed}
     before = repr(engine.serving)
 
-    assert set(here) == set(DECLARED)
     for name, one in here.items():
         on = one.technique.switch(engine, one.params)
         assert on is not None, name
@@ -46,12 +44,11 @@ def test_every_declared_switch_is_a_technique_that_changes_serving(tmp_path: Pat
 
 
 def test_techniques_of_the_testbed_alone_have_no_place_on_the_fleet() -> None:
-    """Without a rewrite are three techniques of the five layers, and all of the further ones; the fleet has no rows of them."""
+    """Without a rewrite are three techniques of the five default layers; the fleet has no rows of them."""
     alone = {one.name for one in every() if not one.on_fleet}
-    further = {t.name for name, layer in LAYERS.items() if name not in LAYER_NAMES for t in layer.techniques}
+    default = {t.name for name in FIVE for t in LAYERS[name].techniques}
 
-    assert alone - further == {"encoder_skip", "encoder_unload", "shared_weights"}
-    assert further <= alone
+    assert alone & default == {"encoder_skip", "encoder_unload", "shared_weights"}
     assert all(one.technique.rewrite(None, one.params) is None for one in every() if not one.on_fleet)  # type: ignore[arg-type]
 
 
@@ -70,7 +67,7 @@ def test_controls_change_nothing(tmp_path: Path) -> None:
 def test_five_layers_have_something_on(tmp_path: Path) -> None:
     """The factorial has 32 cells, all of which can be entered."""
     engine = tiny.engine("llava", tmp_path)
-    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in LAYER_NAMES}
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in FIVE}
     able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
 
     cells = testbed_cells.of_stack(chosen, able)
@@ -82,7 +79,7 @@ def test_five_layers_have_something_on(tmp_path: Path) -> None:
 def test_a_further_layer_makes_the_factorial_twice_as_large(tmp_path: Path) -> None:
     """With ``pruning`` beside the five there are 64 cells, all of which can be entered."""
     engine = tiny.engine("llava", tmp_path)
-    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in (*LAYER_NAMES, "pruning")}
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in (*FIVE, "pruning")}
     able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
 
     cells = testbed_cells.of_stack(chosen, able)
@@ -107,7 +104,7 @@ def test_other_baselines_are_cells_and_have_rows_of_their_own(tmp_path: Path) ->
         for cell, s in seconds.items()
     ]
 
-    rows = tables.delta_rows(entries, "idle", host="h", canonical=True, against=testbed_cells.against(cells))
+    rows = tables.delta_rows(entries, "idle", host="h", canonical=True, against=testbed_cells.against(chosen, cells))
 
     assert list(cells) == ["base", "encoder_skip", "encoder_unload", "all", "@fixed_graph"]
     times = {r[1]: r[7:9] for r in rows if (r[5], r[6]) == ("encoder", "time_s")}

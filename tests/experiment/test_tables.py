@@ -15,9 +15,9 @@ from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Kind, Slot
 from deltastack.experiment.run_plan import Stopped
 from deltastack.model import Component, Resource
-from deltastack.testbed import digits, measure_cells, quality_eval
+from deltastack.testbed import measure_cells, quality_eval
 from deltastack.testbed.bench import Setup
-from deltastack.testbed.vlm import models, requests
+from deltastack.testbed.vlm import digits, models, requests
 from tests.testbed.test_bench import blank_images, refused
 from tests.testbed.test_models import chosen
 

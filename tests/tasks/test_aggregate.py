@@ -11,7 +11,7 @@ from deltastack.contracts import JOINT
 from deltastack.errors import UnknownNameError
 from deltastack.model import Bench, Resource
 from flows import summary
-from tasks import aggregate, outbox
+from tasks import aggregate, outbox, results
 from tests.report.project import LAYERS, finished
 from tests.report.synthetic import joint
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def test_only_techniques_that_are_on_and_were_observed_count_as_on(tmp_path: Path) -> None:
     """Of two that are on one was never simulated; then the other is off. A layer without a file is left out."""
     root = finished(tmp_path / "here")
-    seen = str(aggregate.load(root).tables.deltas["storage/fleet"]["technique"].iloc[0])
+    seen = str(results.load(root).tables.deltas["storage/fleet"]["technique"].iloc[0])
     (root / "params/layers").mkdir()
     file = root / "params/layers/storage.yaml"
     file.write_text(f"techniques: {{{seen}: {{on: true}}, unseen: {{on: true}}}}")
 
-    assert aggregate.load(root).enabled_techniques == {"storage": {Bench.FLEET: (seen,)}}
+    assert results.load(root).enabled_techniques == {"storage": {Bench.FLEET: (seen,)}}
     file.write_text(f"techniques: {{{seen}: {{on: false}}}}")
-    assert aggregate.load(root).enabled_techniques == {"storage": {Bench.FLEET: ()}}
+    assert results.load(root).enabled_techniques == {"storage": {Bench.FLEET: ()}}
 
 
 def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:
     stack.write_text(stack.read_text().replace("idle", "idel"))
 
     with pytest.raises(UnknownNameError, match="no layer 'idel'; there are: chiplet, distillation"):
-        aggregate.load(root)
+        results.load(root)
 
 
 @pytest.mark.parametrize("benches", [(Bench.ENGINE,), (Bench.TESTBED,), (Bench.ENGINE, Bench.TESTBED), ()])
@@ -53,7 +53,7 @@ def test_the_page_is_made_from_the_measured_benches_that_are_there(tmp_path: Pat
     aggregate.run(root)
 
     said = outbox.read(root / "reports/summary.json")
-    found = aggregate.load(root)
+    found = results.load(root)
     assert set(found.tables.baseline["bench"]) == {str(b) for b in (Bench.FLEET, *benches)}
     for bench in (Bench.ENGINE, Bench.TESTBED):
         assert any(row["bench"] == bench for row in said["totals"]) == (bench in benches)
@@ -69,7 +69,7 @@ def test_a_layer_without_a_switch_is_told_with_the_reason(tmp_path: Path) -> Non
         "techniques": {"storage": ["prefix_cache"]},
         "absent": {"idle": "it never sleeps", "routing": "one server"},
     }
-    (root / aggregate.ENGINE).write_text(json.dumps(told))
+    (root / "data/joint/engine.json").write_text(json.dumps(told))
     (root / "params/layers").mkdir()
     (root / "params/layers/idle.yaml").write_text("techniques: {sleep: {on: true}}")
 

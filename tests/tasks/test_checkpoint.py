@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from deltastack import params
-from deltastack.testbed.learning import bundled_checkpoint, distillation, student_files
+from deltastack.testbed.learning import bundled_checkpoint, distillation
+from deltastack.testbed.vlm import student_files
 from tasks import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 @contextlib.contextmanager
 def blank_images(engine: Engine) -> Iterator[None]:
     """A switch: the encoder runs for text as well."""
-    with engine.holding("encode_text", value=True, by="blank_images"):
+    with engine.override("encode_text", value=True, by="blank_images"):
         yield
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed import digits, quality_eval, settings
+from deltastack.testbed import quality_eval, settings
 from deltastack.testbed.learning import bundled_checkpoint, vlm_training
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.workload.settings import sha256
 

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltastack.testbed import digits
-from deltastack.testbed.digits import QUESTIONS, TOKEN, WORDS
 from deltastack.testbed.learning.vlm_training import pack
+from deltastack.testbed.vlm import digits
+from deltastack.testbed.vlm.digits import QUESTIONS, TOKEN, WORDS
 from deltastack.testbed.vlm.served_model import Kind
 
 

@@ -63,7 +63,7 @@ def test_idle_memory_by_hand(tmp_path: Path) -> None:
     batches = tiny.session(engine)
 
     held = engine.run(batches)
-    with engine.holding("unload_encoder_after_s", 0.25, by="unload"):
+    with engine.override("unload_encoder_after_s", 0.25, by="unload"):
         slept = engine.run(batches)
 
     whole = held.asked_byte
@@ -86,7 +86,7 @@ def test_blank_images_for_text_cost_encoder_time_and_change_nothing(family: str,
     _, text, _ = tiny.session(engine)
 
     fair = engine.run((text,))
-    with engine.holding("encode_text", value=True, by="fixed graph"):
+    with engine.override("encode_text", value=True, by="fixed graph"):
         fixed = engine.run((text,))
 
     assert torch.equal(fair.served[0].tokens, fixed.served[0].tokens)
@@ -108,7 +108,7 @@ def test_a_change_is_entered_after_the_load_and_reverted(tmp_path: Path) -> None
             s.module.weight.data = s.module.weight * 0.5
         yield
 
-    with engine.adding("changes", "halve", Ranked(Rank.WEIGHTS, "halve", halve)):
+    with engine.register("changes", "halve", Ranked(Rank.WEIGHTS, "halve", halve)):
         changed = engine.run(batches)
     after = engine.run(batches)
 
@@ -120,13 +120,13 @@ def test_two_techniques_cannot_hold_one_value(tmp_path: Path) -> None:
     """The second is refused by name; shared holders of one name are not; everything is back at exit."""
     engine = tiny.engine("llava", tmp_path)
 
-    with engine.holding("micro_batches", 2, by="lanes", shared=True):
-        with engine.holding("micro_batches", 2, by="lanes", shared=True):
+    with engine.override("micro_batches", 2, by="lanes", shared=True):
+        with engine.override("micro_batches", 2, by="lanes", shared=True):
             assert engine.serving.micro_batches == 2
         with pytest.raises(OutOfValidityError, match="'other' and 'lanes' both want 'micro_batches'"):
-            engine.holding("micro_batches", 4, by="other").__enter__()
-    with engine.adding("placements", "a", len), pytest.raises(OutOfValidityError, match="'a' is on already"):
-        engine.adding("placements", "a", len).__enter__()
+            engine.override("micro_batches", 4, by="other").__enter__()
+    with engine.register("placements", "a", len), pytest.raises(OutOfValidityError, match="'a' is on already"):
+        engine.register("placements", "a", len).__enter__()
 
     assert engine.serving.micro_batches == 1
     assert not engine.serving.placements
@@ -140,7 +140,7 @@ def test_a_parameter_without_a_tensor_is_refused(tmp_path: Path) -> None:
         return {k: v for k, v in tensors.items() if "layers.1.mlp.up_proj" not in k}
 
     with (
-        engine.adding("storing", "lossy", lose),
+        engine.register("storage_hooks", "lossy", lose),
         pytest.raises(EvidenceError, match=r"1 parameters have no tensor .*layers\.1\.mlp\.up_proj"),
     ):
         engine.run(tiny.session(engine))

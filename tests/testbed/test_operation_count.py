@@ -105,7 +105,7 @@ def test_a_stand_in_counts_as_what_it_stands_for(tmp_path: Path) -> None:
             setattr(s.parent, s.name, s.module)
 
     plain = audit(engine, batches)
-    with engine.adding("changes", "pack", Ranked(Rank.MODULES, "pack", pack)):
+    with engine.register("changes", "pack", Ranked(Rank.MODULES, "pack", pack)):
         packed = audit(engine, batches)
 
     assert packed.operations == plain.operations

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, quality_eval, settings, switches
-from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_files, pruned_training
+from deltastack.testbed import quality_eval, settings
+from deltastack.testbed.learning import bundled_checkpoint, bundled_students, pruned_training
 from deltastack.testbed.switches.settings import Distillation, Pruning
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models, pruned_files
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.workload.settings import sha256
 from tests.testbed import tiny
+from tests.testbed.switches.cases import switch_on
 from tests.testbed.switches.test_conformance import same
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_what_is_served_is_what_was_trained_again(tmp_path: Path) -> None:
     some = digits.examples(120, 9, held_out=True)
     right = {}
     for again in (False, True):
-        with switches.on("head_pruning", engine, Pruning(kept=0.5, retrained=again)):
+        with switch_on("head_pruning", engine, Pruning(kept=0.5, retrained=again)):
             right[again] = quality_eval.answer(engine, some).right
 
     known = pruned_files.card(bundled_checkpoint.FOLDER)["parts"]["head_pruning"]
@@ -68,7 +69,7 @@ def test_both_parts_are_served_together(tmp_path: Path) -> None:
     on = {name: Pruning(kept=p.retrained.of(name).kept, retrained=True) for name in pruned_files.BLOCK}
     said = []
     for names in (tuple(pruned_files.BLOCK), (*reversed(pruned_files.BLOCK),)):
-        with switches.on(names[0], engine, on[names[0]]), switches.on(names[1], engine, on[names[1]]):
+        with switch_on(names[0], engine, on[names[0]]), switch_on(names[1], engine, on[names[1]]):
             said.append(engine.run(batch))
             layer = engine.serving.store(models.read_weights(tmp_path / models.TRAINED))
 
@@ -86,13 +87,13 @@ def test_a_student_and_any_other_model_are_cut_as_they_are(tmp_path: Path) -> No
     said = []
     for again in (False, True):
         with (
-            switches.on("logit_student", trained, Distillation(served="student")),
-            switches.on("head_pruning", trained, Pruning(kept=0.5, retrained=again)),
+            switch_on("logit_student", trained, Distillation(served="student")),
+            switch_on("head_pruning", trained, Pruning(kept=0.5, retrained=again)),
         ):
             said.append(trained.run(batch))
     other = tiny.engine("llava", tmp_path / "tiny", loud=True)
     for again in (False, True):
-        with switches.on("head_pruning", other, Pruning(kept=0.5, retrained=again)):
+        with switch_on("head_pruning", other, Pruning(kept=0.5, retrained=again)):
             said.append(other.run(tiny.session(other)))
 
     assert same(said[0], said[1])
@@ -107,20 +108,20 @@ def test_other_shares_and_other_files_are_refused(tmp_path: Path) -> None:
     on = Pruning(kept=0.5, retrained=True)
 
     with pytest.raises(OutOfValidityError, match=r"head_pruning was trained again with 0.5 kept, not with 0.75; retrained\.head"):
-        switches.on("head_pruning", engine, Pruning(kept=0.75, retrained=True)).__enter__()
+        switch_on("head_pruning", engine, Pruning(kept=0.75, retrained=True)).__enter__()
     engine.retrained = pruned_files.Parts(trained=tmp_path / models.TRAINED, p=p.retrained.model_copy(update={"seed": 1}))
     with pytest.raises(OutOfValidityError, match=r"other parameters than `retrained` in params/testbed.yaml; `python -m"):
-        switches.on("head_pruning", engine, on).__enter__()
+        switch_on("head_pruning", engine, on).__enter__()
     engine.retrained = pruned_files.Parts(trained=tmp_path / models.TRAINED, p=p.retrained)
     (folder / pruned_files.FILE).write_bytes(b"")
     with pytest.raises(EvidenceError, match=r"retrained.safetensors has hash \w{18}, its card says \w{18}"):
-        switches.on("head_pruning", engine, on).__enter__()
+        switch_on("head_pruning", engine, on).__enter__()
     (folder / bundled_checkpoint.FILE).write_bytes(b"")
     with pytest.raises(OutOfValidityError, match="those here belong to another model"):
-        switches.on("head_pruning", engine, on).__enter__()
+        switch_on("head_pruning", engine, on).__enter__()
     (folder / pruned_files.CARD).unlink()
     with pytest.raises(OutOfValidityError, match="no pruned part was trained again yet"):
-        switches.on("head_pruning", engine, on).__enter__()
+        switch_on("head_pruning", engine, on).__enter__()
 
 
 def test_training_again_touches_its_part_alone_and_is_deterministic(tmp_path: Path) -> None:
@@ -146,6 +147,6 @@ def test_training_again_touches_its_part_alone_and_is_deterministic(tmp_path: Pa
     assert all(2 * w.numel() == tensors[k].numel() for k, w in first.tensors.items())
     assert said[0].startswith("weight_pruning, 50% kept: language 3/3: loss ")
     engine = models.engine(tmp_path, p, "trained")
-    with switches.on("weight_pruning", engine, Pruning(kept=0.5)):
+    with switch_on("weight_pruning", engine, Pruning(kept=0.5)):
         cut = engine.serving.store(tensors)
     assert not any(torch.equal(w.float(), cut[k]) for k, w in first.tensors.items())

@@ -14,15 +14,15 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
-from deltastack.testbed import digits, settings, switches
-from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation, model_card, student_files
+from deltastack.testbed import settings
+from deltastack.testbed.learning import bundled_checkpoint, bundled_students, distillation
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.vlm import models, shapes, students
+from deltastack.testbed.vlm import digits, model_card, models, shapes, student_files, students
 from deltastack.testbed.vlm.layouts import Mapped
 from deltastack.testbed.vlm.served_model import Kind
-from deltastack.testbed.vlm.serving import Serving
+from deltastack.testbed.vlm.serving import ServingConfig
 from tests.testbed import tiny
-from tests.testbed.switches.cases import ON
+from tests.testbed.switches.cases import switch_on
 from tests.testbed.switches.test_conformance import same
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_a_shipped_student_answers_and_lets_go(tmp_path: Path) -> None:
     base = engine.run(asked)
 
     for name in distillation.TAUGHT:
-        with switches.on(name, engine, ON[name]):
+        with switch_on(name, engine):
             on = engine.run(asked)
             right = answer(engine, some).right
         assert {k: r.mean() > 0.85 for k, r in right.items()} == {Kind.IMAGE: True, Kind.TEXT: True}
@@ -192,10 +192,10 @@ def test_students_of_another_model_or_recipe_are_refused(tmp_path: Path) -> None
 def test_a_model_of_the_users_own_has_no_student(tmp_path: Path) -> None:
     """Nobody taught one: refused by name, with the reason."""
     engine = tiny.engine("llava", tmp_path)
-    engine.taught = students.nobody("students are taught of the trained model only")
+    engine.student_provider = students.nobody("students are taught of the trained model only")
 
     with pytest.raises(OutOfValidityError, match="no student of this model; students are taught of the trained model only"):
-        switches.on("logit_student", engine, ON["logit_student"])
+        switch_on("logit_student", engine)
 
 
 def test_one_student_at_a_time(tmp_path: Path) -> None:
@@ -203,17 +203,17 @@ def test_one_student_at_a_time(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path)
 
     with (
-        switches.on("logit_student", engine, ON["logit_student"]),
+        switch_on("logit_student", engine),
         pytest.raises(OutOfValidityError, match="'attention_student' and 'logit_student' both want 'student'"),
     ):
-        switches.on("attention_student", engine, ON["attention_student"]).__enter__()
+        switch_on("attention_student", engine).__enter__()
 
 
 def test_a_student_comes_before_what_is_done_to_its_weights() -> None:
     """Weight 2: the student's is 3, half of it is cut, then it is squared: 2.25; other orders give 2, 2.5, 3, 4 or 4.5."""
-    serving = Serving(layout=Mapped(), student=students.Student("pupil", 1, lambda t: {k: w + 1 for k, w in t.items()}))
-    serving.reducing["a_cut"] = lambda t: {k: w / 2 for k, w in t.items()}
-    serving.storing["a_square"] = lambda t: {k: w**2 for k, w in t.items()}
+    serving = ServingConfig(layout=Mapped(), student=students.Student("pupil", 1, lambda t: {k: w + 1 for k, w in t.items()}))
+    serving.reshape_hooks["a_cut"] = lambda t: {k: w / 2 for k, w in t.items()}
+    serving.storage_hooks["a_square"] = lambda t: {k: w**2 for k, w in t.items()}
 
     assert serving.store({"w": torch.tensor(2.0)})["w"].item() == 2.25
     assert serving.stored_name() == "mapped+pupil+a_cut+a_square"

@@ -84,7 +84,7 @@ def engine(family: str, folder: Path, device: Device | None = None, *, loud: boo
     base = folder / "base.safetensors"
     lifecycle.save_base(loaded, base)
     made = Engine(host=wrap(loaded), base=base, folder=folder, device=device or Cpu(), layout=Mapped())
-    made.taught = students.untaught(0.5)
+    made.student_provider = students.untaught(0.5)
     return made
 
 

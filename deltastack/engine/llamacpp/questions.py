@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.contracts import atomic
 from deltastack.engine.llamacpp.vlm import spelled
-from deltastack.testbed import digits
+from deltastack.testbed.vlm import digits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack.engine.llamacpp import weights
 from deltastack.engine.llamacpp.weights import Precision, Tensor
 from deltastack.errors import EvidenceError
-from deltastack.testbed.digits import TOKEN, WORDS
+from deltastack.testbed.vlm.digits import TOKEN, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

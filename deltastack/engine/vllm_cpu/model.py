@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.contracts import atomic
 from deltastack.engine.asking import WORDS as SYNTHETIC
-from deltastack.testbed.digits import TOKEN, WORDS
+from deltastack.testbed.vlm.digits import TOKEN, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

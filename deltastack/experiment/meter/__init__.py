@@ -3,7 +3,8 @@
 A counter that is missing gives no reading but a reason; a window whose work failed gives nothing at all.
 """
 
-from deltastack.experiment.meter.counters import Counter, Quantity, default_counters
+from deltastack.experiment.meter.counters import Counter, Quantity
+from deltastack.experiment.meter.machine_counters import default_counters
 from deltastack.experiment.meter.meter import Meter, Reading, Window
 from deltastack.experiment.meter.replay import ReplayMeter
 

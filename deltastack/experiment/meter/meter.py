@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import EvidenceError
 from deltastack.experiment.meter import energy, memory
-from deltastack.experiment.meter.counters import Counter, Quantity, default_counters
+from deltastack.experiment.meter.counters import Counter, Quantity
+from deltastack.experiment.meter.machine_counters import default_counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

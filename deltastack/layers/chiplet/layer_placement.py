@@ -11,8 +11,10 @@ from deltastack.fleet.deployment import Placement
 from deltastack.fleet.effects import placement
 from deltastack.fleet.operators.shapes import BF16_BYTES, shapes
 from deltastack.fleet.physics import links
+from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.technique import Technique
+from deltastack.layers.two_cores import TWO_CORES
 from deltastack.model import Params
-from deltastack.testbed import switches
 from deltastack.testbed.switches import settings
 
 if TYPE_CHECKING:
@@ -33,11 +35,18 @@ class LayerPlacementParams(Params):
     testbed: settings.Lanes = settings.Lanes(lanes=1, micro_batches=1)
 
 
-class LayerPlacement:
+class LayerPlacement(Technique[LayerPlacementParams]):
     """A pipeline inside the package: bubbles, weights read once a micro-batch, hardly any energy between dies."""
 
     name = "layer_placement"
     params = LayerPlacementParams
+    measurement = Measurement(
+        exactness=Exactness.TOKEN,
+        baseline="one core, whole batches: what the lanes must pay for with a second core",
+        carries_over="an analogue: lanes share memory; weights read again per micro-batch and the pipeline's bubble carry over",
+        example={"testbed": {"lanes": 2, "micro_batches": 2}},
+        against=TWO_CORES,
+    )
 
     def rewrite(self, deployment: Deployment, p: LayerPlacementParams) -> Deployment:
         """The deployment with its layers on ``p.dies`` dies.
@@ -59,7 +68,9 @@ class LayerPlacement:
 
     def switch(self, engine: Engine, p: LayerPlacementParams) -> AbstractContextManager[None] | None:
         """Decoder layers in lanes: an analogue, with cores for dies."""
-        return switches.on(self.name, engine, p.testbed)
+        from deltastack.testbed.switches.placement import layer_placement
+
+        return layer_placement(engine, p.testbed)
 
     def control(self, p: LayerPlacementParams) -> LayerPlacementParams:
         """All layers on one die, the batch whole."""

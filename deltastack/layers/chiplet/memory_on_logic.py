@@ -10,12 +10,10 @@ from pydantic import Field
 from deltastack.errors import OutOfValidityError
 from deltastack.fleet.physics import links, packaging
 from deltastack.layers.chiplet.silicon import STACKED_MEMORY, SiliconParams, logic_mm2
+from deltastack.layers.technique import Technique
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 
 class MemoryOnLogicParams(SiliconParams):
@@ -28,8 +26,11 @@ class MemoryOnLogicParams(SiliconParams):
     stack_usd: float = Field(ge=0)
 
 
-class MemoryOnLogic:
-    """Saves the interface's energy of every bit; making it costs an interposer less, and what failed bonds take along."""
+class MemoryOnLogic(Technique[MemoryOnLogicParams]):
+    """Saves the interface's energy of every bit; making it costs an interposer less, and what failed bonds take along.
+
+    The testbed's memory stays where it is.
+    """
 
     name = "memory_on_logic"
     params = MemoryOnLogicParams
@@ -59,11 +60,6 @@ class MemoryOnLogic:
             f"on the logic do without: {saved:.0%} of memory energy; {change_usd:+.0f} USD for the maker of logic and memory"
         )
         return replace(deployment, packaging=stacked).noted(self.name, words)
-
-    def switch(self, engine: Engine, p: MemoryOnLogicParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: its memory stays where it is."""
-        del engine, p
-        return None
 
     def control(self, p: MemoryOnLogicParams) -> MemoryOnLogicParams:
         """No stack on the logic."""

@@ -10,12 +10,10 @@ from pydantic import Field
 from deltastack.fleet.physics import packaging
 from deltastack.fleet.physics.packaging import Bonding  # noqa: TC001 - read at run time by pydantic
 from deltastack.layers.chiplet.silicon import SiliconParams, logic_mm2
+from deltastack.layers.technique import Technique
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 
 class PackagingParams(SiliconParams):
@@ -30,8 +28,11 @@ class PackagingParams(SiliconParams):
     link_j_per_bit: float = Field(ge=0)
 
 
-class ChipletPackaging:
-    """The same processor in pieces: its cost to make changes by yield and bonding, and bits that cross dies take energy."""
+class ChipletPackaging(Technique[PackagingParams]):
+    """The same processor in pieces: its cost to make changes by yield and bonding, and bits that cross dies take energy.
+
+    The testbed cannot cut its processor while it runs.
+    """
 
     name = "packaging"
     params = PackagingParams
@@ -60,11 +61,6 @@ class ChipletPackaging:
             f"{crossing:.0%} of memory bytes cross dies at {p.link_j_per_bit * 1e12:.2f} pJ/bit"
         )
         return replace(deployment, packaging=pieces).noted(self.name, words)
-
-    def switch(self, engine: Engine, p: PackagingParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: a processor is not cut while it runs."""
-        del engine, p
-        return None
 
     def control(self, p: PackagingParams) -> PackagingParams:
         """One die, bonded as the monolith is."""

@@ -12,13 +12,11 @@ from deltastack.fleet.deployment import KvTier
 from deltastack.fleet.effects import recompute
 from deltastack.fleet.effects.kv_tier import coverage
 from deltastack.fleet.operators import Known, known, load_tables
+from deltastack.layers.technique import Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 PREFIX_TOKENS = 1024
 """Length of prefix whose break-even bandwidth the note says."""
@@ -39,8 +37,11 @@ class KvTierParams(Params):
     mean_reuse_interval_s: float = Field(ge=0, description="mean time until a prefix comes again")
 
 
-class KeyValueTier:
-    """Keys and values written down as they are computed, and read back where that is quicker than computing them."""
+class KeyValueTier(Technique[KvTierParams]):
+    """Keys and values written down as they are computed, and read back where that is quicker than computing them.
+
+    The testbed's questions share no prefix.
+    """
 
     name = "kv_tier"
     params = KvTierParams
@@ -69,11 +70,6 @@ class KeyValueTier:
             mean_reuse_interval_s=p.mean_reuse_interval_s,
         )
         return replace(deployment, kv_tier=kept).noted(self.name, _words(deployment, p, kept))
-
-    def switch(self, engine: Engine, p: KvTierParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: its questions share no prefix."""
-        del engine, p
-        return None
 
     def control(self, p: KvTierParams) -> KvTierParams:
         """Nothing comes again, so nothing is kept."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from deltastack.errors import OutOfValidityError
+from deltastack.layers.technique import Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 
 class MemoryPoolParams(Params):
@@ -30,8 +28,11 @@ class MemoryPoolParams(Params):
     live_share: float = Field(ge=0, lt=1, description="of live keys and values, on the pool")
 
 
-class MemoryPool:
-    """A share of host memory provisioned for the peak of the sum of demands. Money and host memory; never accelerator memory."""
+class MemoryPool(Technique[MemoryPoolParams]):
+    """A share of host memory provisioned for the peak of the sum of demands. Money and host memory; never accelerator memory.
+
+    The testbed is one machine and shares with no other.
+    """
 
     name = "memory_pool"
     params = MemoryPoolParams
@@ -60,11 +61,6 @@ class MemoryPool:
             f"{min(deployment.replicas, p.hosts)} at {bandwidth / 1e9:.0f} GB/s and {p.latency_s * 1e9:.0f} ns more: cold bytes"
         )
         return replace(deployment, memory=pooled).noted(self.name, words)
-
-    def switch(self, engine: Engine, p: MemoryPoolParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: one machine has nobody to share with."""
-        del engine, p
-        return None
 
     def control(self, p: MemoryPoolParams) -> MemoryPoolParams:
         """Nothing is pooled."""

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltastack.layers.techniques import TestbedOnly
-from deltastack.testbed import switches
+from deltastack.layers.measurement import Baseline, Exactness, Measurement
+from deltastack.layers.storage.baselines import buffered
+from deltastack.layers.technique import Technique
 from deltastack.testbed.switches.settings import SharedWeights as SharedWeightsParams
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from deltastack.testbed.sweeps.private_copies import Pair
     from deltastack.testbed.vlm.engine import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class SharedWeights(TestbedOnly[SharedWeightsParams]):
+def _private_copies(engine: Engine, p: SharedWeightsParams, session_s: float) -> list[Pair]:
+    from deltastack.testbed.sweeps.private_copies import private_copies
+
+    return private_copies(engine, p, session_s)
+
+
+class SharedWeights(Technique[SharedWeightsParams]):
     """The single-machine analogue of a pool of memory. On the fleet, pools are ``memory_pool``."""
 
-    name: str = "shared_weights"
-    params: type[SharedWeightsParams] = SharedWeightsParams
+    name = "shared_weights"
+    params = SharedWeightsParams
+    measurement = Measurement(
+        exactness=Exactness.BITWISE,
+        baseline="safetensors mapped: workers of one machine share its pages already, nothing is left to save",
+        carries_over="a single-machine analogue of a memory pool: copies saved carry over, a pool's latency is not here",
+        example={"workers": 2},
+        rivals=("block_alignment",),
+        against={"buffered": Baseline("every worker reads the weights into private memory", buffered)},
+        beside={"private_copies": _private_copies},
+    )
 
     def switch(self, engine: Engine, p: SharedWeightsParams) -> AbstractContextManager[None] | None:
         """Serve from a mapping."""
-        return switches.on(self.name, engine, p)
+        from deltastack.testbed.switches.storage import shared_weights
+
+        return shared_weights(engine, p)
 
     def control(self, p: SharedWeightsParams) -> SharedWeightsParams:
         """One worker, which shares with nobody."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from deltastack.errors import OutOfValidityError
+from deltastack.layers.technique import Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from deltastack.fleet.deployment import Deployment
-    from deltastack.testbed.vlm.engine import Engine
 
 
 class ZnsParams(Params):
@@ -24,8 +22,8 @@ class ZnsParams(Params):
     overprovisioning_fraction_remaining: float = Field(ge=0, le=1, description="share of the spare flash")
 
 
-class Zns:
-    """The same drive in zones: less write amplification, less spare flash."""
+class Zns(Technique[ZnsParams]):
+    """The same drive in zones: less write amplification, less spare flash. The testbed has no zoned drive."""
 
     name = "zns"
     params = ZnsParams
@@ -48,11 +46,6 @@ class Zns:
             f"{zoned.spare_share:.0%}; weights are read only: requests change only where a tier writes to the drive"
         )
         return replace(deployment, storage=zoned).noted(self.name, words)
-
-    def switch(self, engine: Engine, p: ZnsParams) -> AbstractContextManager[None] | None:
-        """Not on the testbed: this machine has no zoned drive."""
-        del engine, p
-        return None
 
     def control(self, p: ZnsParams) -> ZnsParams:
         """All of the cleaning and all of the spare flash are left."""

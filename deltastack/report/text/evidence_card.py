@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deltastack import formatting
-from deltastack.analysis.factorial import NO_BASE, SIMULATED
+from deltastack.analysis.factorial import NO_BASE
 from deltastack.analysis.occasions import UNRECORDED
 from deltastack.analysis.quality import Admissibility, admissibility, worst_reading
 from deltastack.model import cell_name
@@ -62,7 +62,7 @@ def holding(analysis: Analysis) -> list[str]:
     """What a formula has to do to hold, simulated and measured."""
     tolerance = analysis.stack.tolerance
     found = [f"the interval of its gap to the joint run lies inside ±{100 * tolerance:.1f} pp"]
-    if any(b not in SIMULATED for b in analysis.benches):
+    if any(not b.facts.simulated for b in analysis.benches):
         limit = log_tolerance(tolerance)
         found.append(f"measured: the gap's interval in logs, over process starts and occasions, lies inside ±{limit:.3f}")
     return found
@@ -71,7 +71,7 @@ def holding(analysis: Analysis) -> list[str]:
 def loudness(analysis: Analysis) -> list[str]:
     """What forbids quoting a measured bench: too few process starts, or what else used the machine."""
     found = []
-    for bench in (b for b in analysis.benches if b not in SIMULATED):
+    for bench in (b for b in analysis.benches if not b.facts.simulated):
         starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is bench), default=None)
         why = None if starts is None else indicative(starts, analysis.measured_at.get(bench, UNRECORDED).loud)
         found += [f"{bench}: no, indicative ({why})"] if why else []
@@ -98,7 +98,7 @@ def machines(analysis: Analysis) -> list[str]:
     found = []
     for bench in analysis.benches:
         where = " / ".join(host.replace(" | ", ", ") for host in analysis.hosts[bench])
-        of = f" of {analysis.deployment_text}" if bench in SIMULATED and analysis.deployment_text else ""
+        of = f" of {analysis.deployment_text}" if bench.facts.simulated and analysis.deployment_text else ""
         found.append(f"{bench}: {where}{of}")
     return found
 
@@ -112,7 +112,7 @@ def intervals(analysis: Analysis) -> list[str]:
     for bench in analysis.benches:
         mine = [a.factorial for a in analysis.factorials if a.factorial.bench is bench]
         draws = next((f.amounts.shape[-1] for f in mine), 0)
-        if bench not in SIMULATED:
+        if not bench.facts.simulated:
             alone = any(f.one_start for f in mine)
             over = "of one process start: what a new start changes is not in them" if alone else OVER_BLOCKS
             found.append(f"{bench}: {100 * asked:.0f} %, jackknife over blocks of runs {over}")

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 from deltastack import machine_fingerprint
 from deltastack.contracts import atomic
 from deltastack.errors import EvidenceError
-from deltastack.testbed import digits
-from deltastack.testbed.learning import model_card
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, model_card, models
 from deltastack.workload.settings import sha256
 
 if TYPE_CHECKING:

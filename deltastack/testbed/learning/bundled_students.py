@@ -12,10 +12,10 @@ import numpy as np
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, quality
-from deltastack.testbed.learning import distillation, model_card, student_files
+from deltastack.testbed import quality
+from deltastack.testbed.learning import distillation
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, model_card, models, student_files
 from deltastack.workload.settings import sha256
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from deltastack.testbed.digits import Examples
     from deltastack.testbed.learning.distillation import Graduate, How
     from deltastack.testbed.settings import Testbed
+    from deltastack.testbed.vlm.digits import Examples
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Kind
 
@@ -112,7 +112,7 @@ def check(root: Path, p: Testbed) -> dict[str, Any]:
 
 
 def _right(engine: Engine, how: How, some: Examples) -> Right:
-    with engine.holding("student", engine.taught(how, engine.host), by=how):
+    with engine.override("student", engine.student_provider(how, engine.host), by=how):
         return answer(engine, some).right
 
 

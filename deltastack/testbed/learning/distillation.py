@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from deltastack.testbed import digits
 from deltastack.testbed.learning import vlm_training
-from deltastack.testbed.vlm import shapes, students
+from deltastack.testbed.vlm import digits, shapes, students
 from deltastack.testbed.vlm.families import scaled
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import numpy as np
 
 from deltastack import machine_fingerprint
 from deltastack.contracts import atomic
-from deltastack.testbed import digits, quality, switches
-from deltastack.testbed.learning import model_card, pruned_files, vlm_training
+from deltastack.testbed import quality
+from deltastack.testbed.learning import vlm_training
 from deltastack.testbed.quality_eval import answer
-from deltastack.testbed.switches import prune_weights
+from deltastack.testbed.switches import prune_weights, pruning
 from deltastack.testbed.switches.settings import Pruning
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, model_card, models, pruned_files
 from deltastack.testbed.vlm.families import wrap
 from deltastack.workload.settings import sha256
 
@@ -152,13 +152,15 @@ def _switched(engine: Engine, some: digits.Examples, on: Mapping[str, Pruning]) 
 
     with contextlib.ExitStack() as stack:
         for name, values in on.items():
-            stack.enter_context(switches.on(name, engine, values))
+            stack.enter_context((pruning.head_pruning if name == "head_pruning" else pruning.weight_pruning)(engine, values))
         return answer(engine, some).right
 
 
 def _with(engine: Engine, some: digits.Examples, tensors: Tensors) -> Right:
     """The trained model with ``tensors`` in the place of its own of the same shape; the stored file is not kept."""
-    with engine.adding("reducing", "trained_as_long", lambda own: own | {k: w.to(own[k].dtype) for k, w in tensors.items()}):
+    with engine.register(
+        "reshape_hooks", "trained_as_long", lambda own: own | {k: w.to(own[k].dtype) for k, w in tensors.items()}
+    ):
         path = engine.folder / f"{engine.serving.stored_name()}.bin"
         path.unlink(missing_ok=True)
         try:

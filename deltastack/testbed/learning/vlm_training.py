@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from deltastack.testbed import digits
-from deltastack.testbed.vlm import shapes
+from deltastack.testbed.vlm import digits, shapes
 from deltastack.testbed.vlm.families import scaled
 
 if TYPE_CHECKING:

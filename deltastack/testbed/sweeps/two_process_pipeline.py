@@ -1,6 +1,6 @@
 """The decoder's layers in two processes: the first half here, the second in a fork, joined by shared memory.
 
-    with engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)), layer_placement(engine, two lanes):
+    with engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", halves)), layer_placement(engine, two lanes):
         engine.run(batches)
 
 The fork happens inside the session, after the load: both processes share the pages of the weights, each runs its layers with

@@ -42,4 +42,4 @@ def attention_student(engine: Engine, p: Distillation) -> AbstractContextManager
 def _serving(engine: Engine, p: Distillation, technique: str) -> AbstractContextManager[None]:
     if p.served == "teacher":
         return contextlib.nullcontext()
-    return engine.holding("student", engine.taught(technique, engine.host), by=technique)
+    return engine.override("student", engine.student_provider(technique, engine.host), by=technique)

@@ -90,7 +90,7 @@ def _leaving(engine: Engine, p: EarlyExit) -> Iterator[None]:
         return layer_bypass.going(NAME, Way(drawn))
 
     change = Ranked(Rank.HOOKS, NAME, partial(_changed, engine=engine, p=p))
-    with engine.adding("routes", NAME, route), engine.adding("changes", NAME, change):
+    with engine.register("batch_hooks", NAME, route), engine.register("changes", NAME, change):
         yield
 
 

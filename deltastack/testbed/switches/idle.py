@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def encoder_skip(engine: Engine, p: Nothing) -> AbstractContextManager[None]:
     """Text-only requests never touch the encoder."""
     del p
-    return engine.holding("encode_text", value=False, by="encoder_skip")
+    return engine.override("encode_text", value=False, by="encoder_skip")
 
 
 def fixed_graph(engine: Engine) -> AbstractContextManager[None]:
     """The other baseline: text-only requests carry a blank image through the encoder, and its result is thrown away."""
-    return engine.holding("encode_text", value=True, by="fixed_graph")
+    return engine.override("encode_text", value=True, by="fixed_graph")
 
 
 def encoder_unload(engine: Engine, p: EncoderUnload) -> AbstractContextManager[None]:
     """The encoder's weights are let go of when a gap exceeds the timeout; the next image waits for them."""
     after_s = None if p.timeout_s >= NEVER_S else p.timeout_s
-    return engine.holding("unload_encoder_after_s", after_s, by="encoder_unload")
+    return engine.override("unload_encoder_after_s", after_s, by="encoder_unload")

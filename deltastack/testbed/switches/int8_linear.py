@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from deltastack.testbed.switches.low_precision import CODES, SCALES
+from deltastack.testbed.switches.stored_names import CODES, SCALES
 
 if TYPE_CHECKING:
     from deltastack.testbed.vlm.serving import Tensors

@@ -14,6 +14,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from deltastack.testbed.switches.preconditions import only_on_processor
+from deltastack.testbed.switches.stored_names import CODES, SCALES
 from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Host
     from deltastack.testbed.vlm.serving import Tensors
-
-CODES, SCALES = ".codes", ".scales"
 
 
 def low_precision(engine: Engine, p: LowPrecision) -> AbstractContextManager[None]:
@@ -46,15 +45,15 @@ def low_precision(engine: Engine, p: LowPrecision) -> AbstractContextManager[Non
 
 def bfloat16(engine: Engine) -> AbstractContextManager[None]:
     """Everything stored and computed in bfloat16; also the other baseline of int8, since it is what accelerators serve in."""
-    return engine.adding("storing", "bfloat16", to_bfloat16)
+    return engine.register("storage_hooks", "bfloat16", to_bfloat16)
 
 
 @contextlib.contextmanager
 def _int8(engine: Engine) -> Iterator[None]:
     paths = tuple(s.path for s in engine.host.sites())
     with (
-        engine.adding("storing", "int8", lambda tensors: to_int8(tensors, paths)),
-        engine.adding("changes", "int8", Ranked(Rank.MODULES, "int8", _swapped)),
+        engine.register("storage_hooks", "int8", lambda tensors: to_int8(tensors, paths)),
+        engine.register("changes", "int8", Ranked(Rank.MODULES, "int8", _swapped)),
     ):
         yield
 

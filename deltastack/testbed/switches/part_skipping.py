@@ -54,7 +54,7 @@ def _skipping(engine: Engine, p: PartSkipping) -> Iterator[None]:
         return layer_bypass.going(NAME, batch.kind == p.kind)
 
     change = Ranked(Rank.HOOKS, NAME, partial(_changed, share=p.skipped))
-    with engine.adding("routes", NAME, route), engine.adding("changes", NAME, change):
+    with engine.register("batch_hooks", NAME, route), engine.register("changes", NAME, change):
         yield
 
 

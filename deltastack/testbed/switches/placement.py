@@ -76,7 +76,7 @@ def _placing(engine: Engine, p: LaneValues, name: str, placed: Placement) -> Ite
     if p.lanes == 1 or p.micro_batches == 1:
         yield
         return
-    with _held(engine, p.micro_batches), engine.adding("placements", name, placed):
+    with _held(engine, p.micro_batches), engine.register("placements", name, placed):
         yield
 
 
@@ -85,8 +85,8 @@ def _held(engine: Engine, micro_batches: int) -> Iterator[None]:
     runner = engine.serving.runner if isinstance(engine.serving.runner, Lanes) else Lanes()
     most = max(micro_batches, engine.serving.micro_batches)
     with (
-        engine.holding("runner", runner, by=BY, shared=True),
-        engine.holding("micro_batches", most, by=BY, shared=True),
+        engine.override("runner", runner, by=BY, shared=True),
+        engine.override("micro_batches", most, by=BY, shared=True),
     ):
         yield
 

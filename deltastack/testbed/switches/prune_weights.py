@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.switches.sparse_gemm import BLOCK
+from deltastack.testbed.switches.stored_names import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

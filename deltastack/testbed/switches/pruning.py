@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deltastack.testbed.switches.settings import Pruning, Zeroing
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Host
-    from deltastack.testbed.vlm.serving import Storing, Tensors
+    from deltastack.testbed.vlm.serving import StorageHook, Tensors
 
 
 def head_pruning(engine: Engine, p: Pruning) -> AbstractContextManager[None]:
@@ -49,7 +49,7 @@ def weight_zeroing(engine: Engine, p: Zeroing) -> AbstractContextManager[None]:
     if p.below == 0:
         return contextlib.nullcontext()
     paths = tuple(s.path for s in engine.host.sites(Component.ATTENTION, Component.FFN))
-    return engine.adding("reducing", f"weight_zeroing_{p.below:g}", partial(zeroed, paths=paths, below=p.below))
+    return engine.register("reshape_hooks", f"weight_zeroing_{p.below:g}", partial(zeroed, paths=paths, below=p.below))
 
 
 def _pruned(engine: Engine, name: str, p: Pruning) -> AbstractContextManager[None]:
@@ -61,7 +61,7 @@ def _pruned(engine: Engine, name: str, p: Pruning) -> AbstractContextManager[Non
 
 
 @contextlib.contextmanager
-def _cutting(engine: Engine, name: str, cutting: Storing, p: Pruning) -> Iterator[None]:
+def _cutting(engine: Engine, name: str, cutting: StorageHook, p: Pruning) -> Iterator[None]:
     again = engine.retrained if p.retrained else None
     mark = "" if again is None else f"_{again.mark(name, p.kept)}"
 
@@ -71,8 +71,8 @@ def _cutting(engine: Engine, name: str, cutting: Storing, p: Pruning) -> Iterato
 
     resized = partial(_resized, part=PARTS[name], share=p.kept)
     with (
-        engine.adding("reducing", f"{name}_{p.kept:g}{mark}", stored),
-        engine.adding("changes", name, Ranked(Rank.WEIGHTS, name, resized)),
+        engine.register("reshape_hooks", f"{name}_{p.kept:g}{mark}", stored),
+        engine.register("changes", name, Ranked(Rank.WEIGHTS, name, resized)),
     ):
         yield
 

@@ -66,5 +66,5 @@ def _attending(engine: Engine, name: str, softmax: Callable[[Tensor], Tensor]) -
             for key, config in configs.items():
                 config._attn_implementation_internal = before[key]  # noqa: SLF001 - the public setter reaches into sub-configs
 
-    with engine.adding("changes", NAME, Ranked(Rank.ATTENTION, NAME, change)):
+    with engine.register("changes", NAME, Ranked(Rank.ATTENTION, NAME, change)):
         yield

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component
-from deltastack.testbed.switches.low_precision import CODES, SCALES
 from deltastack.testbed.switches.preconditions import only_on_processor
+from deltastack.testbed.switches.stored_names import BLOCK, CODES, INPUTS, SCALES, STARTS, VALUES
 from deltastack.testbed.vlm.serving import Rank, Ranked
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.serving import Tensors
 
 NAME = "sparse_gemm"
-BLOCK = 16
-VALUES, INPUTS, STARTS = ".values", ".inputs", ".starts"
 
 
 def sparse_gemm(engine: Engine, p: SparseGemm) -> AbstractContextManager[None]:
@@ -53,8 +51,8 @@ def sparse_gemm(engine: Engine, p: SparseGemm) -> AbstractContextManager[None]:
 def _sparse(engine: Engine, paths: tuple[str, ...], density: float) -> Iterator[None]:
     name = f"{NAME}_{density:g}"
     with (
-        engine.adding("storing", name, lambda tensors: to_blocks(tensors, paths, density)),
-        engine.adding("changes", name, Ranked(Rank.MODULES, NAME, _swapped)),
+        engine.register("storage_hooks", name, lambda tensors: to_blocks(tensors, paths, density)),
+        engine.register("changes", name, Ranked(Rank.MODULES, NAME, _swapped)),
     ):
         yield
 

@@ -13,7 +13,7 @@ import numba
 import torch
 from torch import nn
 
-from deltastack.testbed.switches.sparse_gemm import BLOCK, INPUTS, STARTS, VALUES
+from deltastack.testbed.switches.stored_names import BLOCK, INPUTS, STARTS, VALUES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -43,19 +43,19 @@ def block_alignment(engine: Engine, p: BlockAlignment) -> AbstractContextManager
     _refuse_without_direct(engine.base)
     buffers = _BUFFERS.setdefault(engine, Buffers())
     layout = Aligned(alignment_byte=p.alignment_byte, read_byte=p.read_byte, buffers=buffers)
-    return engine.holding("layout", layout, by="block_alignment")
+    return engine.override("layout", layout, by="block_alignment")
 
 
 def shared_weights(engine: Engine, p: SharedWeights) -> AbstractContextManager[None]:
     """Serve from a mapping whose pages all workers share; one worker shares with nobody."""
     if p.workers == 1:
         return contextlib.nullcontext()
-    return engine.holding("layout", Mapped(), by="shared_weights")
+    return engine.override("layout", Mapped(), by="shared_weights")
 
 
 def buffered(engine: Engine) -> AbstractContextManager[None]:
     """The other baseline: the same safetensors read through the page cache into private memory."""
-    return engine.holding("layout", Buffered(), by="buffered")
+    return engine.override("layout", Buffered(), by="buffered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Buffered:
 
 def plain_mapping(engine: Engine) -> AbstractContextManager[None]:
     """The other baseline: the same safetensors mapped without the library."""
-    return engine.holding("layout", Plain(), by="plain_mapping")
+    return engine.override("layout", Plain(), by="plain_mapping")
 
 
 @dataclass(frozen=True, slots=True)

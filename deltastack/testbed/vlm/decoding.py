@@ -22,7 +22,7 @@ def serve(engine: Engine, batch: Batch) -> Served:
 
     adapter, recorder = engine.host.adapter, engine.recorder
     with torch.inference_mode(), contextlib.ExitStack() as routed:
-        for _, route in sorted(engine.serving.routes.items()):
+        for _, route in sorted(engine.serving.batch_hooks.items()):
             routed.enter_context(route(batch))
         with recorder.within(Component.HOST):
             prompts = engine.device.place(batch.prompts)

@@ -4,11 +4,11 @@ A technique's ``switch(engine, p)`` is a context manager. It changes nothing its
 what shall be different, and takes that back at exit. Because registrations are named and ranked (``serving``), any set of
 techniques can be on at once, entered in any order::
 
-    with engine.holding("unload_encoder_after_s", 0.5, by="encoder_unload"):      # a value; one technique at a time
-    with engine.adding("reducing", "head_pruning", cut):                          # stored tensors in other shapes
-    with engine.adding("storing", "low_precision", to_int8):                      # stored tensors, outside the session
-    with engine.adding("changes", "low_precision", Ranked(Rank.MODULES, "low_precision", swap)):   # the loaded model
-    with engine.adding("placements", "attention_ffn", lane_of), engine.holding("runner", lanes, by="lanes", shared=True):
+    with engine.override("unload_encoder_after_s", 0.5, by="encoder_unload"):     # a value; one technique at a time
+    with engine.register("reshape_hooks", "head_pruning", cut):                   # stored tensors in other shapes
+    with engine.register("storage_hooks", "low_precision", to_int8):            # stored tensors, outside the session
+    with engine.register("changes", "low_precision", Ranked(Rank.MODULES, "low_precision", swap)):   # the loaded model
+    with engine.register("placements", "attention_ffn", lane_of), engine.override("runner", lanes, by="lanes", shared=True):
 
 A session (``run``): the stored file is dropped from the page cache, loaded (``storage``), each batch is served after its
 virtual idle gap, and the model is let go of. Components are timed by hooks on the host's parts (``recorder``); a runner with
@@ -28,21 +28,21 @@ from deltastack.model import Component
 from deltastack.testbed.vlm import decoding, lifecycle, students
 from deltastack.testbed.vlm.memory_integral import Residence
 from deltastack.testbed.vlm.recorder import Recorder
-from deltastack.testbed.vlm.serving import Serving
+from deltastack.testbed.vlm.serving import ServingConfig
 from deltastack.testbed.vlm.session import Outcome, Served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from deltastack.testbed.learning.pruned_files import Parts
     from deltastack.testbed.vlm.device import Device
+    from deltastack.testbed.vlm.pruned_files import Parts
     from deltastack.testbed.vlm.served_model import Batch, Host
     from deltastack.testbed.vlm.serving import Layout
     from deltastack.testbed.vlm.students import Students
 
 Value = Literal["layout", "runner", "encode_text", "unload_encoder_after_s", "micro_batches", "student"]
-Collection = Literal["reducing", "storing", "changes", "placements", "routes"]
+Collection = Literal["reshape_hooks", "storage_hooks", "changes", "placements", "batch_hooks"]
 
 
 class Engine:
@@ -61,12 +61,12 @@ class Engine:
             layout: How the baseline's file is read.
             random_weights: Whether the model never learned anything, so that it is sure of nothing.
         """
-        self.taught: Students = students.nobody("none was taught")
+        self.student_provider: Students = students.nobody("none was taught")
         """Who can be served in the model's place; ``models.engine`` says so for its profiles."""
         self.retrained: Parts | None = None
         """Pruned parts that were trained again; only the trained model has them (``models.engine``)."""
         self.host, self.device = host, device
-        self.serving = Serving(layout=layout)
+        self.serving = ServingConfig(layout=layout)
         self.base, self.folder = base, folder
         self.random_weights = random_weights
         self.awake = True
@@ -87,7 +87,7 @@ class Engine:
         return self._recorder
 
     @contextlib.contextmanager
-    def holding(self, name: Value, value: Any, *, by: str, shared: bool = False) -> Iterator[None]:
+    def override(self, name: Value, value: Any, *, by: str, shared: bool = False) -> Iterator[None]:
         """``serving.NAME`` is ``value`` inside.
 
         With ``shared``, techniques that ask for the same value under the same ``by`` hold it together (one runner with
@@ -109,7 +109,7 @@ class Engine:
             setattr(self.serving, name, before)
 
     @contextlib.contextmanager
-    def adding(self, name: Collection, by: str, value: Any) -> Iterator[None]:
+    def register(self, name: Collection, by: str, value: Any) -> Iterator[None]:
         """``serving.NAME`` has one more entry inside.
 
         Raises:

@@ -11,12 +11,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import CapacityError, ParamsError
-from deltastack.testbed.learning.pruned_files import Parts
-from deltastack.testbed.learning.student_files import taught
 from deltastack.testbed.vlm import device, lifecycle, shapes, students
 from deltastack.testbed.vlm.engine import Engine
 from deltastack.testbed.vlm.families import wrap
 from deltastack.testbed.vlm.layouts import Mapped
+from deltastack.testbed.vlm.pruned_files import Parts
+from deltastack.testbed.vlm.student_files import taught
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def engine(root: Path, p: Testbed, profile: str | None = None) -> Engine:
     model.to(p.device)  # buffers; parameters are empty until a session brings them
     learned = (profile or p.profile) != "sized"
     made = Engine(host=wrap(model), base=base, folder=folder, device=where, layout=Mapped(), random_weights=not learned)
-    made.taught = _students(root, p, profile or p.profile)
+    made.student_provider = _students(root, p, profile or p.profile)
     made.retrained = Parts(trained=root / TRAINED, p=p.retrained) if (profile or p.profile) == "trained" else None
     return made
 

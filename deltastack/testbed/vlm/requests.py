@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltastack.testbed import digits
+from deltastack.testbed.vlm import digits
 from deltastack.testbed.vlm.served_model import Batch, Kind
 
 if TYPE_CHECKING:

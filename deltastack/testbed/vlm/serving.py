@@ -1,7 +1,7 @@
 """What a switch may change while it is on: the extension points of the engine.
 
-Each field is either one value, which one technique may hold at a time (``Engine.holding``), or a collection to which any
-number of techniques add (``Engine.adding``). Everything a technique adds carries its name, so that the order of
+Each field is either one value, which one technique may hold at a time (``Engine.override``), or a collection to which any
+number of techniques add (``Engine.register``). Everything a technique adds carries its name, so that the order of
 application never depends on the order of switching: changes apply by ``rank`` and then by name.
 """
 
@@ -96,7 +96,7 @@ class Ranked(NamedTuple):
     change: Change
 
 
-Storing = Callable[[Tensors], Tensors]
+StorageHook = Callable[[Tensors], Tensors]
 """Rewrites the tensors that are stored, outside the session (a file in int8, for example); pure."""
 
 Runner = Callable[["Engine", "Batch"], "Served"]
@@ -106,22 +106,22 @@ Placement = Callable[[int, Literal["attention", "ffn"]], str]
 """The lane in which a part of decoder layer ``i`` runs; a lane runs one micro-batch at a time. With several placements
 a part's lane is the tuple of all of theirs, so that layer placement and attention-FFN separation combine."""
 
-Route = Callable[["Batch"], "AbstractContextManager[None]"]
+BatchHook = Callable[["Batch"], "AbstractContextManager[None]"]
 """The way of one batch (or micro-batch) through the model: entered around it, on the thread that serves it."""
 
 
 @dataclass(slots=True)
-class Serving:
-    """The values that a session is served with. Only ``Engine.holding`` and ``Engine.adding`` change them."""
+class ServingConfig:
+    """The values that a session is served with. Only ``Engine.override`` and ``Engine.register`` change them."""
 
     layout: Layout
-    reducing: dict[str, Storing] = field(default_factory=dict)
+    reshape_hooks: dict[str, StorageHook] = field(default_factory=dict)
     """By technique; other shapes of the same tensors, before any other number format. Applied in the order of the names."""
-    storing: dict[str, Storing] = field(default_factory=dict)
+    storage_hooks: dict[str, StorageHook] = field(default_factory=dict)
     """By technique; applied in the order of the names."""
     changes: dict[str, Ranked] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
-    routes: dict[str, Route] = field(default_factory=dict)
+    batch_hooks: dict[str, BatchHook] = field(default_factory=dict)
     runner: Runner | None = None
     """None: the engine's own, one thread, whole batches."""
     encode_text: bool = False
@@ -140,12 +140,12 @@ class Serving:
     def stored_name(self) -> str:
         """Names the stored file: the layout, whose weights, and what is stored of them."""
         instead = [] if self.student is None else [self.student.name]
-        return "+".join([self.layout.name, *instead, *sorted(self.reducing), *sorted(self.storing)])
+        return "+".join([self.layout.name, *instead, *sorted(self.reshape_hooks), *sorted(self.storage_hooks)])
 
     def store(self, tensors: Mapping[str, Tensor]) -> Tensors:
         """The tensors as they are stored."""
         stored = dict(tensors) if self.student is None else self.student.weights(dict(tensors))
-        for rewrites in (self.reducing, self.storing):
+        for rewrites in (self.reshape_hooks, self.storage_hooks):
             for name in sorted(rewrites):
                 stored = rewrites[name](stored)
         return stored

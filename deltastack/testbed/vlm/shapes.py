@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deltastack.testbed.digits import TOKEN
+from deltastack.testbed.vlm.digits import TOKEN
 
 if TYPE_CHECKING:
     from deltastack.testbed.settings import Family, Shape

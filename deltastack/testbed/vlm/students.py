@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from deltastack.testbed.vlm.served_model import Host
-    from deltastack.testbed.vlm.serving import Storing, Tensors
+    from deltastack.testbed.vlm.serving import StorageHook, Tensors
 
 
 class Student(NamedTuple):
@@ -35,7 +35,7 @@ class Student(NamedTuple):
     """Names the stored file: equal names must mean equal weights."""
     layers: int
     """Decoder layers, the first ones of the host."""
-    weights: Storing
+    weights: StorageHook
     """Its tensors from the teacher's, under the names of the layers that are left."""
 
 

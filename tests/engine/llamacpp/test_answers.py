@@ -11,10 +11,10 @@ import pytest
 
 from deltastack.engine.llamacpp import vlm
 from deltastack.engine.llamacpp.weights import Precision
-from deltastack.testbed import digits, settings
-from deltastack.testbed.digits import TOKEN, WORDS
+from deltastack.testbed import settings
 from deltastack.testbed.learning import bundled_checkpoint
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models
+from deltastack.testbed.vlm.digits import TOKEN, WORDS
 from deltastack.testbed.vlm.served_model import Kind
 
 if TYPE_CHECKING:

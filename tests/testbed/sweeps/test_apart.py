@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from deltastack.errors import EvidenceError
-from deltastack.testbed import switches
 from deltastack.testbed.sweeps.mailbox import Mailbox
 from deltastack.testbed.sweeps.two_process_pipeline import Halves
 from deltastack.testbed.switches.settings import Lanes
 from deltastack.testbed.vlm.serving import Rank, Ranked
 from tests.testbed import tiny
+from tests.testbed.switches.cases import switch_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,11 +44,11 @@ def test_two_processes_give_the_tokens_of_one(family: str, tmp_path: Path) -> No
     base = engine.run(batches)
     whole, lanes = Halves(at=1), Halves(at=1)
 
-    with engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", whole)):
+    with engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", whole)):
         apart = engine.run(batches)
     with (
-        engine.adding("changes", "apart", Ranked(Rank.HOOKS, "apart", lanes)),
-        switches.on("layer_placement", engine, Lanes(lanes=2, micro_batches=2)),
+        engine.register("changes", "apart", Ranked(Rank.HOOKS, "apart", lanes)),
+        switch_on("layer_placement", engine, Lanes(lanes=2, micro_batches=2)),
     ):
         overlapped = engine.run(batches)
     after = engine.run(batches)

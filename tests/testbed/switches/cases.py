@@ -1,47 +1,56 @@
-"""Every switch with values at which it does something, and with its control's."""
+"""Every technique with a switch, with values at which it does something, and with its control's: all from the layers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltastack.testbed.switches import settings as s
+from deltastack.layers import LAYERS
+from deltastack.layers.techniques import ConfiguredTechnique, chosen
 
 if TYPE_CHECKING:
-    from deltastack.model import Params
+    from contextlib import AbstractContextManager
 
-ON: dict[str, Params] = {
-    "block_alignment": s.BlockAlignment(alignment_byte=4096),
-    "shared_weights": s.SharedWeights(workers=2),
-    "encoder_skip": s.Nothing(),
-    "encoder_unload": s.EncoderUnload(timeout_s=0.25),
-    "low_precision": s.LowPrecision(number="int8"),
-    "sparse_gemm": s.SparseGemm(density=0.5),
-    "softmax_approx": s.SoftmaxApprox(degree=3),
-    "layer_placement": s.Lanes(lanes=2, micro_batches=2),
-    "attention_ffn": s.Lanes(lanes=2, micro_batches=2),
-    "head_pruning": s.Pruning(kept=0.5),
-    "weight_pruning": s.Pruning(kept=0.5),
-    "weight_zeroing": s.Zeroing(below=0.5),
-    "early_exit": s.EarlyExit(after=0.5, confidence=0, exits=0.5),
-    "part_skipping": s.PartSkipping(kind="text", skipped=0.5),
-    "logit_student": s.Distillation(served="student"),
-    "attention_student": s.Distillation(served="student"),
-}
-CONTROL: dict[str, Params] = {
-    "block_alignment": s.BlockAlignment(alignment_byte=None),
-    "shared_weights": s.SharedWeights(workers=1),
-    "encoder_skip": s.Nothing(),
-    "encoder_unload": s.EncoderUnload(timeout_s=s.NEVER_S),
-    "low_precision": s.LowPrecision(number="as_served"),
-    "sparse_gemm": s.SparseGemm(density=1),
-    "softmax_approx": s.SoftmaxApprox(degree=None),
-    "layer_placement": s.Lanes(lanes=1, micro_batches=2),
-    "attention_ffn": s.Lanes(lanes=2, micro_batches=1),
-    "head_pruning": s.Pruning(kept=1),
-    "weight_pruning": s.Pruning(kept=1),
-    "weight_zeroing": s.Zeroing(below=0),
-    "early_exit": s.EarlyExit(after=1, confidence=0, exits=0.5),
-    "part_skipping": s.PartSkipping(kind="text", skipped=0),
-    "logit_student": s.Distillation(served="teacher"),
-    "attention_student": s.Distillation(served="teacher"),
-}
+    from deltastack.layers.measurement import Measurement
+    from deltastack.model import Params
+    from deltastack.testbed.vlm.engine import Engine
+
+ROOT = Path(__file__).parents[3]
+
+
+def examples() -> dict[str, ConfiguredTechnique]:
+    """By name, each technique with the values of its ``measurement.example`` over those of params/layers."""
+    found = {}
+    for layer in LAYERS.values():
+        override = {t.name: t.measurement.example for t in layer.techniques if t.measurement}
+        found |= {c.name: c for c in chosen(ROOT, layer, override=override) if c.name in override}
+    return found
+
+
+ON = examples()
+
+
+def measurement(name: str) -> Measurement:
+    """What the technique declares."""
+    declared = ON[name].technique.measurement
+    assert declared is not None
+    return declared
+
+
+def switch_on(name: str, engine: Engine, values: Params | None = None) -> AbstractContextManager[None]:
+    """The switch of a technique, with ``values`` of the switch in the place of its example's."""
+    p = ON[name].params
+    if values is not None:
+        p = p.model_copy(update={"testbed": values}) if "testbed" in type(p).model_fields else values
+    return _thrown(ON[name], engine, p)
+
+
+def switch_control(name: str, engine: Engine) -> AbstractContextManager[None]:
+    """The switch of a technique with its control's values."""
+    return _thrown(ON[name], engine, ON[name].control().params)
+
+
+def _thrown(one: ConfiguredTechnique, engine: Engine, p: Params) -> AbstractContextManager[None]:
+    switched = one.technique.switch(engine, p)
+    assert switched is not None
+    return switched

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from deltastack.errors import OutOfValidityError, UnknownNameError
-from deltastack.testbed import switches
-from deltastack.testbed.switches.metadata import DECLARED, Exactness, declared
+from deltastack.errors import OutOfValidityError
+from deltastack.layers import LAYERS
+from deltastack.layers.measurement import Exactness
 from tests.testbed import tiny
-from tests.testbed.switches.cases import CONTROL, ON
+from tests.testbed.switches.cases import ON, measurement, switch_control, switch_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from deltastack.testbed.vlm.engine import Engine
+    from deltastack.testbed.vlm.served_model import Batch
     from deltastack.testbed.vlm.session import Outcome, Served
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -38,39 +40,43 @@ def tokens(served: Sequence[Served]) -> list[list[list[int]]]:
 
 
 def test_all_have_their_words() -> None:
-    """Every switch is declared, has values and a control here; one that nobody has is named with those there are."""
-    assert set(DECLARED) == set(ON) == set(CONTROL)
-    assert all(d.fair and d.carries_over for d in DECLARED.values())
-    with pytest.raises(UnknownNameError, match="no switch 'zns' on the testbed; there are: encoder_skip"):
-        declared("zns")
-    with pytest.raises(UnknownNameError, match="no switch 'zns'"):
-        switches.on("zns", None, ON["encoder_skip"])  # type: ignore[arg-type]
+    """A technique with a switch says how it is measured, one without says nothing; each has a place on a bench."""
+    techniques = [t for layer in LAYERS.values() for t in layer.techniques]
+
+    assert len({t.name for t in techniques}) == len(techniques)
+    assert all(t.on_testbed == (t.measurement is not None) for t in techniques)
+    assert all(t.on_fleet or t.on_testbed for t in techniques)
+    assert all(measurement(name).baseline and measurement(name).carries_over for name in ON)
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_exactness_control_and_revert(family: str, tmp_path: Path) -> None:
-    """Each switch keeps its exactness class; at its control and after its exit the outputs are the base's, bit for bit."""
-    engine = tiny.engine(family, tmp_path, loud=True)
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, tuple[Batch, ...], Outcome]:
+    """An engine of each family, a session and what it answers with nothing on."""
+    engine = tiny.engine(request.param, tmp_path_factory.mktemp("engine"), loud=True)
     batches = tiny.session(engine)
-    base = engine.run(batches)
+    return engine, batches, engine.run(batches)
 
-    for name, p in ON.items():
-        with switches.on(name, engine, p):
-            on = engine.run(batches)
-        with switches.on(name, engine, CONTROL[name]):
-            control = engine.run(batches)
-        after = engine.run(batches)
 
-        exactness = declared(name).exactness
-        assert same(base, control), name
-        assert same(base, after), name
-        if exactness is Exactness.BITWISE:
-            assert same(base, on), name
-        elif exactness is Exactness.TOKEN:
-            assert tokens(base.served) == tokens(on.served), name
-            torch.testing.assert_close(base.served[0].logits, on.served[0].logits, atol=1e-4, rtol=1e-4)
-        else:
-            assert not same(base, on), name
+@pytest.mark.parametrize("name", ON)
+def test_exactness_control_and_revert(name: str, served: tuple[Engine, tuple[Batch, ...], Outcome]) -> None:
+    """Each switch keeps its exactness class; at its control and after its exit the outputs are the base's, bit for bit."""
+    engine, batches, base = served
+    with switch_on(name, engine):
+        on = engine.run(batches)
+    with switch_control(name, engine):
+        control = engine.run(batches)
+    after = engine.run(batches)
+
+    exactness = measurement(name).exactness
+    assert same(base, control)
+    assert same(base, after)
+    if exactness is Exactness.BITWISE:
+        assert same(base, on)
+    elif exactness is Exactness.TOKEN:
+        assert tokens(base.served) == tokens(on.served)
+        torch.testing.assert_close(base.served[0].logits, on.served[0].logits, atol=1e-4, rtol=1e-4)
+    else:
+        assert not same(base, on)
 
 
 def test_baselines_exist_and_revert(tmp_path: Path) -> None:
@@ -79,17 +85,18 @@ def test_baselines_exist_and_revert(tmp_path: Path) -> None:
     batches = tiny.session(engine)
     base = engine.run(batches)
 
-    for name in {n for d in DECLARED.values() for n in d.against}:
-        with switches.baseline(name, engine):
+    for name, other in {n: b for one in ON for n, b in measurement(one).against.items()}.items():
+        with other.switch(engine):
             engine.run(batches)
         assert same(base, engine.run(batches)), name
 
 
-RIVALS = {("block_alignment", "shared_weights"), ("attention_student", "logit_student")}
-"""Both say how the file is read, or who is served: one at a time."""
+def rivals(one: str, other: str) -> bool:
+    """Whether either says that they do not go together."""
+    return other in measurement(one).rivals or one in measurement(other).rivals
 
 
-@pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if p not in RIVALS], ids="+".join)
+@pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if not rivals(*p)], ids="+".join)
 def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
     """Two switches give the same outputs in either order of entering, and leave nothing behind."""
     engine = tiny.engine("llava", tmp_path, loud=True)
@@ -99,19 +106,17 @@ def test_any_two_combine(pair: tuple[str, str], tmp_path: Path) -> None:
     for names in (pair, pair[::-1]):
         with contextlib.ExitStack() as stack:
             for name in names:
-                stack.enter_context(switches.on(name, engine, ON[name]))
+                stack.enter_context(switch_on(name, engine))
             outcomes.append(engine.run(batches))
 
     assert same(*outcomes)
     assert same(base, engine.run(batches))
 
 
-def test_two_layouts_are_refused_together(tmp_path: Path) -> None:
-    """A file is read in one way: the second technique that says how is refused by name."""
+@pytest.mark.parametrize("pair", [p for p in itertools.combinations(sorted(ON), 2) if rivals(*p)], ids="+".join)
+def test_rivals_are_refused_together(pair: tuple[str, str], tmp_path: Path) -> None:
+    """The second of two techniques that change the same thing is refused, and both are named."""
     engine = tiny.engine("llava", tmp_path)
 
-    with (
-        switches.on("block_alignment", engine, ON["block_alignment"]),
-        pytest.raises(OutOfValidityError, match="'shared_weights' and 'block_alignment' both want 'layout'"),
-    ):
-        switches.on("shared_weights", engine, ON["shared_weights"]).__enter__()
+    with switch_on(pair[0], engine), pytest.raises(OutOfValidityError, match=f"'{pair[1]}' and '{pair[0]}' both want"):
+        switch_on(pair[1], engine).__enter__()

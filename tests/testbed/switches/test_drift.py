@@ -13,8 +13,8 @@ import pytest
 
 from deltastack.evaluation import testbed_cells
 from deltastack.layers import LAYERS, techniques
-from deltastack.model import LAYER_NAMES
 from deltastack.testbed import bench
+from tests.fakes import FIVE
 from tests.testbed import tiny
 from tests.testbed.switches.test_conformance import same
 
@@ -54,9 +54,15 @@ def cells_of(engine: Engine) -> Cells:
     """Every set of the five layers, and every technique of the further ones: alone, and with all five on."""
     chosen = {name: techniques.chosen(ROOT, layer) for name, layer in LAYERS.items()}
     able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
-    five = testbed_cells.of_stack({name: chosen[name] for name in LAYER_NAMES}, able)
-    alone = {f"{n}/{one.name}": (testbed_cells.switch(one),) for n in LAYERS if n not in LAYER_NAMES for one in chosen[n]}
-    every = five["+".join(sorted(LAYER_NAMES))]
+    five = testbed_cells.of_stack({name: chosen[name] for name in FIVE}, able)
+    alone = {
+        f"{n}/{one.name}": (testbed_cells.switch(one),)
+        for n in LAYERS
+        if n not in FIVE
+        for one in chosen[n]
+        if one.name in able[n]
+    }
+    every = five["+".join(sorted(FIVE))]
     return {**five, **alone, **{f"five+{name}": (*every, *switches) for name, switches in alone.items()}}
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError, OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed import switches
 from deltastack.testbed.switches import placement
 from deltastack.testbed.switches.lanes import Lanes, cut
 from deltastack.testbed.switches.replay import least_micro_batches, replay
 from deltastack.testbed.switches.settings import Lanes as LaneValues
 from tests.testbed import tiny
+from tests.testbed.switches.cases import switch_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_placements_combine_into_one_lane_tuple(tmp_path: Path) -> None:
 
         with contextlib.ExitStack() as stack:
             for name in names:
-                stack.enter_context(switches.on(name, engine, values))
+                stack.enter_context(switch_on(name, engine, values))
             engine.run(batch)
             runner = engine.serving.runner
             assert isinstance(runner, Lanes)
@@ -111,7 +111,7 @@ def test_placements_combine_into_one_lane_tuple(tmp_path: Path) -> None:
 def test_components_still_add_up(tmp_path: Path) -> None:
     """With lanes the components sum to the session's clock within 2 %, and attention and FFN have their time."""
     engine = tiny.engine("llava", tmp_path)
-    with switches.on("attention_ffn", engine, LaneValues(lanes=2, micro_batches=2)):
+    with switch_on("attention_ffn", engine, LaneValues(lanes=2, micro_batches=2)):
         outcome = engine.run(tiny.session(engine))
 
     assert outcome.total(Resource.TIME_S) == pytest.approx(outcome.wall_s, rel=0.02)
@@ -127,7 +127,7 @@ def test_an_error_in_a_thread_is_raised_and_frees_the_lanes(tmp_path: Path) -> N
     prompts[1, 0] = 10**6
     broken = text.__class__(kind=text.kind, prompts=prompts, images=None, new_tokens=2)
 
-    with switches.on("attention_ffn", engine, LaneValues(lanes=2, micro_batches=2)):
+    with switch_on("attention_ffn", engine, LaneValues(lanes=2, micro_batches=2)):
         with pytest.raises(IndexError):
             engine.run((broken,))
         engine.run((image,))
@@ -139,6 +139,6 @@ def test_more_lanes_than_there_are_parts_are_refused(tmp_path: Path) -> None:
     three = LaneValues(lanes=3, micro_batches=3)
 
     with pytest.raises(OutOfValidityError, match="not applicable: 3 lanes for 2 decoder layers; at most 2"):
-        switches.on("layer_placement", engine, three)
+        switch_on("layer_placement", engine, three)
     with pytest.raises(OutOfValidityError, match="a decoder layer has two parts"):
-        switches.on("attention_ffn", engine, three)
+        switch_on("attention_ffn", engine, three)

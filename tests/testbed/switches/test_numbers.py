@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed import switches
 from deltastack.testbed.switches import attention, low_precision, sparse_gemm
 from deltastack.testbed.switches.exponential import coefficients, softmax
 from deltastack.testbed.switches.int8_linear import Int8Linear
 from deltastack.testbed.switches.sparse_linear import MANY_ROWS, SparseLinear
 from deltastack.testbed.vlm.device import Cuda
 from tests.testbed import tiny
-from tests.testbed.switches.cases import ON
+from tests.testbed.switches.cases import switch_on
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -162,4 +161,4 @@ def test_processor_kernels_are_refused_elsewhere(name: str, tmp_path: object) ->
     engine.device = Cuda(name="an accelerator")
 
     with pytest.raises(OutOfValidityError, match=r"not applicable: .* an accelerator"):
-        switches.on(name, engine, ON[name])
+        switch_on(name, engine)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from deltastack.errors import OutOfValidityError
 from deltastack.model import Component, Resource
-from deltastack.testbed import operation_count, switches
+from deltastack.testbed import operation_count
 from deltastack.testbed.switches import prune_weights, pruning
 from deltastack.testbed.switches.prune_weights import CHANNELS, HEADS, Block
 from deltastack.testbed.switches.settings import LowPrecision, Pruning, SparseGemm, Zeroing
 from tests.testbed import tiny
+from tests.testbed.switches.cases import switch_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,9 +98,9 @@ def test_a_cut_model_says_what_a_silenced_one_says(tmp_path: Path) -> None:
     engine = tiny.grouped(tmp_path)
     batches = tiny.session(engine)
 
-    with engine.adding("reducing", "a", silenced):
+    with engine.register("reshape_hooks", "a", silenced):
         whole = engine.run(batches)
-        with switches.on("head_pruning", engine, Pruning(kept=0.5)), switches.on("weight_pruning", engine, Pruning(kept=0.5)):
+        with switch_on("head_pruning", engine, Pruning(kept=0.5)), switch_on("weight_pruning", engine, Pruning(kept=0.5)):
             less = engine.run(batches)
             done = operation_count.audit(engine, batches)
         full = operation_count.audit(engine, batches)
@@ -118,7 +119,7 @@ def test_bytes_and_memory_fall_with_the_matrices(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path)
     batches = tiny.session(engine)
     full = engine.run(batches)
-    with switches.on("weight_pruning", engine, Pruning(kept=0.5)):
+    with switch_on("weight_pruning", engine, Pruning(kept=0.5)):
         less = engine.run(batches)
         held = dict(engine.residence.resident_byte)
     engine.run(batches)
@@ -137,9 +138,9 @@ def test_number_formats_are_of_what_is_left(other: str, values: LowPrecision | S
     """Eight-bit codes and sparse blocks are made of the smaller matrices, and their modules say the smaller sizes."""
     engine = tiny.engine("llava", tmp_path)
     batches = tiny.session(engine)
-    with switches.on(other, engine, values):
+    with switch_on(other, engine, values):
         full = engine.run(batches)
-        with switches.on("weight_pruning", engine, Pruning(kept=0.5)):
+        with switch_on("weight_pruning", engine, Pruning(kept=0.5)):
             less = engine.run(batches)
 
     assert less.asked_byte < full.asked_byte
@@ -155,7 +156,7 @@ def test_zeros_save_nothing(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path)
     batches = tiny.session(engine)
     full = engine.run(batches)
-    with switches.on("weight_zeroing", engine, Zeroing(below=0.5)):
+    with switch_on("weight_zeroing", engine, Zeroing(below=0.5)):
         assert engine.run(batches).asked_byte == full.asked_byte
 
 
@@ -167,4 +168,4 @@ def test_other_parts_are_refused_by_name(tmp_path: Path) -> None:
     del attention.q_proj  # type: ignore[union-attr]
 
     with pytest.raises(OutOfValidityError, match="Qwen3Attention has no 'q_proj' to cut; it has: k_proj, v_proj"):
-        switches.on("head_pruning", engine, Pruning(kept=0.5))
+        switch_on("head_pruning", engine, Pruning(kept=0.5))

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from deltastack.errors import OutOfValidityError
 from deltastack.layers import layer, techniques
 from deltastack.model import Component
-from deltastack.testbed import digits, operation_count, quality_eval, settings, switches
+from deltastack.testbed import operation_count, quality_eval, settings
 from deltastack.testbed.learning import bundled_checkpoint
 from deltastack.testbed.switches import early_exit, layer_bypass
 from deltastack.testbed.switches.part_skipping import skipped
 from deltastack.testbed.switches.settings import EarlyExit, Lanes, PartSkipping
-from deltastack.testbed.vlm import models
+from deltastack.testbed.vlm import digits, models
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.testbed.vlm.session import Served
 from tests.testbed import tiny
+from tests.testbed.switches.cases import switch_on
 from tests.testbed.switches.test_conformance import tokens
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Slow:
 
 def slowly(engine: Engine, batches: tuple[Batch, ...], twin: Slow) -> Outcome:
     """One session by the slow twin."""
-    with engine.holding("runner", twin, by="slow"):
+    with engine.override("runner", twin, by="slow"):
         return engine.run(batches)
 
 
@@ -95,7 +96,7 @@ def test_exit_at_a_fixed_layer_is_the_truncated_model_token_for_token(family: st
     engine = tiny.engine(family, tmp_path, loud=True)
     batches = tiny.session(engine, new_tokens=6)
     slow = slowly(engine, batches, Slow(1, lambda sure, _: torch.ones_like(sure, dtype=torch.bool)))
-    with switches.on("early_exit", engine, exits(0.0)):
+    with switch_on("early_exit", engine, exits(0.0)):
         quick = engine.run(batches)
 
     assert tokens(quick.served) == tokens(slow.served)
@@ -113,7 +114,7 @@ def test_rows_that_leave_and_rows_that_stay_agree_with_the_slow_loop(family: str
 
     slow = Slow(1, lambda sure, _: sure >= median)
     wanted = slowly(engine, batches, slow)
-    with switches.on("early_exit", engine, exits(median)):
+    with switch_on("early_exit", engine, exits(median)):
         quick = engine.run(batches)
 
     went = torch.stack(slow.sure) >= median
@@ -141,7 +142,7 @@ def test_keys_and_values_that_are_put_back_are_the_layer_s_own(family: str, tmp_
         with layer_bypass.passing(engine.host.layers[1], forward):
             return engine.serve(batch)
 
-    with engine.holding("runner", runner, by="test"):
+    with engine.override("runner", runner, by="test"):
         engine.run(tiny.session(engine, new_tokens=3))
 
     assert len(seen) == 9
@@ -153,13 +154,13 @@ def test_random_weights_leave_by_the_draw(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path, loud=True)
     batches = tiny.session(engine, rows=3, new_tokens=6)
     full = tokens(engine.run(batches).served)
-    with switches.on("early_exit", engine, exits(0.0)):
+    with switch_on("early_exit", engine, exits(0.0)):
         always = tokens(engine.run(batches).served)
 
     engine.random_weights = True
     said = {}
     for share in (0.0, 0.5, 1.0):
-        with switches.on("early_exit", engine, exits(0.99, share)):
+        with switch_on("early_exit", engine, exits(0.99, share)):
             said[share] = tokens(engine.run(batches).served)
     drawn = early_exit.draws(batches[0].prompts, 6, 0.5)
     wanted = slowly(engine, batches[:1], Slow(1, lambda _, step: drawn[:, step]))
@@ -174,9 +175,9 @@ def test_a_row_is_drawn_the_same_in_every_batch_and_lane(tmp_path: Path) -> None
     engine = tiny.engine("llava", tmp_path, loud=True)
     engine.random_weights = True
     batches = tiny.session(engine, rows=4)
-    with switches.on("early_exit", engine, exits(0.5)):
+    with switch_on("early_exit", engine, exits(0.5)):
         alone = tokens(engine.run(batches).served)
-        with switches.on("layer_placement", engine, Lanes(lanes=2, micro_batches=2)):
+        with switch_on("layer_placement", engine, Lanes(lanes=2, micro_batches=2)):
             assert tokens(engine.run(batches).served) == alone
 
     prompts = torch.arange(4000).view(1000, 4)
@@ -190,9 +191,9 @@ def test_work_of_exits_by_hand(tmp_path: Path) -> None:
     engine = tiny.engine("llava", tmp_path, loud=True)
     text = tiny.session(engine, new_tokens=2)[1:2]
     full = operation_count.audit(engine, text)
-    with switches.on("early_exit", engine, exits(0.0)):
+    with switch_on("early_exit", engine, exits(0.0)):
         left = operation_count.audit(engine, text)
-    with switches.on("early_exit", engine, exits(1.0)):
+    with switch_on("early_exit", engine, exits(1.0)):
         stayed = operation_count.audit(engine, text)
 
     a_row = 2 * 3 * 32 * 64
@@ -217,9 +218,9 @@ def test_who_is_skipped_past_is_the_model_without_that_layer(tmp_path: Path) -> 
         with layer_bypass.passing(engine.host.layers[1], lambda _, hidden, *__, **___: hidden):
             return engine.serve(batch)
 
-    with engine.holding("runner", truncated, by="test"):
+    with engine.override("runner", truncated, by="test"):
         wanted = engine.run(batches)
-    with switches.on("part_skipping", engine, PartSkipping(kind="text", skipped=0.5)):
+    with switch_on("part_skipping", engine, PartSkipping(kind="text", skipped=0.5)):
         routed = engine.run(batches)
 
     image, text, _ = routed.served
@@ -234,11 +235,11 @@ def test_both_routes_on_one_layer(tmp_path: Path) -> None:
     """Where text skips the layer that follows the exit, it decides nothing: it is served by the model without that layer."""
     engine = tiny.engine("llava", tmp_path, loud=True)
     batches = tiny.session(engine)
-    with switches.on("part_skipping", engine, PartSkipping(kind="text", skipped=0.5)):
+    with switch_on("part_skipping", engine, PartSkipping(kind="text", skipped=0.5)):
         skips = tokens(engine.run(batches).served)
-        with switches.on("early_exit", engine, exits(0.0)):
+        with switch_on("early_exit", engine, exits(0.0)):
             both = tokens(engine.run(batches).served)
-    with switches.on("early_exit", engine, exits(0.0)):
+    with switch_on("early_exit", engine, exits(0.0)):
         leaves = tokens(engine.run(batches).served)
 
     assert both == [leaves[0], skips[1], leaves[2]]
@@ -261,7 +262,7 @@ def test_a_single_layer_is_refused(technique: str, tmp_path: Path) -> None:
     on = {"early_exit": exits(0.5), "part_skipping": PartSkipping(kind="text", skipped=0.5)}[technique]
 
     with pytest.raises(OutOfValidityError, match="not applicable: the decoder has one layer"):
-        switches.on(technique, engine, on)
+        switch_on(technique, engine, on)
 
 
 def test_other_names_are_refused(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_other_names_are_refused(tmp_path: Path) -> None:
     del engine.host.layers[0].input_layernorm
 
     with pytest.raises(OutOfValidityError, match="Qwen3DecoderLayer has no 'input_layernorm'"):
-        switches.on("early_exit", engine, exits(0.5))
+        switch_on("early_exit", engine, exits(0.5))
 
 
 def test_the_share_of_exits_in_params_is_the_trained_model_s(tmp_path: Path) -> None:
@@ -293,7 +294,7 @@ def test_the_share_of_exits_in_params_is_the_trained_model_s(tmp_path: Path) -> 
     full = quality_eval.answer(engine, some).right
     on = one.technique.switch(engine, one.params)
     assert on is not None
-    with on, engine.adding("routes", "spy", spy):
+    with on, engine.register("batch_hooks", "spy", spy):
         early = quality_eval.answer(engine, some).right
 
     assert left[0] / asked[0] == pytest.approx(one.params.model_dump()["exits"], abs=0.04)

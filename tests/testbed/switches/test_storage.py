@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from deltastack.errors import EvidenceError
 from deltastack.model import Component, Resource
-from deltastack.testbed import page_cache, switches
+from deltastack.testbed import page_cache
+from deltastack.testbed.sweeps.private_copies import private_copies
 from deltastack.testbed.switches.aligned import BLOCK_BYTE, Aligned, Buffers, header
 from deltastack.testbed.switches.settings import SharedWeights
 from deltastack.testbed.switches.storage import Buffered, Plain
@@ -41,12 +42,11 @@ def test_three_workers_share_or_hold_a_copy_each(tmp_path: Path) -> None:
     engine.stored().write_bytes(bytes(file_byte))
     memory = (Component.STORAGE, Resource.MEMORY_BYTE_S)
 
-    found = switches.beside("shared_weights", engine, SharedWeights(workers=3), 2.0)["private_copies"]
+    found = private_copies(engine, SharedWeights(workers=3), 2.0)
 
     assert len(found) == 6
     assert all(b[memory] - s[memory] == pytest.approx(2 * file_byte * 2.0, rel=0.1) for b, s in found)
-    assert switches.beside("shared_weights", engine, SharedWeights(workers=1), 2.0) == {"private_copies": []}
-    assert switches.beside("low_precision", engine, SharedWeights(workers=3), 2.0) == {}
+    assert private_copies(engine, SharedWeights(workers=1), 2.0) == []
 
 
 def test_places_by_hand(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.learning import model_card
+from deltastack.testbed.vlm import model_card
 from deltastack.testbed.vlm.students import Student, prefix, taken
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import OutOfValidityError
-from deltastack.testbed.learning import model_card
+from deltastack.testbed.vlm import model_card
 
 if TYPE_CHECKING:
     from pathlib import Path
