@@ -57,7 +57,7 @@ def check(root: Path, engine: Engine, order: Order, say: Callable[[str], None], 
         return Checked(found, None)
     at = observe.setup(engine, root, root / bench.FOLDER / "logs", asking.requests(engine.load, root, order.trace))
     forecast = None
-    with process.ended_by_signals():
+    with process.ended_by_signals(), at.source:
         for cell in _tried(engine, order):
             say(f"starting {cell}")
             began_s = time.monotonic()
@@ -77,14 +77,14 @@ def resolved(root: Path, engine: Engine, cell: str) -> readback.Resolved:
         CellError: It does not start, or a source does not answer.
     """
     at = observe.setup(engine, root, root / bench.FOLDER / "logs", asking.Asked((), ()))
-    with process.ended_by_signals(), observe.serving(at, cells.resolve(engine, cell, root)) as server:
+    with process.ended_by_signals(), at.source, observe.serving(at, cells.resolve(engine, cell, root)) as server:
         return readback.resolved(server, engine.sources, at.headers)
 
 
 def _static(root: Path, engine: Engine, order: Order) -> Iterator[Check]:
     for name, path in engine.files.items():
         there = (root / path).exists()
-        yield Check(f"file {name}", "ok" if there else "fail", path, "" if there else "write it, or name another in files")
+        yield Check(f"file {name}", "ok" if there else "fail", path, "" if there else engine.made_by or "write it, or name another in files")
     if engine.key_variable is not None:
         yield _headers(engine)
     if engine.start is not None and engine.start.port:

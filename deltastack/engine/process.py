@@ -26,7 +26,7 @@ from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from deltastack.engine.declaration import Health, Stop
@@ -103,10 +103,10 @@ def running(command: Command, health: Health, stop: Stop, log: Path, headers: Ma
     with log.open("wb") as out:
         process = kept(command.arguments, command.environment, stop, out.fileno())
     try:
-        yield _ready(process, command.address, health, log, headers)
+        yield ready(psutil.Process(process.pid), process.poll, command.address, health, log, headers)
     finally:
         _stop(process, command, stop)
-    _refuse_left(process, command.address)
+    refuse_left(process.pid, command.address)
 
 
 @contextlib.contextmanager
@@ -166,7 +166,9 @@ def listens(address: str) -> bool:
         return False
 
 
-def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log: int) -> subprocess.Popen[bytes]:
+def kept(
+    arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log: int, inherited: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """A command under a keeper in a session of its own; closing its input ends it and everything below it.
 
     Args:
@@ -174,6 +176,7 @@ def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log
         variables: Added to the environment.
         stop: Which signal ends it, and how long that may take.
         log: Descriptor that takes its output.
+        inherited: Further descriptors that it gets.
     """
     keeper = (sys.executable, "-I", "-S", str(_KEEPER), stop.signal, str(stop.within_s), "--")
     return subprocess.Popen(
@@ -183,18 +186,38 @@ def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log
         stderr=subprocess.STDOUT,
         env=os.environ | dict(variables),
         start_new_session=True,
+        pass_fds=tuple(inherited),
     )
 
 
-def _ready(process: subprocess.Popen[bytes], address: str, health: Health, log: Path, headers: Mapping[str, str]) -> Running:
+def ready(
+    root: psutil.Process,
+    poll: Callable[[], int | None],
+    address: str,
+    health: Health,
+    log: Path,
+    headers: Mapping[str, str],
+) -> Running:
+    """A server that was just started, once it is healthy.
+
+    Args:
+        root: The first process of its tree.
+        poll: Its status once it has ended, None before.
+        address: Where it will answer.
+        health: When it counts as ready.
+        log: Where its output goes.
+        headers: Sent with every call.
+
+    Raises:
+        CellError: It ended, or was not ready in time.
+    """
     began_s = time.monotonic()
     while True:
-        ended = process.poll()
+        ended = poll()
         if ended is not None:
             raise CellError(FaultKind.REFUSED, f"the server ended with status {ended} before it was ready: {last_lines(log)}")
         if _answers(address + health.path, headers):
-            ready_s = time.monotonic() - began_s
-            return Running(address=address, root=psutil.Process(process.pid), log=log, ready_s=ready_s)
+            return Running(address=address, root=root, log=log, ready_s=time.monotonic() - began_s)
         if time.monotonic() - began_s > health.within_s:
             raise CellError(FaultKind.UNHEALTHY, f"not healthy in {health.within_s:g} s: {last_lines(log)}")
         time.sleep(health.period_s)
@@ -222,8 +245,13 @@ def _stop(process: subprocess.Popen[bytes], command: Command, stop: Stop) -> Non
         process.wait()
 
 
-def _refuse_left(process: subprocess.Popen[bytes], address: str) -> None:
-    left = [p.pid for p in psutil.process_iter() if _session(p.pid) == process.pid]
+def refuse_left(session: int, address: str) -> None:
+    """Refuse to go on where something of a server is left: it would be measured with the next one.
+
+    Raises:
+        CellError: A process of its session runs, or something listens at its address.
+    """
+    left = [p.pid for p in psutil.process_iter() if _session(p.pid) == session]
     if left:
         raise CellError(FaultKind.LEFT_OVER, f"processes {left} outlived the stop")
     if listens(address):
