@@ -84,7 +84,12 @@ def resolved(root: Path, engine: Engine, cell: str) -> readback.Resolved:
 def _static(root: Path, engine: Engine, order: Order) -> Iterator[Check]:
     for name, path in engine.files.items():
         there = (root / path).exists()
-        yield Check(f"file {name}", "ok" if there else "fail", path, "" if there else engine.made_by or "write it, or name another in files")
+        yield Check(
+            f"file {name}",
+            "ok" if there else "fail",
+            path,
+            "" if there else engine.made_by or "write it, or name another in files",
+        )
     if engine.key_variable is not None:
         yield _headers(engine)
     if engine.start is not None and engine.start.port:

@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -55,6 +55,16 @@ class Command:
         """The command as a person would type it."""
         variables = " ".join(f"{k}={shlex.quote(v)}" for k, v in self.environment.items())
         return f"{variables} {shlex.join(self.arguments)}".strip()
+
+
+class Started(NamedTuple):
+    """A server that may not answer yet."""
+
+    root: psutil.Process
+    """The first process of its tree."""
+    poll: Callable[[], int | None]
+    """Its status once it has ended, None before."""
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +113,7 @@ def running(command: Command, health: Health, stop: Stop, log: Path, headers: Ma
     with log.open("wb") as out:
         process = kept(command.arguments, command.environment, stop, out.fileno())
     try:
-        yield ready(psutil.Process(process.pid), process.poll, command.address, health, log, headers)
+        yield ready(Started(psutil.Process(process.pid), process.poll, log), command.address, health, headers)
     finally:
         _stop(process, command, stop)
     refuse_left(process.pid, command.address)
@@ -190,27 +200,13 @@ def kept(
     )
 
 
-def ready(
-    root: psutil.Process,
-    poll: Callable[[], int | None],
-    address: str,
-    health: Health,
-    log: Path,
-    headers: Mapping[str, str],
-) -> Running:
-    """A server that was just started, once it is healthy.
-
-    Args:
-        root: The first process of its tree.
-        poll: Its status once it has ended, None before.
-        address: Where it will answer.
-        health: When it counts as ready.
-        log: Where its output goes.
-        headers: Sent with every call.
+def ready(started: Started, address: str, health: Health, headers: Mapping[str, str]) -> Running:
+    """A server that was just started and will answer at ``address``, once it is healthy.
 
     Raises:
         CellError: It ended, or was not ready in time.
     """
+    root, poll, log = started
     began_s = time.monotonic()
     while True:
         ended = poll()

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,9 +24,9 @@ from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from deltastack.engine.declaration import Engine, Start, Warm
+    from deltastack.engine.declaration import Engine, Start, Stop, Warm
     from deltastack.engine.process import Command, Running
 
 _ZYGOTE = Path(__file__).with_name("zygote.py")
@@ -39,8 +40,7 @@ class Source:
     def __init__(self, engine: Engine, root: Path, folder: Path) -> None:
         """Start nothing yet; logs go to ``folder``."""
         self._engine, self._root, self._folder = engine, root, folder
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._zygote: _Zygote | None = None
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -48,7 +48,8 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         """End the zygote and everything below it."""
-        self._lose()
+        if self._zygote is not None:
+            self._zygote.close()
 
     @contextlib.contextmanager
     def running(self, start: Start, command: Command, log: Path, headers: Mapping[str, str]) -> Iterator[Running]:
@@ -63,105 +64,117 @@ class Source:
                 yield server
             return
         process.refuse_taken(command.address)
-        self._start(start, start.warm)
+        zygote = self._warm(start, start.warm)
         log.parent.mkdir(parents=True, exist_ok=True)
-        order = {"arguments": command.arguments, "environment": dict(command.environment), "log": str(log)}
-        pid = int(self._ask(order, _FORK_S)["pid"])
+        pid = zygote.fork({"arguments": command.arguments, "environment": dict(command.environment), "log": str(log)})
+        started = process.Started(psutil.Process(pid), lambda: zygote.status(pid), log)
         try:
-            yield process.ready(psutil.Process(pid), lambda: self._status(pid), command.address, engine.health, log, headers)
+            yield process.ready(started, command.address, engine.health, headers)
         finally:
-            self._end()
+            zygote.end()
         process.refuse_left(pid, command.address)
 
-    def _start(self, start: Start, warm: Warm) -> None:
-        """Start the zygote and await its import, if none runs.
+    def _warm(self, start: Start, warm: Warm) -> _Zygote:
+        """The zygote; started, and its import awaited, if none runs.
 
         Raises:
-            CellError: It ended, or did not finish its import in time.
+            CellError: It did not finish its import, or left threads.
         """
-        if self._keeper is not None and self._keeper.poll() is None:
-            return
-        self._lose()
-        words = self._engine.values | {k: str(self._root / v) for k, v in self._engine.files.items()} | {"root": str(self._root)}
-        mine, its = socket.socketpair()
-        python = filled(warm.python, words)
-        arguments = (python, "-P", str(_ZYGOTE), str(its.fileno()), warm.main, *warm.modules)
+        if self._zygote is not None and self._zygote.alive():
+            return self._zygote
+        self.__exit__()
+        files = {k: str(self._root / v) for k, v in self._engine.files.items()}
+        words = self._engine.values | files | {"root": str(self._root), "python": sys.executable}
         environment = {k: filled(v, words) for k, v in start.environment.items()}
         self._folder.mkdir(parents=True, exist_ok=True)
-        with its, self._log.open("wb") as out:
-            self._keeper = process.kept(arguments, environment, self._engine.stop, out.fileno(), (its.fileno(),))
-        self._control = mine
-        found = self._answer(warm.within_s)
-        if found["threads"] != 1:
-            self._lose()
-            raise CellError(FaultKind.REFUSED, f"importing {warm.main} started {found['threads'] - 1} threads, which no fork has")
+        program = (filled(warm.python, words), "-P", str(_ZYGOTE))
+        self._zygote = _Zygote(program, (warm.main, *warm.modules), environment, self._engine.stop, self._folder / "zygote.log")
+        self._zygote.imported(warm.within_s)
+        return self._zygote
 
-    @property
-    def _log(self) -> Path:
-        return self._folder / "zygote.log"
+
+class _Zygote:
+    """The process, under a keeper, and the socket to it; nobody else can reach that."""
+
+    def __init__(
+        self, program: Sequence[str], words: Sequence[str], environment: Mapping[str, str], stop: Stop, log: Path
+    ) -> None:
+        self._stop, self._log = stop, log
+        self._control, its = socket.socketpair()
+        arguments = (*program, str(its.fileno()), *words)
+        with its, log.open("wb") as out:
+            self._keeper = process.kept(arguments, environment, stop, out.fileno(), (its.fileno(),))
+
+    def alive(self) -> bool:
+        """Whether it can fork."""
+        return self._keeper.poll() is None and self._control.fileno() >= 0
+
+    def imported(self, within_s: float) -> None:
+        """Await the import.
+
+        Raises:
+            CellError: It failed, took too long, or left threads, which no fork would have.
+        """
+        threads = int(self._answer(within_s)["threads"])
+        if threads != 1:
+            self.close()
+            raise CellError(FaultKind.REFUSED, f"the warm import started {threads - 1} threads, which no fork has")
+
+    def fork(self, order: Mapping[str, Any]) -> int:
+        """The number of a new child.
+
+        Raises:
+            CellError: The zygote is gone.
+        """
+        return int(self._ask(order, _FORK_S)["pid"])
+
+    def status(self, pid: int) -> int | None:
+        """The status of a child that has ended by itself; -1 where nobody knows it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return None
+        found = self.end()
+        return -1 if found is None else found
+
+    def end(self) -> int | None:
+        """End the child and everything below it; its status, where it had ended before."""
+        try:
+            order = {"end": self._stop.signal, "within_s": self._stop.within_s}
+            found = self._ask(order, self._stop.within_s + _GRACE_S)["status"]
+        except CellError:
+            return None  # the zygote is gone, and its keeper has ended everything below it
+        return None if found is None else int(found)
+
+    def close(self) -> None:
+        """End it: its keeper ends everything below it."""
+        self._control.close()
+        if self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+        try:
+            self._keeper.wait(self._stop.within_s + _GRACE_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._keeper.pid, signal.SIGKILL)
+            self._keeper.wait()
 
     def _ask(self, order: Mapping[str, Any], within_s: float) -> dict[str, Any]:
-        if self._control is None:
-            raise CellError(FaultKind.CRASHED, f"the warm import is gone: {process.last_lines(self._log)}")
         with contextlib.suppress(OSError):  # the answer will not come, which says more
             self._control.sendall(json.dumps(order).encode() + b"\n")
         return self._answer(within_s)
 
     def _answer(self, within_s: float) -> dict[str, Any]:
-        """The zygote's next line.
+        """Its next line.
 
         Raises:
             CellError: It ended, or gave none in time; it is gone then.
         """
-        assert self._control is not None
         found = b""
-        try:
+        with contextlib.suppress(OSError):
             self._control.settimeout(within_s)
-            while not found.endswith(b"\n"):
-                part = self._control.recv(4096)
-                if not part:
-                    break
+            while not found.endswith(b"\n") and (part := self._control.recv(4096)):
                 found += part
-        except OSError:
-            found = b""
-        if not found:
-            self._lose()
+        if not found.endswith(b"\n"):
+            self.close()
             raise CellError(FaultKind.REFUSED, f"the warm import gave no answer: {process.last_lines(self._log)}")
         answer: dict[str, Any] = json.loads(found)
         return answer
-
-    def _status(self, pid: int) -> int | None:
-        """The status of a child that has ended by itself."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                return None
-        status = self._end()
-        return -1 if status is None else status
-
-    def _end(self) -> int | None:
-        """End the child and everything below it; its status, where it had ended before."""
-        stop = self._engine.stop
-        if self._control is None:
-            return None
-        try:
-            found = self._ask({"end": stop.signal, "within_s": stop.within_s}, stop.within_s + _GRACE_S)
-        except CellError:
-            return None  # the zygote is gone, and its keeper has ended everything below it
-        return None if found["status"] is None else int(found["status"])
-
-    def _lose(self) -> None:
-        """End the zygote, if there is one: its keeper ends everything below it."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._keeper is None:
-            return
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
-        try:
-            self._keeper.wait(self._engine.stop.within_s + _GRACE_S)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._keeper.pid, signal.SIGKILL)
-            self._keeper.wait()
-        self._keeper = None

@@ -4,7 +4,8 @@
 
 * ``{"arguments": [...], "environment": {...}, "log": "..."}`` forks a child that calls MAIN (``module:function``) with these as
   ``sys.argv``, in a session of its own, its output in the log. The answer is ``{"pid": ...}``.
-* ``{"end": "TERM", "within_s": 20}`` ends the child and everything below it. The answer is ``{"status": ...}``, null where it ran until then.
+* ``{"end": "TERM", "within_s": 20}`` ends the child and everything below it. The answer is ``{"status": ...}``, null where the
+  child ran until then.
 
 One child runs at a time. It inherits what is imported and nothing else: no thread runs at a fork, the socket is closed in it, and
 processes that the engine starts are forks too. The zygote ends with its socket, and everything below it with its keeper.
@@ -12,6 +13,7 @@ processes that the engine starts are forks too. The zygote ends with its socket,
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
+
 def main(words: Sequence[str]) -> int:
     """Serve the socket until its other end closes."""
     control, entry, *modules = words
@@ -42,8 +45,8 @@ def main(words: Sequence[str]) -> int:
         run = getattr(importlib.import_module(module), function)
         gc.collect()
         gc.freeze()  # the collector of a child leaves what is shared alone, so that it stays shared
-        _answer(lines, {"threads": len(os.listdir("/proc/self/task"))})
-        serve(lines, run, keeper, lambda: connection.close())
+        _answer(lines, {"threads": len([*Path("/proc/self/task").iterdir()])})
+        serve(lines, run, keeper, connection.close)
     return 0
 
 
@@ -94,6 +97,9 @@ def _ended(child: int, order: dict[str, Any], keeper: ModuleType) -> int | None:
     """End everything below this process; the status of a child that had ended before, 128 + its signal where one ended it."""
     found, status = os.waitpid(child, os.WNOHANG) if child else (0, 0)
     keeper.end_tree(signal.Signals[f"SIG{order['end']}"], float(order["within_s"]))
+    with contextlib.suppress(ChildProcessError):
+        while True:  # whatever is left has ended, and waits to be taken away
+            os.waitpid(-1, 0)
     code = os.waitstatus_to_exitcode(status)
     return None if not found else 128 - code if code < 0 else code
 

@@ -1,8 +1,8 @@
 """The model folders that vLLM serves: ``python -m deltastack.engine.vllm_cpu.model FOLDER``.
 
 ``trained`` is the testbed's trained LLaVA (SigLIP tower, Qwen3 decoder). ``wide`` gives the same answers in a size at which a
-processor's time goes into the model and not into the server: its decoder is padded with zeros (``weights``). ``wide-w8a8`` is that
-one with weights and activations in 8 bits. Words are tokens.
+processor's time goes into the model and not into the server: its decoder is padded with zeros (``weights``). ``wide-w8a8`` is
+that one with weights and activations in 8 bits. Words are tokens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MADE = "made.sha256"
 EPSILON = 1e-6
 """Of the decoder's norms as trained; the default of Transformers' Qwen3Config."""
 _CONTEXT = 1024
-_CODE = (Path(__file__), *(Path(m.__file__) for m in (questions, weights)))
+_CODE = tuple(Path(__file__).with_name(name) for name in ("model.py", "questions.py", "weights.py"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _describe(folder: Path, size: Size, quantization: dict[str, Any] | None) -> 
         "generation_config.json": {"bos_token_id": TOKEN["begin"], "eos_token_id": None, "pad_token_id": TOKEN["pad"]},
         "preprocessor_config.json": picture,
         "processor_config.json": processor,
-        "tokenizer.json": _tokenizer(),
+        "tokenizer.json": _tokenizer(size.vocabulary),
         "tokenizer_config.json": names,
     }
     for name, value in files.items():
@@ -172,9 +172,10 @@ def _describe(folder: Path, size: Size, quantization: dict[str, Any] | None) -> 
         part.write_text(TEMPLATE, encoding="utf-8")
 
 
-def _tokenizer() -> dict[str, Any]:
-    """A word between spaces is a token."""
-    vocabulary = {IMAGE if w == "image" else w: n for n, w in enumerate(WORDS)}
+def _tokenizer(rows: int) -> dict[str, Any]:
+    """A word between spaces is a token; rows of the embedding beyond the words are tokens that no text contains."""
+    words = [IMAGE if w == "image" else w for w in WORDS]
+    vocabulary = {word: n for n, word in enumerate((*words, *(f"<spare {n}>" for n in range(len(words), rows))))}
     image = {"id": vocabulary[IMAGE], "content": IMAGE, "special": True}
     return {
         "version": "1.0",

@@ -1,8 +1,8 @@
 """What vLLM is asked: questions about pictures whose answers are known, plain ones and ones behind a long shared opening.
 
-The opening tells 16 grids of the training split in words, each with a question and its answer. Then the request shows a picture of its
-own and asks. So a request has 256 words that others have too, which is what a prefix cache is for. The model never learnt to use
-such examples: plain questions tell its quality.
+The opening tells 16 grids of the training split in words, each with a question and its answer. Then the request shows a picture
+of its own and asks. So a request has 256 words that others have too, which is what a prefix cache is for. The model never learnt
+to use such examples: plain questions tell its quality.
 """
 
 from __future__ import annotations

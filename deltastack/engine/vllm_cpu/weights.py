@@ -1,7 +1,8 @@
 """The trained weights by the names that vLLM looks for, widened with zeros, and in 8 bits.
 
 Widening keeps what the decoder computes. New numbers of a hidden state are zero and stay zero: matrices get rows and columns of
-zeros, and a new block is the first one with an outcome of zero. Of the norms only the mean changes, h of H numbers being other than zero:
+zeros, and a new block is the first one with an outcome of zero. Of the norms only the mean changes, where h of H numbers are
+other than zero:
 
     x / sqrt(h/H · mean_h(x²) + h/H · ε) · sqrt(h/H) · w  =  x / sqrt(mean_h(x²) + ε) · w
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Tensors = dict[str, NDArray[np.generic]]
+    Array = NDArray[np.float32] | NDArray[np.int8]
+    Tensors = dict[str, Array]
 
 _LEVELS = 127
 _BLOCK = re.compile(r"(?<=\.layers\.)\d+(?=\.)")
@@ -59,7 +61,7 @@ def widened(tensors: Mapping[str, NDArray[np.float32]], *, hidden: int, feed_for
     return found
 
 
-def in_8_bits(tensors: Mapping[str, NDArray[np.generic]]) -> Tensors:
+def in_8_bits(tensors: Mapping[str, Array]) -> Tensors:
     """The decoder's matrices as int8 with one scale a row, the rest as it is.
 
     >>> found = in_8_bits({"language_model.model.layers.0.mlp.up_proj.weight": np.array([[1.0, -2.0], [0.0, 0.0]], np.float32)})
