@@ -15,7 +15,7 @@ from deltastack.errors import EvidenceError
 from deltastack.model import NO_SCENE, Bench
 from deltastack.report import metrics, wording
 from deltastack.stack import Stack
-from tasks import outbox, scenes, stage_runner, write_report
+from tasks import engines, outbox, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,7 @@ def run(root: Path) -> None:
     analysis = load(root)
     said = wording(analysis)
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
+    said |= {"engines": [e.sentence for e in engines.shown(root)]}
     fleet = analysis.total["bench"] == str(Bench.FLEET)
     total = analysis.total.assign(scene=analysis.total["scene"].mask(fleet, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")

@@ -113,8 +113,9 @@ def _headers(engine: Engine) -> Check:
 
 
 def _tried(engine: Engine, order: Order) -> tuple[str, ...]:
-    """The base and every technique alone, each under a cell's name."""
-    every = [c for c in cells.names(engine, order.chosen) if cells.left_out(engine, c) is None]
+    """The base and every technique alone, or those that were named, each under a cell's name."""
+    wanted = dict.fromkeys((BASE, *order.only)) if order.only else cells.names(engine, order.chosen)
+    every = [c for c in wanted if cells.left_out(engine, c) is None]
     return tuple(c for c in every if c == BASE or engine.start is None or len(cells.techniques_of(engine, c)) == 1)
 
 

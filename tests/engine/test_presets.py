@@ -50,6 +50,18 @@ def test_every_seed_layer_is_mapped_or_its_absence_explained(name: str) -> None:
         assert read_back, f"{name}: nobody would see whether {technique} took"
 
 
+@pytest.mark.parametrize("name", ["vllm", "sglang"])
+def test_the_stack_of_a_gpu_preset_is_small_and_without_conflict(name: str) -> None:
+    """Sixteen cells, none of them left out; a conflict with what is off is there as data."""
+    engine = declaration.load(FOLDER / f"{name}.yaml")
+
+    every = cells.names(engine)
+    assert engine.layers == ("storage", "instruction_set", "speculative", "batching")
+    assert len(every) == 16
+    assert not any(cells.left_out(engine, c) for c in every)
+    assert any("ngram" in c.between for c in engine.conflicts)
+
+
 def test_the_ten_lines_of_the_documents_are_a_declaration() -> None:
     """The example that people copy is read, and has ten lines."""
     text = (FOLDER.parents[1] / "docs" / "engine.md").read_text()
