@@ -46,12 +46,12 @@ def main(words: Sequence[str]) -> int:
         gc.collect()
         gc.freeze()  # the collector of a child leaves what is shared alone, so that it stays shared
         _answer(lines, {"threads": len([*Path("/proc/self/task").iterdir()])})
-        serve(lines, run, keeper, connection.close)
+        serve(lines, run, keeper, connection.fileno())
     return 0
 
 
-def serve(lines: Any, run: Callable[[], object], keeper: ModuleType, close: Callable[[], None]) -> None:
-    """Answer every line of ``lines``."""
+def serve(lines: Any, run: Callable[[], object], keeper: ModuleType, control: int) -> None:
+    """Answer every line of ``lines``, which come from the descriptor ``control``."""
     child = 0
     for line in lines:
         order = json.loads(line)
@@ -59,22 +59,24 @@ def serve(lines: Any, run: Callable[[], object], keeper: ModuleType, close: Call
             _answer(lines, {"status": _ended(child, order, keeper)})
             child = 0
             continue
+        sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            _be(order, run, keeper, close)
+            _be(order, run, keeper, control)
         _answer(lines, {"pid": child})
 
 
-def _be(order: dict[str, Any], run: Callable[[], object], keeper: ModuleType, close: Callable[[], None]) -> None:
+def _be(order: dict[str, Any], run: Callable[[], object], keeper: ModuleType, control: int) -> None:
     """In the child: become the server; never returns."""
     status = 1
     try:
         os.setsid()
         keeper.tie()
-        close()
+        os.close(control)
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        for standard in (1, 2):
+            os.dup2(log, standard)
+        os.close(log)
         os.environ.update(order["environment"])
         sys.argv = list(order["arguments"])
         fork = multiprocessing.get_context("fork")
@@ -88,9 +90,11 @@ def _be(order: dict[str, Any], run: Callable[[], object], keeper: ModuleType, cl
     except BaseException:  # noqa: BLE001 - whatever it is, the child must not come back as a second zygote
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
 def _ended(child: int, order: dict[str, Any], keeper: ModuleType) -> int | None:

@@ -168,6 +168,14 @@ def test_nothing_is_left_when_the_bench_is_killed(tmp_path: Path, started: dict[
     assert gone(pids)
 
 
+def test_a_fork_holds_no_end_of_the_socket(tmp_path: Path, started: dict[str, Any], source: Source) -> None:
+    """What the engine runs cannot speak to the zygote: the fork has its own listener and nothing else that connects."""
+    with source.running(*served(engine("cache", start=started), tmp_path)) as server:
+        assert server.root is not None
+        unix = {(s.fd, s.family) for s in server.root.net_connections("unix")}
+    assert unix == set()
+
+
 def test_an_unknown_flag_is_told_with_the_forks_status(tmp_path: Path, started: dict[str, Any], source: Source) -> None:
     """As the engine itself says it."""
     with pytest.raises(CellError, match=r"ended with status 1 before it was ready: fake engine: unknown flag --refuse"):
