@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -41,6 +42,8 @@ class Source:
         """Start nothing yet; logs go to ``folder``."""
         self._engine, self._root, self._folder = engine, root, folder
         self._zygote: _Zygote | None = None
+        self._scratch: tempfile.TemporaryDirectory[str]
+        """Where the zygote and its forks put temporary files, such as sockets of a server that was killed."""
 
     def __enter__(self) -> Self:
         """The source itself."""
@@ -50,6 +53,7 @@ class Source:
         """End the zygote and everything below it."""
         if self._zygote is not None:
             self._zygote.close()
+            self._scratch.cleanup()
 
     @contextlib.contextmanager
     def running(self, start: Start, command: Command, log: Path, headers: Mapping[str, str]) -> Iterator[Running]:
@@ -85,7 +89,8 @@ class Source:
         self.__exit__()
         files = {k: str(self._root / v) for k, v in self._engine.files.items()}
         words = self._engine.values | files | {"root": str(self._root), "python": sys.executable}
-        environment = {k: filled(v, words) for k, v in start.environment.items()}
+        self._scratch = tempfile.TemporaryDirectory(prefix="deltastack-", ignore_cleanup_errors=True)
+        environment = {k: filled(v, words) for k, v in start.environment.items()} | {"TMPDIR": self._scratch.name}
         self._folder.mkdir(parents=True, exist_ok=True)
         program = (filled(warm.python, words), "-P", str(_ZYGOTE))
         self._zygote = _Zygote(program, (warm.main, *warm.modules), environment, self._engine.stop, self._folder / "zygote.log")

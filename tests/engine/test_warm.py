@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -20,7 +21,6 @@ from tests.engine.fakes import SERVER, engine, silent, with_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from deltastack.engine.declaration import Engine
 
@@ -28,6 +28,8 @@ MODULE = """
 import os
 with open(os.environ["IMPORTS"], "a") as file:
     file.write("imported\\n")
+with open(os.environ["IMPORTS"] + ".folder", "w") as file:
+    file.write(os.environ["TMPDIR"])
 from fake_engine import main
 """
 BENCH = """
@@ -97,6 +99,7 @@ def test_an_experiment_imports_once(tmp_path: Path, started: dict[str, Any]) -> 
     assert found.layers == ("storage", "instruction_set")
     assert len(found.measured.entries) == 10
     assert not found.measured.faults
+    assert not Path((tmp_path / "imports.folder").read_text()).exists()
     assert all(e.quality["start_cpu_s"] > 0 for e in found.measured.entries)
 
 
