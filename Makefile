@@ -50,7 +50,7 @@ report: ready-run ## write reports/report.html again from the tables that are th
 bench: ready-test ## the benchmarks: ratios against named peers and bounds, raw samples beside them
 	@$(BIN)/python -m benchmarks
 
-engine: ready-run ## switches of a serving engine (ENGINE=vllm: vLLM on this processor, 3.3 GB of its own; or a preset, or a file)
+engine: ready-run ## switches of a serving engine (ENGINE=vllm: vLLM on this processor, 3.4 GB of its own; or a preset, or a file)
 	@sh scripts/engine.sh "$(ENGINE)"
 
 doctor: ready-run ## what this machine can measure, and what is missing

@@ -18,7 +18,7 @@ def lines(folder: Path) -> list[str]:
     from deltastack.report.text.scenes import scene_lines
     from deltastack.report.text.terminal import cut
 
-    return cut([*summary_lines(said), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))])
+    return cut([*summary_lines(said), *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))])
 
 
 def card(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from deltastack.analysis.scenes import lines
 from deltastack.contracts import TOTAL, atomic
 from deltastack.model import Bench, Switches
 from deltastack.report import metrics, wording
-from tasks import occasions, outbox, results, scenes, stage_runner, write_report
+from tasks import engines, occasions, outbox, results, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ def run(root: Path) -> None:
     occasions.note(root, analysis, analysis.stack.occasions_kept)
     said = wording(analysis)
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
+    said |= {"engines": [e.sentence for e in engines.shown(root)]}
     simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")

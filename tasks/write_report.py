@@ -12,7 +12,7 @@ from deltastack.errors import EvidenceError
 from deltastack.report.context import ReportContext, Swing, swings
 from deltastack.report.figures import figures
 from deltastack.report.html.page import html, png, svg
-from tasks import claims, history, imported, results
+from tasks import claims, engines, history, imported, results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +57,13 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
     Raises:
         ParamsError: A registry of claims, a list of cases or params/report.yaml that does not hold.
         ContractError: An imported table that breaks its contract.
-        EvidenceError: A table of sensitivities that is none.
+        EvidenceError: A table of sensitivities, or findings of an engine, that are none.
     """
     return ReportContext(
         findings=claims.held(root, analysis),
         cases=read_published(root / claims.CASES),
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
+        engines=engines.shown(root),
         history=history.read(root),
         swings=_swings(root),
         view=results.view(root),

@@ -39,6 +39,7 @@ def run(
 ) -> None:
     """Measure every set of layers and every technique alone in one experiment; goes on where it was cut."""
     from tasks import engine as task
+    from tasks import engines
     from tasks.stage_runner import root_from
 
     root = root_from(Path.cwd())
@@ -47,6 +48,7 @@ def run(
     folder = root / "data" / "engine" / engine.name
     task.write(frames, folder, engine)
     found = task.findings(root, engine, frames) | {"folder": str(folder.relative_to(root))}
+    engines.keep(root, engine.name, found)
     frames.forget()
     if as_json:
         output.emit_json(found)

@@ -80,12 +80,14 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
 
     Raises:
         ParamsError: A declaration that does not hold here.
+        PreflightError: A file that it names is missing.
         StageError: The base cannot be run.
     """
     wanted, left_out = _cells(engine, order)
     for cell, why in left_out.items():
         say(f"{cell} is left out: {why}")
     plan = _plan(engine, wanted)
+    observe.require_files(engine, root)
     asked = asking.requests(engine.load, root, order.trace)
     at = observe.setup(engine, root, root / FOLDER / "logs", asked)
     where = host(engine)
@@ -96,7 +98,7 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
         budget_s=order.budget_s or engine.experiment.budget_s,
         quantity=QUANTITIES[engine.experiment.quantity],
     )
-    with process.ended_by_signals(), contention.watch() as seen:
+    with process.ended_by_signals(), at.source, contention.watch() as seen:
         measured = execute(experiment, partial(observed, at), stop, say)
     found = _frames(engine, measured, at, canonical=order.canonical, where=where)
     told = occasion.stamp(key, seen)

@@ -57,7 +57,7 @@ def check(root: Path, engine: Engine, order: Order, say: Callable[[str], None], 
         return Checked(found, None)
     at = observe.setup(engine, root, root / bench.FOLDER / "logs", asking.requests(engine.load, root, order.trace))
     forecast = None
-    with process.ended_by_signals():
+    with process.ended_by_signals(), at.source:
         for cell in _tried(engine, order):
             say(f"starting {cell}")
             began_s = time.monotonic()
@@ -77,14 +77,19 @@ def resolved(root: Path, engine: Engine, cell: str) -> readback.Resolved:
         CellError: It does not start, or a source does not answer.
     """
     at = observe.setup(engine, root, root / bench.FOLDER / "logs", asking.Asked((), ()))
-    with process.ended_by_signals(), observe.serving(at, cells.resolve(engine, cell, root)) as server:
+    with process.ended_by_signals(), at.source, observe.serving(at, cells.resolve(engine, cell, root)) as server:
         return readback.resolved(server, engine.sources, at.headers)
 
 
 def _static(root: Path, engine: Engine, order: Order) -> Iterator[Check]:
     for name, path in engine.files.items():
         there = (root / path).exists()
-        yield Check(f"file {name}", "ok" if there else "fail", path, "" if there else "write it, or name another in files")
+        yield Check(
+            f"file {name}",
+            "ok" if there else "fail",
+            path,
+            "" if there else engine.made_by or "write it, or name another in files",
+        )
     if engine.key_variable is not None:
         yield _headers(engine)
     if engine.start is not None and engine.start.port:
@@ -108,8 +113,9 @@ def _headers(engine: Engine) -> Check:
 
 
 def _tried(engine: Engine, order: Order) -> tuple[str, ...]:
-    """The base and every technique alone, each under a cell's name."""
-    every = [c for c in cells.names(engine, order.chosen) if cells.left_out(engine, c) is None]
+    """The base and every technique alone, or those that were named, each under a cell's name."""
+    wanted = dict.fromkeys((BASE, *order.only)) if order.only else cells.names(engine, order.chosen)
+    every = [c for c in wanted if cells.left_out(engine, c) is None]
     return tuple(c for c in every if c == BASE or engine.start is None or len(cells.techniques_of(engine, c)) == 1)
 
 

@@ -40,7 +40,8 @@ def _start(engine: Engine) -> Iterator[str]:
         yield "addresses: no 'base' among the cells"
     if engine.start is not None:
         known = ALWAYS_KNOWN | engine.values.keys() | engine.files.keys()
-        words = [w for w in (*engine.start.command, *engine.stop.command, engine.address) if w not in EXPANDED]
+        warm = () if engine.start.warm is None else (engine.start.warm.python,)
+        words = [w for w in (*engine.start.command, *engine.stop.command, *warm, engine.address) if w not in EXPANDED]
         strange = sorted({n for w in words for n in _NAME.findall(w)} - known)
         if strange:
             yield f"no value or file for {', '.join('{' + n + '}' for n in strange)}; there are: {', '.join(sorted(known))}"

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Warm(Params):
+    """A process that imports the engine once (``zygote``): every cell's server is a fork of it, with ``command`` as its words."""
+
+    python: str = Field(description="interpreter of the engine's environment")
+    main: str = Field(pattern=r"^[\w.]+:\w+$", description="module:function that serves, as the engine's own command calls it")
+    modules: tuple[str, ...] = Field((), description="imported before the first fork; with the start's environment")
+    within_s: float = Field(300, gt=0, description="the import may take")
+
+
 class Start(Params):
     """How a server is started, on this machine or through ssh, docker or kubectl."""
 
@@ -29,6 +38,7 @@ class Start(Params):
     quoted: bool = Field(default=False, description="quote flags and environment once: a shell at the other end reads them (ssh)")
     port: int = Field(0, ge=0, lt=65536, description="0: a free one")
     log: Literal["stdout", "none"] = Field("stdout", description="none: the log stays where the server runs")
+    warm: Warm | None = Field(None, description="null: each cell's server is a process of its own from its first instruction")
 
 
 class Health(Params):
@@ -150,6 +160,7 @@ class Engine(Params):
     key_variable: str | None = Field(None, description="environment variable that holds the API key; the key is never written")
     values: dict[str, str] = Field(default_factory=dict, description="words that commands may use")
     files: dict[str, str] = Field(default_factory=dict, description="local files that commands may use; must exist")
+    made_by: str = Field("", description="what a person types where a file is missing")
     health: Health = Health()
     stop: Stop = Stop()
     clear: tuple[Call, ...] = ()

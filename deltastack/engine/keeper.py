@@ -2,7 +2,8 @@
 
 ``python -I -S keeper.py SIGNAL WITHIN_S -- COMMAND...`` runs the command and ends with its status. It ends the tree
 when its own standard input closes, which the kernel does however the bench dies (SIGKILL too), or when it gets SIGTERM. On
-Linux it adopts processes that their parents left (PR_SET_CHILD_SUBREAPER), so that none escapes. Standard library only.
+Linux it adopts processes that their parents left (PR_SET_CHILD_SUBREAPER), so that none escapes. Descriptors that it was told to
+inherit reach the command. Standard library only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TICK_S = 0.02
 def main(words: Sequence[str]) -> int:
     """Run the command under this keeper; its exit status, or 128 + the signal that ended it."""
     number, within_s, _, *command = words
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    adopt()
     stopping = False
 
     def stop(*_: object) -> None:
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, preexec_fn=_tie)  # noqa: PLW1509 - no thread runs here
+        child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, close_fds=False, preexec_fn=tie)  # noqa: PLW1509 - no thread runs here
     except OSError as error:
         sys.stderr.write(f"keeper: {command[0]} cannot be run: {error.strerror}\n")
         return 127
@@ -101,8 +102,13 @@ def _input_closed() -> bool:
     return bool(ready) and not os.read(0, 1)
 
 
-def _tie() -> None:
-    """In the child: end with this keeper, if that is killed itself."""
+def adopt() -> None:
+    """Become the parent of every process below this one that its own parent leaves."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def tie() -> None:
+    """In a child: end with its parent, if that is killed itself."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deltastack.engine.guard import Guard
     from deltastack.engine.meters import Spent
     from deltastack.engine.process import Running
+    from deltastack.engine.warm import Source
 
 _SETTLE_S = 1.0
 FAULTS = {Outcome.THROTTLED: FaultKind.THROTTLED, Outcome.TIMEOUT: FaultKind.HUNG, Outcome.ERROR: FaultKind.FAILED_REQUESTS}
@@ -39,6 +40,8 @@ class Setup:
     memory_byte: float
     """What one server's processes may hold together."""
     logs: Path
+    source: Source
+    """Starts the servers; entered around all that uses it."""
 
 
 def session(at: Setup, cell: Cell, guard: Guard) -> tuple[Spent, Spent, tuple[Record, ...]]:

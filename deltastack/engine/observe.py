@@ -17,7 +17,8 @@ from deltastack.engine import asking, cells, exact, loading, meters, phases, pro
 from deltastack.engine.faults import FaultKind
 from deltastack.engine.guard import Guard
 from deltastack.engine.loading import Setup
-from deltastack.errors import CellError, ParamsError
+from deltastack.engine.warm import Source
+from deltastack.errors import CellError, ParamsError, PreflightError
 from deltastack.experiment.ledger import Entry
 from deltastack.experiment.plan import plain
 from deltastack.model import Component
@@ -53,7 +54,9 @@ def setup(engine: Engine, root: Path, logs: Path, asked: Asked) -> Setup:
 
     Raises:
         ParamsError: The environment has no such variable, or a file of questions that does not hold.
+        PreflightError: A file that the declaration names is missing.
     """
+    require_files(engine, root)
     questions = asking.requests(engine.questions, root).measured if engine.questions is not None else ()
     limit = engine.limits.memory_byte or _FREE_SHARE * psutil.virtual_memory().available
     return Setup(
@@ -64,7 +67,20 @@ def setup(engine: Engine, root: Path, logs: Path, asked: Asked) -> Setup:
         headers=headers(engine),
         memory_byte=limit,
         logs=logs,
+        source=Source(engine, root, logs),
     )
+
+
+def require_files(engine: Engine, root: Path) -> None:
+    """Refuse a declaration whose files are not there.
+
+    Raises:
+        PreflightError: One is missing.
+    """
+    for name, path in engine.files.items():
+        if not (root / path).exists():
+            remedy = engine.made_by or f"write it, or name another in files.{name}"
+            raise PreflightError(f"{engine.name} has no {path}: {remedy}")
 
 
 def headers(engine: Engine) -> dict[str, str]:
@@ -97,7 +113,7 @@ def serving(at: Setup, cell: Cell) -> Iterator[Running]:
         port = engine.start.port or process.free_port()
         command = cells.command(engine, engine.start, cell, at.root, port)
         log = at.logs / f"{cell.name.replace('/', '.')}.log"
-        server = process.running(command, engine.health, engine.stop, log, at.headers)
+        server = at.source.running(engine.start, command, log, at.headers)
     with server as here:
         yield here
 

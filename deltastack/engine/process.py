@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,7 +26,7 @@ from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from deltastack.engine.declaration import Health, Stop
@@ -55,6 +55,16 @@ class Command:
         """The command as a person would type it."""
         variables = " ".join(f"{k}={shlex.quote(v)}" for k, v in self.environment.items())
         return f"{variables} {shlex.join(self.arguments)}".strip()
+
+
+class Started(NamedTuple):
+    """A server that may not answer yet."""
+
+    root: psutil.Process
+    """The first process of its tree."""
+    poll: Callable[[], int | None]
+    """Its status once it has ended, None before."""
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +113,10 @@ def running(command: Command, health: Health, stop: Stop, log: Path, headers: Ma
     with log.open("wb") as out:
         process = kept(command.arguments, command.environment, stop, out.fileno())
     try:
-        yield _ready(process, command.address, health, log, headers)
+        yield ready(Started(psutil.Process(process.pid), process.poll, log), command.address, health, headers)
     finally:
         _stop(process, command, stop)
-    _refuse_left(process, command.address)
+    refuse_left(process.pid, command.address)
 
 
 @contextlib.contextmanager
@@ -166,7 +176,9 @@ def listens(address: str) -> bool:
         return False
 
 
-def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log: int) -> subprocess.Popen[bytes]:
+def kept(
+    arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log: int, inherited: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """A command under a keeper in a session of its own; closing its input ends it and everything below it.
 
     Args:
@@ -174,6 +186,7 @@ def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log
         variables: Added to the environment.
         stop: Which signal ends it, and how long that may take.
         log: Descriptor that takes its output.
+        inherited: Further descriptors that it gets.
     """
     keeper = (sys.executable, "-I", "-S", str(_KEEPER), stop.signal, str(stop.within_s), "--")
     return subprocess.Popen(
@@ -183,18 +196,24 @@ def kept(arguments: Sequence[str], variables: Mapping[str, str], stop: Stop, log
         stderr=subprocess.STDOUT,
         env=os.environ | dict(variables),
         start_new_session=True,
+        pass_fds=tuple(inherited),
     )
 
 
-def _ready(process: subprocess.Popen[bytes], address: str, health: Health, log: Path, headers: Mapping[str, str]) -> Running:
+def ready(started: Started, address: str, health: Health, headers: Mapping[str, str]) -> Running:
+    """A server that was just started and will answer at ``address``, once it is healthy.
+
+    Raises:
+        CellError: It ended, or was not ready in time.
+    """
+    root, poll, log = started
     began_s = time.monotonic()
     while True:
-        ended = process.poll()
+        ended = poll()
         if ended is not None:
             raise CellError(FaultKind.REFUSED, f"the server ended with status {ended} before it was ready: {last_lines(log)}")
         if _answers(address + health.path, headers):
-            ready_s = time.monotonic() - began_s
-            return Running(address=address, root=psutil.Process(process.pid), log=log, ready_s=ready_s)
+            return Running(address=address, root=root, log=log, ready_s=time.monotonic() - began_s)
         if time.monotonic() - began_s > health.within_s:
             raise CellError(FaultKind.UNHEALTHY, f"not healthy in {health.within_s:g} s: {last_lines(log)}")
         time.sleep(health.period_s)
@@ -222,8 +241,13 @@ def _stop(process: subprocess.Popen[bytes], command: Command, stop: Stop) -> Non
         process.wait()
 
 
-def _refuse_left(process: subprocess.Popen[bytes], address: str) -> None:
-    left = [p.pid for p in psutil.process_iter() if _session(p.pid) == process.pid]
+def refuse_left(session: int, address: str) -> None:
+    """Refuse to go on where something of a server is left: it would be measured with the next one.
+
+    Raises:
+        CellError: A process of its session runs, or something listens at its address.
+    """
+    left = [p.pid for p in psutil.process_iter() if _session(p.pid) == session]
     if left:
         raise CellError(FaultKind.LEFT_OVER, f"processes {left} outlived the stop")
     if listens(address):

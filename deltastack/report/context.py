@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
     from deltastack.importers import Saved
+    from deltastack.report.engine_runs import EngineRun
 
 
 class View(Params):
@@ -49,6 +50,7 @@ class ReportContext:
     findings: tuple[Finding, ...] = ()
     cases: tuple[PublishedCase, ...] = ()
     imported: tuple[Saved, ...] = ()
+    engines: tuple[EngineRun, ...] = ()
     history: tuple[PastRun, ...] = ()
     swings: tuple[Swing, ...] = ()
     view: View = field(default_factory=lambda: View(accelerators=1000, history=10))

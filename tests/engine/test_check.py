@@ -222,3 +222,15 @@ def test_one_address_a_cell(tmp_path: Path) -> None:
     assert set(cpu["reason"]) == {"the server was not started here: nobody can read its processes"}
     assert found.joint[found.joint["resource"] == "time_s"]["amount"].notna().all()
     assert found.host.startswith("servers at 127.0.0.1:")
+
+
+def test_check_starts_the_named_cells_alone(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The base and what was named, a technique that is off too."""
+    declared_here = declared("cache", "quant")
+    declared_here["techniques"]["quant"]["on"] = False
+    (checkout / "params" / "engines" / "fake.yaml").write_text(yaml.safe_dump(declared_here))
+
+    code, _, said = call(capsys, "engine", "check", "fake", "--cells", "instruction_set/quant")
+
+    assert code == 0
+    assert [x for x in said.splitlines() if x.startswith("starting")] == ["starting base", "starting instruction_set/quant"]

@@ -50,12 +50,29 @@ def test_every_seed_layer_is_mapped_or_its_absence_explained(name: str) -> None:
         assert read_back, f"{name}: nobody would see whether {technique} took"
 
 
+@pytest.mark.parametrize("name", ["vllm", "sglang"])
+def test_the_stack_of_a_gpu_preset_is_small_and_without_conflict(name: str) -> None:
+    """Sixteen cells, none of them left out; a conflict with what is off is there as data."""
+    engine = declaration.load(FOLDER / f"{name}.yaml")
+
+    every = cells.names(engine)
+    assert engine.layers == ("storage", "instruction_set", "speculative", "batching")
+    assert len(every) == 16
+    assert not any(cells.left_out(engine, c) for c in every)
+    assert any("ngram" in c.between for c in engine.conflicts)
+
+
 def test_the_ten_lines_of_the_documents_are_a_declaration() -> None:
-    """The example that people copy is read, and has ten lines."""
-    text = (FOLDER.parents[1] / "docs" / "engine.md").read_text()
-    example = text.split("```yaml\n", 1)[1].split("```", 1)[0]
+    """The example that people copy is read, has ten lines, and is the file whose run the transcript shows."""
+    docs = FOLDER.parents[1] / "docs"
+    text = (docs / "engine.md").read_text()
+    example = text.split("## My vLLM server in ten lines", 1)[1].split("```yaml\n", 1)[1].split("```", 1)[0]
 
     engine = params.parse(yaml.safe_load(example), declaration.Engine, "docs/engine.md")
 
+    assert example == (docs / "examples" / "vllm_server.yaml").read_text()
     assert len(example.strip().splitlines()) == 10
-    assert cells.names(engine) == ("base", "storage", "instruction_set", "instruction_set+storage")
+    assert cells.names(engine) == ("base", "storage", "batching", "batching+storage")
+    assert f"server starts of {engine.name} on" in text
+    for cell in cells.names(engine)[1:]:
+        assert f"\n  {cell} " in text

@@ -1,24 +1,22 @@
 """The model folders that vLLM serves: ``python -m deltastack.engine.vllm_cpu.model FOLDER``.
 
-``trained`` is the testbed's trained LLaVA (SigLIP tower, Qwen3 decoder), with its real answers. ``sized`` is the same
-architecture in a size at which a processor's time goes into the model and not into the server; it has no weights, vLLM draws them
-(``--load-format dummy``). ``sized-w8a8`` asks for the same in 8 bit weights and activations. Words are tokens.
+``trained`` is the testbed's trained LLaVA (SigLIP tower, Qwen3 decoder). ``wide`` gives the same answers in a size at which a
+processor's time goes into the model and not into the server: its decoder is padded with zeros (``weights``). ``wide-w8a8`` is
+that one with weights and activations in 8 bits. Words are tokens.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deltastack.contracts import atomic
-from deltastack.engine.asking import WORDS as SYNTHETIC
+from deltastack.engine.vllm_cpu import questions, weights
 from deltastack.testbed.vlm.digits import TOKEN, WORDS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 CHECKPOINT = Path(__file__).parents[2] / "testbed" / "checkpoints" / "trained.safetensors"
 IMAGE = "<image>"
@@ -26,7 +24,12 @@ TEMPLATE = (
     "begin {% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
     "{% if c.type == 'text' %}{{ c.text }}{% else %}" + IMAGE + "{% endif %} {% endfor %}{% endif %} {% endfor %}"
 )
+MADE = "made.sha256"
+"""What the folders were written from."""
+EPSILON = 1e-6
+"""Of the decoder's norms as trained; the default of Transformers' Qwen3Config."""
 _CONTEXT = 1024
+_CODE = tuple(Path(__file__).with_name(name) for name in ("model.py", "questions.py", "weights.py"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +61,8 @@ TRAINED = Size(
     patch=4,
 )
 """That of trained.json."""
-SIZED = Size(
-    hidden=640,
-    feed_forward=1920,
-    layers=8,
-    heads=10,
-    vocabulary=4096,
-    vision_hidden=448,
-    vision_layers=6,
-    vision_heads=7,
-    image=224,
-    patch=16,
-)
-"""The testbed's 60m, with pictures of 224 pixels."""
+WIDE = replace(TRAINED, hidden=640, feed_forward=1920, layers=8, heads=20)
+"""43 million numbers in the decoder, 170 MB."""
 W8A8 = {
     "quant_method": "compressed-tensors",
     "format": "int-quantized",
@@ -88,29 +80,21 @@ W8A8 = {
 
 
 def write(folder: Path) -> None:
-    """Write the three folders below ``folder``; trained weights are renamed to what vLLM looks for."""
+    """Write the three folders below ``folder``, where they are missing or of other weights."""
     from safetensors.numpy import load_file, save_file
 
-    words = [IMAGE if w == "image" else w for w in WORDS]
-    _describe(folder / "trained", TRAINED, words, None)
-    with atomic(folder / "trained" / "model.safetensors") as part:
-        save_file({renamed(k): w for k, w in load_file(CHECKPOINT).items()}, part, metadata={"format": "pt"})
-    known = [*words[:3], *SYNTHETIC]
-    for name, quantization in (("sized", None), ("sized-w8a8", W8A8)):
-        _describe(folder / name, SIZED, known, quantization)
-
-
-def renamed(name: str) -> str:
-    """A tensor's name in the trainer's file as vLLM looks for it.
-
-    >>> renamed("model.language_model.norm.weight"), renamed("model.vision_tower.embeddings.x")
-    ('language_model.model.norm.weight', 'vision_tower.vision_model.embeddings.x')
-    """
-    plain = name.removeprefix("model.")
-    for ours, theirs in (("language_model.", "language_model.model."), ("vision_tower.", "vision_tower.vision_model.")):
-        if plain.startswith(ours):
-            return theirs + plain.removeprefix(ours)
-    return plain
+    digest = hashlib.sha256(CHECKPOINT.read_bytes() + b"".join(p.read_bytes() for p in _CODE)).hexdigest()
+    if (folder / MADE).is_file() and (folder / MADE).read_text() == digest:
+        return
+    trained = {weights.renamed(k): w for k, w in load_file(CHECKPOINT).items()}
+    wide = weights.widened(trained, hidden=WIDE.hidden, feed_forward=WIDE.feed_forward, layers=WIDE.layers)
+    models = (("trained", TRAINED, trained, None), ("wide", WIDE, wide, None), ("wide-w8a8", WIDE, weights.in_8_bits(wide), W8A8))
+    for name, size, tensors, quantization in models:
+        _describe(folder / name, size, quantization)
+        with atomic(folder / name / "model.safetensors") as part:
+            save_file(tensors, part, metadata={"format": "pt"})
+    questions.write(folder)
+    (folder / MADE).write_text(digest)
 
 
 def config(size: Size, quantization: dict[str, Any] | None) -> dict[str, Any]:
@@ -126,6 +110,7 @@ def config(size: Size, quantization: dict[str, Any] | None) -> dict[str, Any]:
         "head_dim": size.hidden // size.heads,
         "max_position_embeddings": _CONTEXT,
         "tie_word_embeddings": True,
+        "rms_norm_eps": EPSILON * TRAINED.hidden / size.hidden,
         "bos_token_id": TOKEN["begin"],
         "eos_token_id": None,
         "pad_token_id": TOKEN["pad"],
@@ -155,7 +140,7 @@ def config(size: Size, quantization: dict[str, Any] | None) -> dict[str, Any]:
     return whole | ({} if quantization is None else {"quantization_config": quantization})
 
 
-def _describe(folder: Path, size: Size, words: Sequence[str], quantization: dict[str, Any] | None) -> None:
+def _describe(folder: Path, size: Size, quantization: dict[str, Any] | None) -> None:
     """Everything but the weights."""
     picture = {
         "image_processor_type": "SiglipImageProcessor",
@@ -177,7 +162,7 @@ def _describe(folder: Path, size: Size, words: Sequence[str], quantization: dict
         "generation_config.json": {"bos_token_id": TOKEN["begin"], "eos_token_id": None, "pad_token_id": TOKEN["pad"]},
         "preprocessor_config.json": picture,
         "processor_config.json": processor,
-        "tokenizer.json": _tokenizer(words, size.vocabulary),
+        "tokenizer.json": _tokenizer(size.vocabulary),
         "tokenizer_config.json": names,
     }
     for name, value in files.items():
@@ -187,8 +172,9 @@ def _describe(folder: Path, size: Size, words: Sequence[str], quantization: dict
         part.write_text(TEMPLATE, encoding="utf-8")
 
 
-def _tokenizer(words: Sequence[str], rows: int) -> dict[str, Any]:
+def _tokenizer(rows: int) -> dict[str, Any]:
     """A word between spaces is a token; rows of the embedding beyond the words are tokens that no text contains."""
+    words = [IMAGE if w == "image" else w for w in WORDS]
     vocabulary = {word: n for n, word in enumerate((*words, *(f"<spare {n}>" for n in range(len(words), rows))))}
     image = {"id": vocabulary[IMAGE], "content": IMAGE, "special": True}
     return {

@@ -1,10 +1,10 @@
-# ruff: noqa: INP001 - a folder of PYTHONPATH, no package
+# ruff: noqa: INP001 - a folder of sys.path, no package
 """Let vLLM import torchvision beside a CPU torch, where torchvision's own compiled operators cannot load.
 
 vLLM's image processors need torchvision's transforms, which are plain Python. Importing the package registers fake versions of
 two operators, and that fails where the operators do not exist. So both are declared, with no implementation, just before
-torchvision is looked for. This folder is put on PYTHONPATH; beside this file lies the distribution name ``vllm``, which the wheel
-does not have.
+torchvision is looked for. A .pth file of .venv-engine names this folder (scripts/engine.sh). Beside this file lies the
+distribution name ``vllm``, which the wheel does not have.
 """
 
 from __future__ import annotations
