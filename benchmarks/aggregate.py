@@ -101,7 +101,7 @@ def _project(root: Path, code: Path, *, old: bool) -> Path:
     shutil.rmtree(root / "params/layers")
     for marker in ("pyproject.toml", "dvc.yaml"):
         (root / marker).write_text("")
-    stack = {"layers": list(LAYERS), "tolerance": 0.02, "confidence": 0.95, "profile": "default", "layer_draws": {"default": 20}}
+    stack = {"layers": list(LAYERS), "tolerance": 0.02, "confidence": 0.95, "effort": "default", "layer_draws": {"default": 20}}
     (root / "params/stack.yaml").write_text(yaml.safe_dump(stack))
     fleet = pd.concat([_joint("fleet", b, FLEET, 20) for b in ("at_trace", "at_capacity")], ignore_index=True)
     testbed = _joint("testbed", "per_session", TESTBED, 8)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from deltastack.model import Bench, Params
 
-Profile = Literal["quick", "default", "long"]
+Effort = Literal["quick", "default", "long"]
 
 
 class Ran(Params):
@@ -27,13 +27,23 @@ class Stack(Params):
     factorials: dict[str, Ran] = Field(default_factory=dict, description="one joint@NAME each")
     tolerance: float = Field(gt=0, lt=1, description="a formula holds if its gap lies inside +/- this fraction")
     confidence: float = Field(gt=0, lt=1)
-    profile: Profile
+    effort: Effort
     cells: str = Field(default="all", pattern="^(all|half)$", description="every set of layers, or the planned half of five")
-    layer_draws: dict[Profile, Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, description="sets of layer parameters that are simulated, by profile; 1 for one that is left out"
+    layer_draws: dict[Effort, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="sets of layer parameters that are simulated, by effort; 1 for one that is left out"
     )
 
     occasions_kept: int = Field(default=30, ge=1, description="runs of one experiment on one host that a verdict may go by")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_of_today(cls, values: Any) -> Any:
+        """Refuse names of before, and say what they are called now."""
+        if isinstance(values, dict) and "profile" in values:
+            raise ValueError("profile is called effort now: rename the key in params/stack.yaml")
+        if isinstance(values, dict) and any("quoted" in ran for ran in (values.get("factorials") or {}).values()):
+            raise ValueError("factorials: quoted is no longer read: delete it; what others published stands in params/layers")
+        return values
 
     @model_validator(mode="after")
     def _scenes_agree(self) -> Stack:
@@ -47,10 +57,10 @@ class Stack(Params):
 
     @property
     def canonical(self) -> bool:
-        """Whether numbers of this profile may be quoted."""
-        return self.profile != "quick"
+        """Whether numbers of this effort may be quoted."""
+        return self.effort != "quick"
 
     @property
     def draws(self) -> int:
-        """Sets of layer parameters that this profile simulates."""
-        return self.layer_draws.get(self.profile, 1)
+        """Sets of layer parameters that this effort simulates."""
+        return self.layer_draws.get(self.effort, 1)

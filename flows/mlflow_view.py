@@ -40,7 +40,7 @@ FEW = 2
 def name(content: Mapping[str, Any]) -> str:
     """A name that sorts by time and is short enough for the list.
 
-    >>> name({"created": "2026-11-22T23:50:10+00:00", "layers": ["idle", "storage"], "params": {"stack.profile": "quick"}})
+    >>> name({"created": "2026-11-22T23:50:10+00:00", "layers": ["idle", "storage"], "params": {"stack.effort": "quick"}})
     '2026-11-22T2350Z idle+storage, quick'
     >>> name({"created": "2026-11-22T23:50:10+00:00", "layers": list("abcde"), "params": {}})
     '2026-11-22T2350Z 5 layers'
@@ -48,8 +48,8 @@ def name(content: Mapping[str, Any]) -> str:
     stamp = content["created"][:16].replace(":", "")
     layers = content["layers"]
     told = "+".join(layers) if len(layers) <= FEW else f"{len(layers)} layers"
-    profile = content["params"].get("stack.profile", "default")
-    return f"{stamp}Z {told or 'base'}{'' if profile == 'default' else f', {profile}'}"
+    effort = content["params"].get("stack.effort", "default")
+    return f"{stamp}Z {told or 'base'}{'' if effort == 'default' else f', {effort}'}"
 
 
 def tags(content: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from deltastack.engine.bench import Frames, Order
 from deltastack.engine.techniques import OWN_LAYERS
 from deltastack.errors import ParamsError
 from deltastack.model import Params, Resource
-from deltastack.stack import Profile, Stack
+from deltastack.stack import Effort, Stack
 from tasks import stage_runner
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Default(Params):
     """params/engine.yaml: what the default run measures, and for how long."""
 
     preset: str
-    budget_s: dict[Profile, float]
-    block_pairs: dict[Profile, int]
+    budget_s: dict[Effort, float]
+    block_pairs: dict[Effort, int]
 
 
 def run(root: Path) -> None:
@@ -55,9 +55,9 @@ def run(root: Path) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     stack = params.load(root / "params" / "stack.yaml", Stack)
     chosen = params.load(root / SETTINGS, Default)
-    engine = _paired(declared(root, chosen.preset), chosen.block_pairs[stack.profile])
+    engine = _paired(declared(root, chosen.preset), chosen.block_pairs[stack.effort])
     prepare(root, engine, log.info)
-    order = Order(chosen=stack.cells, canonical=stack.canonical, layers=stack.layers, budget_s=chosen.budget_s[stack.profile])
+    order = Order(chosen=stack.cells, canonical=stack.canonical, layers=stack.layers, budget_s=chosen.budget_s[stack.effort])
     frames = bench.measure(root, engine, order, log.info)  # the stage holds the machine's lock already
     write(frames, root / "data", engine, layers=stack.layers)
     log.info("%s", ended(frames))

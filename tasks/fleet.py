@@ -48,7 +48,7 @@ def stack(root: Path) -> Stack:
 
 
 def fleet_runner(root: Path, name: str, stage: str = "") -> FleetRunner:
-    """A scene with the draws of this checkout's profile.
+    """A scene with the draws of this checkout's effort.
 
     Args:
         root: The checkout.

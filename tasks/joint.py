@@ -64,12 +64,12 @@ def _testbed(root: Path, name: str, path: Path) -> None:
         measured = measure(
             engine,
             at,
-            replace(testbed.effort(p, stack.profile, joint=True), repeats=p.measuring.repeats.of(cells)),
+            replace(testbed.effort(p, stack.effort, joint=True), repeats=p.measuring.repeats.of(cells)),
             log.info,
             cells=("base", *cells),  # with the base's A/A twin
         )
     subject = {c: c for c in cells if c != "base"}
-    quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).joint_questions)
+    quality = testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.effort).joint_questions)
     QUALITY.write(quality, _quality(root, name))
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     testbed.tell(

@@ -33,7 +33,7 @@ def run(root: Path, layer: str) -> None:
     here = testbed.switches(engine, techniques, entered=False)
     cells = testbed_cells.of_layer(techniques[layer], here[layer])
     at = testbed.setup(root, p, cells)
-    measured = measure(engine, at, testbed.effort(p, stack.profile, joint=False), log.info)
+    measured = measure(engine, at, testbed.effort(p, stack.effort, joint=False), log.info)
     against = testbed_cells.against(techniques[layer], cells)
     beside = testbed_cells.beside(techniques[layer], engine, tables.session_s(measured.entries))
     rows = tables.delta_rows(measured.entries, layer, host=measured.host, canonical=stack.canonical, against=against)
@@ -41,7 +41,7 @@ def run(root: Path, layer: str) -> None:
     folder = root / "data" / "delta" / "measured"
     subject = {c: f"{layer}/{c}" for c in cells if c != "base" and not c.startswith(testbed_cells.OTHER)}
     path = root / "data" / "quality" / "measured" / f"{layer}.parquet"
-    QUALITY.write(testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.profile).layer_questions), path)
+    QUALITY.write(testbed.quality(engine, at, measured, subject=subject, questions=p.budget(stack.effort).layer_questions), path)
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")
     testbed.tell(folder / f"{layer}.json", measured, {"layer": layer})
     measured.finish()

@@ -12,18 +12,18 @@ from tasks import stage_runner
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROFILES = ("default", "quick", "long")
+EFFORTS = ("default", "quick", "long")
 
 
-def set_profile(root: Path, profile: str) -> None:
-    """Write ``profile`` to params/stack.yaml, comments kept; the file is untouched if it says so already.
+def set_effort(root: Path, effort: str) -> None:
+    """Write ``effort`` to params/stack.yaml, comments kept; the file is untouched if it says so already.
 
     Raises:
-        ParamsError: There is no such profile.
+        ParamsError: There is no such effort.
     """
-    if profile not in PROFILES:
-        raise ParamsError(f"no profile '{profile}'; there are: {', '.join(PROFILES)}")
-    edit(root / "params" / "stack.yaml", {"profile": profile})
+    if effort not in EFFORTS:
+        raise ParamsError(f"no effort '{effort}'; there are: {', '.join(EFFORTS)}")
+    edit(root / "params" / "stack.yaml", {"effort": effort})
 
 
 def layers(root: Path) -> list[str]:

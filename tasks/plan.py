@@ -36,7 +36,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     stack = params.load(root / "params/stack.yaml", Stack)
     count = len(statistics.planned(stack.layers, cells or stack.cells))
     testbed = load(root)
-    budget = testbed.budget(stack.profile)
+    budget = testbed.budget(stack.effort)
     found = [
         plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root, stack.scene)),
         plan.testbed(

@@ -1,4 +1,4 @@
-"""What the measured stages share: the setup of this checkout, the effort that the profile allows, words beside a table."""
+"""What the measured stages share: the setup of this checkout, the effort that the stack asks for, words beside a table."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def switches(
     return {name: testbed_cells.with_switch(engine, some, entered=entered) for name, some in techniques.items()}
 
 
-def effort(settings: Testbed, profile: str, *, joint: bool) -> Effort:
-    """What the profile allows to spend."""
+def effort(settings: Testbed, level: str, *, joint: bool) -> Effort:
+    """What an effort allows to spend."""
     from deltastack.testbed.measure_cells import Effort
 
-    plan, budget = settings.measuring, settings.budget(profile)
+    plan, budget = settings.measuring, settings.budget(level)
     return Effort(
         starts=budget.starts,
         budget_s=budget.joint_s if joint else budget.layer_s,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from deltastack import params
 from deltastack.errors import ParamsError
 from deltastack.model import Evidence
+from deltastack.stack import Stack
 
 WAKE = {"value": 2.0, "low": 1.0, "high": 6.0, "source": "a test", "date": "2026", "evidence": "assumed"}
 TREE = {"sleep": {"wake_s": WAKE, "policy": "timeout"}, "plain": 3}
@@ -50,3 +51,16 @@ def test_a_draw_that_there_is_not_is_refused() -> None:
     """There is no draw 3 of 3."""
     with pytest.raises(ParamsError, match="no draw 3 of 3"):
         params.draw(TREE, "a.yaml", number=3, of=3)
+
+
+@pytest.mark.parametrize(
+    ("old", "words"),
+    [
+        ({"profile": "default"}, "profile is called effort now: rename the key in params/stack.yaml"),
+        ({"effort": "default", "factorials": {"x": {"bench": "fleet", "input": "i", "quoted": "q"}}}, "quoted is no longer read"),
+    ],
+)
+def test_a_stack_under_old_names_is_told_the_new_ones(old: dict[str, object], words: str) -> None:
+    """Names of before are refused with what to do."""
+    with pytest.raises(ParamsError, match=words):
+        params.parse({"layers": ["idle"], "tolerance": 0.02, "confidence": 0.95} | old, Stack, "stack.yaml")

@@ -43,7 +43,7 @@ def run(
             from tasks import workload
 
             workload.set_trace(root, None if trace == "default" else Path(trace), drop_bad=drop_bad)
-        params_editor.set_profile(root, "quick" if quick else "long" if long else "default")
+        params_editor.set_effort(root, "quick" if quick else "long" if long else "default")
         for layer in params_editor.add_values(root):
             output.say(f"params/layers/{layer}.yaml: copied from the package that brings the layer")
         names = _scenes(root, scene)

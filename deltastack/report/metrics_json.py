@@ -89,7 +89,7 @@ def wording(analysis: Analysis) -> dict[str, Any]:
         "other_operating_points": headline.others(analysis),
         "card": card(analysis),
         "canonical": analysis.stack.canonical,
-        "profile": analysis.stack.profile,
+        "effort": analysis.stack.effort,
         "layers": list(analysis.stack.layers),
         "workload": analysis.workload.get("words"),
         "text_only": text_only_note(analysis),

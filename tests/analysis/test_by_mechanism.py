@@ -84,7 +84,7 @@ def test_absent_with_its_reason(planted: pd.DataFrame, uses: dict[str, tuple[str
 def test_the_page_has_its_column_where_it_was_measured(uses: dict[str, tuple[str, ...]], shown: bool) -> None:  # noqa: FBT001 - a case
     """Beside the others with gap and verdict, and among the errors over all cells; nowhere where it is not known."""
     made = compute(
-        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

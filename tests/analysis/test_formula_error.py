@@ -197,7 +197,7 @@ def test_a_fleets_year_by_hand() -> None:
     """100 accelerator seconds a request: 10 accelerators serve 3,153,600 a year; 100 J each are 87.6 kWh, a fifth saved."""
     tables = [joint({"idle": WHOLE}, resource=r, samples=3) for r in (Resource.TIME_S, Resource.ENERGY_J)]
     frame = pd.concat(tables, ignore_index=True).assign(operating_point=str(OperatingPoint.AT_CAPACITY))
-    stack = Stack(layers=("idle",), tolerance=0.02, confidence=0.95, profile="default")
+    stack = Stack(layers=("idle",), tolerance=0.02, confidence=0.95, effort="default")
     made = compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas={}, joint={Bench.FLEET: frame})
     found: dict[str, Any] = {line.words: line for line in annual_fleet_cost.lines(made, 10)}
 

@@ -27,7 +27,7 @@ def results(fleet: pd.DataFrame) -> Analysis:
     ]
     facts = {"words": "3 requests over 6.2 s", "source": "a test", "dropped_rows": 0, "text_only_share": 0.5}
     return compute(
-        stack=Stack(layers=tuple(THREE), tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=tuple(THREE), tolerance=0.02, confidence=0.95, effort="default"),
         workload=facts,
         baseline=USAGE.frame(rows),
         deltas={"pruning/fleet": DELTA.frame([])},

@@ -33,7 +33,7 @@ def results(log_ratios: tuple[float, ...] | None, **planted: Any) -> Analysis:
     """Four nearly noiseless blocks: storage costs 10 %, idle saves 20 %, together 12 %; the twin as given."""
     frame = joint(SMALL, bench=Bench.TESTBED, samples=4, sd_log=1e-4, resource=Resource.CPU_S, **planted)
     return compute(
-        stack=Stack(layers=tuple(SMALL), tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=tuple(SMALL), tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

@@ -191,7 +191,7 @@ def test_a_formula_that_leaves_nothing_has_no_logarithm() -> None:
 def analysed(planted: object, bench: Bench, at: Circumstances) -> Analysis:
     """The analysis of a measured table."""
     return compute(
-        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

@@ -104,7 +104,7 @@ def test_it_stands_beside_the_totals() -> None:
         Bench.TESTBED: joint(TWO, {NAMES: 0.2}, bench=Bench.TESTBED, samples=4, sd_log=0.01),
     }
     made = compute(
-        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FACTORS = {"storage": dict.fromkeys(Component, 0.6), "pipeline": dict.fromkeys(Component, 1.0)}
-STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, profile="default", layer_draws={"default": 8})
+STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, effort="default", layer_draws={"default": 8})
 WORDS = "is not admissible (accuracy text -5.0 [-7.0, -3.0] pp, limit -1.0)"
 
 

@@ -36,7 +36,7 @@ def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
     """Time of a stack of two layers, 100 s a run of the base; a long budget of 40 minutes."""
     frame = joint(TWO, bench=bench, resource=Resource.TIME_S, **planted)
     return compute(
-        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=NAMES, tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FACTORS = {"storage": dict.fromkeys(Component, 0.8), "pipeline": dict.fromkeys(Component, 1.0)}
-STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, profile="default", layer_draws={"default": 8})
+STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, effort="default", layer_draws={"default": 8})
 WHOLE = SloViolation(Bench.FLEET, OperatingPoint.AT_TRACE, "pipeline+storage", 8, 8, "TTFT p99 250 s > 3 s")
 TECHNIQUE = SloViolation(Bench.FLEET, OperatingPoint.AT_TRACE, "pipeline/encoder_pool", 3, 8, "TTFT p99 9 s > 3 s")
 

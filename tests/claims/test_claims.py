@@ -64,7 +64,7 @@ def results(deltas: dict[str, pd.DataFrame], factor: float = 0.8, samples: int =
     frame = joint({"storage": dict.fromkeys(Component, factor)}, samples=samples).assign(
         operating_point=str(OperatingPoint.AT_CAPACITY)
     )
-    stack = Stack(layers=("storage",), tolerance=0.02, confidence=0.95, profile="default")
+    stack = Stack(layers=("storage",), tolerance=0.02, confidence=0.95, effort="default")
     measured = joint({"storage": dict.fromkeys(Component, factor)}, bench=Bench.TESTBED, samples=6, starts=3)
     return compute(
         stack=stack,
@@ -361,7 +361,7 @@ def test_a_target_on_every_bench() -> None:
         measured = joint({"storage": dict.fromkeys(Component, factor)}, bench=Bench.ENGINE, resource=Resource.CPU_S, sd_log=1e-6)
         fleet = joint({"storage": dict.fromkeys(Component, 0.4)}, samples=5).assign(operating_point="at_capacity")
         here = compute(
-            stack=Stack(layers=("storage",), tolerance=0.02, confidence=0.95, profile="default"),
+            stack=Stack(layers=("storage",), tolerance=0.02, confidence=0.95, effort="default"),
             workload={},
             baseline=USAGE.empty(),
             deltas={},

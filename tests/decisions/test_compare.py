@@ -23,7 +23,7 @@ def side(name: str = "a", host: str = "host", params: dict[str, str] | None = No
     bench = planted.get("bench", Bench.FLEET)
     layers = planted.pop("layers", WHOLE)
     quality = planted.pop("quality", None)
-    stack = Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, profile="default")
+    stack = Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, effort="default")
     frame = joint(layers, **planted).assign(host=host)
     rows = (
         [(bench, "pipeline+storage", "accuracy", 100, 0.9, 0.9, *quality, Evidence.MEASURED, None, "host", True)]

@@ -29,7 +29,7 @@ def results(quality: dict[str, float] | None = None, layers: Any = LAYERS, **pla
         for cell, c in (quality or {}).items()
     ]
     return compute(
-        stack=Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, effort="default"),
         workload={},
         baseline=USAGE.empty(),
         deltas={},
@@ -104,7 +104,7 @@ def test_quality_that_nobody_looked_at_cannot_be_told() -> None:
 def test_noise_across_the_target_cannot_be_told() -> None:
     """Few noisy blocks: the interval holds the target, so nothing is found and nothing is impossible."""
     frame = joint(LAYERS, bench=Bench.TESTBED, samples=4, sd_log=0.1)
-    stack = Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, profile="default")
+    stack = Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, effort="default")
     found = compute(stack=stack, workload={}, baseline=USAGE.empty(), deltas={}, joint={Bench.TESTBED: frame})
 
     wish = Goal(targets={E: 0.64}, limits={})

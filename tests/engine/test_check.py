@@ -23,7 +23,7 @@ from tasks import engine as task
 from tests.engine.fakes import declared, engine, silent
 
 ROOT = Path(__file__).parents[2]
-STACK = {"layers": ["storage", "instruction_set"], "tolerance": 0.02, "confidence": 0.95, "profile": "default"}
+STACK = {"layers": ["storage", "instruction_set"], "tolerance": 0.02, "confidence": 0.95, "effort": "default"}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Run = Callable[..., tuple[int, str, str]]
 
 HOME = Path(__file__).parents[2]
-STACK = "layers: [idle]\nprofile: default   # default | quick\n"
+STACK = "layers: [idle]\neffort: default   # default | quick\n"
 READING = {
     "bench": "fleet",
     "resource": "energy_j",
@@ -37,7 +37,7 @@ TOTAL = READING | {"product": 0.15, "gap": 0.025, "gap_lo": None, "verdict": "fa
 TARGET = {"bench": "fleet", "resource": "energy_j", "verdict": "not reached", "margin": -0.1, "unfit": None, "layers": ["idle"]}
 TARGET |= {"best": "not reached", "best_unfit": None}
 SAID = {
-    "schema": 3,
+    "schema": 4,
     "headline": ["the stack saves 12.5 % of energy"],
     "canonical": True,
     "totals": [TOTAL],
@@ -97,11 +97,11 @@ def test_the_end_of_a_run_is_at_most_fifteen_lines(run: Run, finished: Path) -> 
 
 
 def test_quick_is_written_where_dvc_sees_it(run: Run, finished: Path) -> None:
-    """The profile changes in params/stack.yaml and comes back with the next run; comments stay."""
+    """The effort changes in params/stack.yaml and comes back with the next run; comments stay."""
     path = finished / "params" / "stack.yaml"
 
     assert run("run", "--target", "d", "--quick")[0] == 0
-    assert path.read_text().split() == STACK.replace("profile: default", "profile: quick").split()
+    assert path.read_text().split() == STACK.replace("effort: default", "effort: quick").split()
     assert run("run", "--target", "d")[0] == 0
     assert path.read_text() == STACK
 

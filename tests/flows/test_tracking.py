@@ -48,7 +48,7 @@ def project(tmp_path: Path, database: Path) -> Path:
         (root / name).mkdir(parents=True)
     shutil.copytree(database / ".run", root / ".run")
     shutil.copyfile(database / "mlflow.db", root / "mlflow.db")
-    (root / "params" / "stack.yaml").write_text("layers: [idle]\nprofile: quick\n")
+    (root / "params" / "stack.yaml").write_text("layers: [idle]\neffort: quick\n")
     (root / "params" / "layers").mkdir()
     (root / "params" / "layers" / "idle.yaml").write_text("timeout_s: 2.5\n")
     pq.write_table(pa.table({"request": [0, 1, 2]}), root / "data" / "workload.parquet")
@@ -62,7 +62,7 @@ def project(tmp_path: Path, database: Path) -> Path:
 def write_metrics(root: Path, joint: float) -> None:
     """Results with that joint saving."""
     said = {
-        "schema": 3,
+        "schema": 4,
         "headline": ["the stack saves"],
         "totals": [],
         "card": [["Layers on", ["idle"]], ["Machine", ["fleet: simulation", "testbed: here"]]],
@@ -103,7 +103,7 @@ def test_a_run_carries_everything(project: Path) -> None:
     child = next(tags for _, _, tags in runs(project) if tags.get("mlflow.parentRunId") == run_id)
 
     assert parent.data.metrics == {"delta_total.fleet.energy_j.joint": 0.1, "layer/idle/delta.fleet.energy_j": 0.1}
-    assert parent.data.params == {"stack.layers": "idle", "stack.profile": "quick", "idle.timeout_s": "2.5"}
+    assert parent.data.params == {"stack.layers": "idle", "stack.effort": "quick", "idle.timeout_s": "2.5"}
     assert parent.data.tags[tracking.KEY] == name
     assert parent.data.tags["canonical"] == "false"
     note = parent.data.tags["mlflow.note.content"]

@@ -35,7 +35,7 @@ def finished(
         "layers": list(layers),
         "tolerance": 0.02,
         "confidence": 0.95,
-        "profile": "default",
+        "effort": "default",
         "layer_draws": {"default": 8},
     } | stack
     (root / "params/stack.yaml").write_text(yaml.safe_dump(values))

@@ -39,7 +39,7 @@ def results(
         operating_point=str(OperatingPoint.AT_CAPACITY)
     )
     return compute(
-        stack=Stack(layers=tuple(little), tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=tuple(little), tolerance=0.02, confidence=0.95, effort="default"),
         workload={"words": "a", "source": "b", "dropped_rows": 0, "text_only_share": 0.5},
         baseline=USAGE.empty(),
         deltas={},

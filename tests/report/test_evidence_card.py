@@ -31,7 +31,7 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     assert drawn.startswith("fleet: the range of 20 draws of the model's parameter ranges,")
     assert drawn.endswith("; it holds a further draw in 90 % of cases")
     assert "inside ±2.0 pp" in rows["A formula holds if"][0]
-    assert rows["Canonical"] == ["yes: default profile, whose numbers may be quoted"]
+    assert rows["Canonical"] == ["yes: default effort, whose numbers may be quoted"]
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,17 @@ def test_what_nobody_read_is_not_called_measured() -> None:
     ]
 
 
-@pytest.mark.parametrize("profile", ["default", "quick"])
-def test_the_verdict_leads_and_the_lines_are_few(profile: str) -> None:
+@pytest.mark.parametrize("effort", ["default", "quick"])
+def test_the_verdict_leads_and_the_lines_are_few(effort: str) -> None:
     """Seven to fifteen lines of Markdown: a quick run's warning, the verdict, then the rows; no other line is bold whole."""
-    made = results(profile=profile)
+    made = results(effort=effort)
     said = wording(made)
     lines = [line for line in card_markdown(said) if line]
 
     assert 7 <= len(lines) <= 15
-    assert lines[profile == "quick"] == f"**{escaped(said['headline'][0])}**"
-    assert ("NOT CANONICAL" in lines[0]) is (profile == "quick")
-    quoted = "yes: default profile, whose numbers may" if profile == "default" else "no: quick profile, whose numbers may not"
+    assert lines[effort == "quick"] == f"**{escaped(said['headline'][0])}**"
+    assert ("NOT CANONICAL" in lines[0]) is (effort == "quick")
+    quoted = "yes: default effort, whose numbers may" if effort == "default" else "no: quick effort, whose numbers may not"
     assert lines[-1] == f"- **Canonical:** {quoted} be quoted"
 
 

@@ -38,7 +38,7 @@ LAYERS = {"storage": WHOLE, "pipeline": LOSS, "idle": {Component.ENCODER: 0.5}}
 MLFLOW_NAME = re.compile(r"^[\w./ :-]+$")
 
 
-def results(profile: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Analysis:
+def results(effort: str = "default", text_only_share: float = 0.52, layers: Any = LAYERS, **planted: Any) -> Analysis:
     """A fleet factorial at capacity and at trace, with a baseline and a described workload."""
     at_trace = joint(layers, {("storage", "pipeline"): 0.1}, samples=20, sd_log=0.05, **planted)
     at_capacity = at_trace.assign(operating_point=str(OperatingPoint.AT_CAPACITY))
@@ -48,7 +48,7 @@ def results(profile: str = "default", text_only_share: float = 0.52, layers: Any
         for c, v in BASE.items()
     ]
     return compute(
-        stack=Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, profile=profile),
+        stack=Stack(layers=tuple(layers), tolerance=0.02, confidence=0.95, effort=effort),
         workload={
             "words": "3 requests over 6.2 s",
             "source": "a <test> & no trace",
@@ -107,7 +107,7 @@ def test_a_missing_reading_is_no_metric() -> None:
     frame["amount"] = np.nan
     frame["reason"] = "no counter on this machine"
     made = compute(
-        stack=Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, profile="default"),
+        stack=Stack(layers=tuple(LAYERS), tolerance=0.02, confidence=0.95, effort="default"),
         workload=dict(results().workload),
         baseline=results().tables.baseline,
         deltas={},
@@ -152,7 +152,7 @@ def test_a_text_only_trace_is_told_in_words() -> None:
 
 def test_a_quick_run_is_marked_everywhere() -> None:
     """Not canonical in metrics, on the page and first in the last lines."""
-    quick = results(profile="quick")
+    quick = results(effort="quick")
 
     assert metrics(quick)["canonical"] is False
     assert "NOT CANONICAL" in html(quick, {})
@@ -343,7 +343,7 @@ def test_the_layer_table_has_one_sign_convention(delta: float, resolution: Resol
 
 def test_a_summary_of_another_version_is_refused() -> None:
     """What an older version wrote is named with what to do."""
-    with pytest.raises(EvidenceError, match=r"summary\.json has schema 1, wanted 3: dvc repro aggregate"):
+    with pytest.raises(EvidenceError, match=r"summary\.json has schema 1, wanted 4: dvc repro aggregate"):
         summary_lines({"headline": []})
 
 

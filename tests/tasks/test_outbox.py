@@ -22,7 +22,7 @@ def project(tmp_path: Path) -> Path:
     """Results of a run: metrics, two tables, a page; the parameters that made them."""
     for name in ("data/joint", "data/delta/estimated/assistant", "reports/figures", "params"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "params" / "stack.yaml").write_text("layers: [idle]\nprofile: default\n")
+    (tmp_path / "params" / "stack.yaml").write_text("layers: [idle]\neffort: default\n")
     (tmp_path / "params" / "layers").mkdir()
     (tmp_path / "params" / "layers" / "idle.yaml").write_text(
         "techniques: {sleep: {on: true, why: cheap, params: {timeout_s: {value: 2.5, low: 1, unit: s}}}}\n"
@@ -74,7 +74,7 @@ def test_an_entry_holds_numbers_words_and_files(project: Path) -> None:
         "idle.sleep.on": "True",
         "idle.sleep.timeout_s": "2.5",
         "stack.layers": "idle",
-        "stack.profile": "default",
+        "stack.effort": "default",
         "workload.images.tokens": "196",
     }
     assert entry["tags"]["verdict"] == "holds"

@@ -13,40 +13,40 @@ from tasks import params_editor
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_profile_changes_and_comes_back_byte_for_byte(tmp_path: Path) -> None:
-    """Quick and back: the shipped file is what it was, comments and columns too; only the profile differed."""
+def test_the_effort_changes_and_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    """Quick and back: the shipped file is what it was, comments and columns too; only the effort differed."""
     path = tmp_path / "params" / "stack.yaml"
     path.parent.mkdir()
-    shipped = (ROOT / "params" / "stack.yaml").read_text().replace("profile: quick", "profile: default")
+    shipped = (ROOT / "params" / "stack.yaml").read_text().replace("effort: quick", "effort: default")
     path.write_text(shipped)
 
-    params_editor.set_profile(tmp_path, "quick")
+    params_editor.set_effort(tmp_path, "quick")
     quick = path.read_text()
-    params_editor.set_profile(tmp_path, "default")
+    params_editor.set_effort(tmp_path, "default")
 
     assert path.read_text() == shipped
     changed = [(a, b) for a, b in zip(shipped.splitlines(), quick.splitlines(), strict=True) if a != b]
-    assert [(a.split()[:2], b.split()[:2]) for a, b in changed] == [(["profile:", "default"], ["profile:", "quick"])]
+    assert [(a.split()[:2], b.split()[:2]) for a, b in changed] == [(["effort:", "default"], ["effort:", "quick"])]
 
 
 def test_nothing_is_written_that_stands_there_already(tmp_path: Path) -> None:
     """The file is not touched: DVC sees no new time."""
     path = tmp_path / "params" / "stack.yaml"
     path.parent.mkdir()
-    path.write_text("profile:   default\n")
+    path.write_text("effort:   default\n")
     before = path.stat()
 
-    params_editor.set_profile(tmp_path, "default")
+    params_editor.set_effort(tmp_path, "default")
 
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_an_unknown_profile_or_no_file_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_effort_or_no_file_is_refused(tmp_path: Path) -> None:
     """Both name what there is."""
-    with pytest.raises(ParamsError, match="no profile 'fast'; there are: default, quick, long"):
-        params_editor.set_profile(tmp_path, "fast")
+    with pytest.raises(ParamsError, match="no effort 'fast'; there are: default, quick, long"):
+        params_editor.set_effort(tmp_path, "fast")
     with pytest.raises(ParamsError, match="no such parameter file"):
-        params_editor.set_profile(tmp_path, "quick")
+        params_editor.set_effort(tmp_path, "quick")
 
 
 def test_a_scene_of_one_s_own_gets_its_stages_once(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ GLOSSARY = (
     ("disabled here", "no technique of the layer is enabled on this bench (params/layers gives the reason)"),
     (
         "canonical",
-        "from the default or the long profile, and measured with starts enough on a quiet machine; else it may not be quoted",
+        "from the default or the long effort, and measured with starts enough on a quiet machine; else it may not be quoted",
     ),
     ("admissible", "output quality falls by no more than the quality limit of params/report.yaml"),
     (

@@ -48,14 +48,14 @@ def card(analysis: Analysis) -> list[Row]:
         ("Noise floor", floors(analysis)),
         ("A formula holds if", holding(analysis)),
         ("Quality", [] if analysis.quality_limit is None else admissible(analysis)),
-        ("Canonical", [_quoted(stack.profile, canonical=stack.canonical), *loudness(analysis)]),
+        ("Canonical", [_quoted(stack.effort, canonical=stack.canonical), *loudness(analysis)]),
     ]
     return [(name, lines) for name, lines in found if lines]
 
 
-def _quoted(profile: str, *, canonical: bool) -> str:
-    """Whether the numbers of a profile may be quoted."""
-    return f"{'yes' if canonical else 'no'}: {profile} profile, whose numbers may {'' if canonical else 'not '}be quoted"
+def _quoted(effort: str, *, canonical: bool) -> str:
+    """Whether the numbers of an effort may be quoted."""
+    return f"{'yes' if canonical else 'no'}: {effort} effort, whose numbers may {'' if canonical else 'not '}be quoted"
 
 
 def holding(analysis: Analysis) -> list[str]:

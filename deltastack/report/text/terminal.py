@@ -18,8 +18,8 @@ from deltastack.report.text.evidence_card import NOT_CANONICAL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA = 3
-"""Of summary.json. 2: a target was that of the best set of layers; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
+SCHEMA = 4
+"""Of summary.json. 3: ``profile``; 2: a target of the best set of layers; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
 MOST_LINES = 12
 """Of a run's last 15 lines: one says what ran and two name the report and the numbers."""
 Table = list[list[str]]
