@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA = 4
-"""Of summary.json. 3: ``profile``; 2: a target of the best set of layers; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
+"""Of summary.json. 3: ``profile``; 2: a target of the best set; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
 MOST_LINES = 12
 """Of a run's last 15 lines: one says what ran and two name the report and the numbers."""
 Table = list[list[str]]
