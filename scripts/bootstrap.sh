@@ -58,7 +58,7 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
     if [ "$want" = run ] && install -e . >.run/bootstrap.log 2>&1; then
         printf 'The core is ready. What others published of stacks says (more: .venv/bin/deltastack published):\n'
-        .venv/bin/deltastack published --brief
+        .venv/bin/python -m deltastack.cli published --brief
         printf 'setting up the rest: DVC, Prefect, MLflow and the serving engine\n'
     fi
 fi

@@ -155,6 +155,6 @@ def test_nouns_are_frozen() -> None:
 def test_every_bench_has_its_row() -> None:
     """One row a bench; the name of a total in metrics.json is the bench's, with the operating point where it is no headline."""
     assert set(BENCHES) == set(Bench)
-    assert list(totals.BASES) == ["fleet", "testbed", "engine", "fleet_at_trace"]
+    assert list(totals.BASES) == ["fleet", "testbed", "engine", "accelerator", "fleet_at_trace"]
     assert totals.BASES["fleet_at_trace"] == "fleet, at its trace"
     assert all(b.facts.simulated == (b.facts.sample == "draws") for b in Bench)
