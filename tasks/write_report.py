@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deltastack.composition import read_published
@@ -11,7 +12,7 @@ from deltastack.contracts import atomic
 from deltastack.errors import EvidenceError
 from deltastack.report.context import ReportContext, Swing, swings
 from deltastack.report.figures import figures
-from deltastack.report.html.page import html, png, svg
+from deltastack.report.html import page
 from tasks import claims, engines, history, imported, results
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis
 
 PAGE = "reports/report.html"
+CLAIMS, GLOSSARY = "reports/claims.html", "reports/glossary.html"
 FIGURES = "reports/figures"
 SENSITIVITY = "data/sensitivity"
 PROVENANCE = {
@@ -40,14 +42,20 @@ def write(root: Path, analysis: Analysis, said: Mapping[str, Any] | None = None)
     folder = root / FIGURES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    more = context(root, analysis)
-    drawn = [(figure, svg(figure)) for figure in figures(analysis, more.swings)]
+    more, today = context(root, analysis), datetime.now(UTC).strftime("%-d %B %Y")
+    drawn = [(figure, page.svg(figure)) for figure in figures(analysis, more.swings, today)]
     for figure, text in drawn:
         (folder / f"{figure.name}.svg").write_text(text, encoding="utf-8")
-        (folder / f"{figure.name}.png").write_bytes(png(text))
+        (folder / f"{figure.name}.png").write_bytes(page.png(text))
         figure.rows.to_csv(folder / f"{figure.name}.csv", index=False)
-    with atomic(root / PAGE) as part:
-        part.write_text(html(analysis, PROVENANCE, drawn, more, said), encoding="utf-8")
+    texts = {
+        PAGE: page.html(analysis, PROVENANCE, drawn, more, said, today),
+        CLAIMS: page.claims(analysis, more),
+        GLOSSARY: page.glossary(),
+    }
+    for place, text in texts.items():
+        with atomic(root / place) as part:
+            part.write_text(text, encoding="utf-8")
     return root / PAGE
 
 

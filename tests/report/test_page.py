@@ -24,6 +24,7 @@ from deltastack.outcomes import Resolution
 from deltastack.report import layers, metrics, summary_lines, wording
 from deltastack.report.context import ReportContext, Swing
 from deltastack.report.figures import figures
+from deltastack.report.html.page import claims as claims_page
 from deltastack.report.html.page import html, png, svg
 from deltastack.report.text.evidence_card import admissible
 from deltastack.report.text.terminal import MOST_LINES, cut
@@ -161,12 +162,13 @@ def test_a_quick_run_is_marked_everywhere() -> None:
 
 
 def test_the_page_stands_alone() -> None:
-    """Under 2 MB, no script, nothing fetched, foreign text escaped, figures inline."""
+    """Under 2 MB, one script of its own, nothing fetched, foreign text escaped, figures inline."""
     page = html(results(), {"Commit": "abc"})
 
     assert len(page.encode()) < 2_000_000
-    assert not re.search(r"<script|<link|<iframe|@import|src=|url\((?!#)", page)
-    assert not re.search(r'href="(?!#)', page.replace('xlink:href="#', ""))
+    assert not re.search(r"<link|<iframe|@import|src=|url\((?!#)|fetch\(|XMLHttp|import\(", page)
+    assert page.count("<script") == 1
+    assert set(re.findall(r'href="(?!#)([^"]*)', page.replace('xlink:href="#', ""))) == {"claims.html", "glossary.html"}
     assert "a &lt;test&gt; &amp; no trace" in page
     assert page.count("<svg") == len(figures(results()))
     assert "abc" in page
@@ -183,7 +185,8 @@ def test_every_figure_draws_and_carries_its_rows() -> None:
 
     operating_points = ("at_trace", "at_capacity")
     assert names == {f"{n}-fleet-{b}" for n in ("waterfall", "forest", "interactions", "anatomy") for b in operating_points} | {
-        "predicted"
+        "predicted",
+        "dumbbell",
     }
 
 
@@ -252,14 +255,15 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
         swings=(swing,),
     )
     page = html(made, {}, context=more)
+    text = claims_page(made, more)
 
-    assert "throughput" in page
-    row = page[page.index("modelopt-nemotron3-nano-throughput <span") :]
+    assert "throughput" in text
+    row = text[text.index("modelopt-nemotron3-nano-throughput <span") :]
     assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 pp") < row.index(">fails<")
     row = row[row.index("modelopt-nemotron3-nano-memory <span") :]
     assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 pp") < row.index(">holds<")
-    assert "composes for model loading memory and not for time per output token" in page
-    assert "deltastack claims check zns-40" in page
+    assert "composes for model loading memory and not for time per output token" in text
+    assert "deltastack claims check zns-40" in text
     assert "n = 1: NO INTERVAL" in page
     assert "<polyline" in page
     assert 'id="tornado-fleet-at_capacity"' in page

@@ -48,6 +48,11 @@ def sized(chart: Any, height: int) -> Any:
     return themed(chart.properties(width=WIDTH, height=height))
 
 
+def titled(chart: Any, title: str, source: str) -> Any:
+    """``chart`` with its title and its source in the picture, so that it can be shown alone."""
+    return chart.properties(title={"text": title, "subtitle": source})
+
+
 def themed(chart: Any) -> Any:
     """``chart`` in the house's colours."""
     ink = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridOpacity": 0.25, "gridColor": INK}
@@ -59,4 +64,7 @@ def themed(chart: Any) -> Any:
             labelColor=INK, titleColor=INK, orient="bottom", labelFontSize=12, columns=4, columnPadding=22, labelLimit=260
         )
         .configure_view(stroke=None)
+        .configure_title(
+            anchor="start", color=INK, fontSize=14, subtitleColor=INK, subtitleFontSize=11, subtitlePadding=6, offset=12
+        )
     )

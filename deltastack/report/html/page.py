@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file, figures inline as SVG, no script, nothing fetched."""
+"""The page: one self-contained HTML file, figures inline as SVG, one small script of its own, nothing fetched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deltastack.analysis import annual_fleet_cost, history
 from deltastack.model import Bench, Resource
 from deltastack.report.context import ReportContext
 from deltastack.report.figures import INK, Figure, figures
-from deltastack.report.html import sections, table_rows
+from deltastack.report.html import first_screen, sections, table_rows
 from deltastack.report.metrics_json import wording
 from deltastack.report.text import occasions
 from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
@@ -94,12 +94,13 @@ def png(drawing: str) -> bytes:
     return data
 
 
-def html(
+def html(  # noqa: PLR0913, PLR0917 - one argument a part of the page
     analysis: Analysis,
     provenance: Mapping[str, str],
     drawn: Sequence[tuple[Figure, str]] | None = None,
     context: ReportContext | None = None,
     said: Mapping[str, Any] | None = None,
+    date: str = "",
 ) -> str:
     """The page.
 
@@ -109,26 +110,60 @@ def html(
         drawn: Figures with their SVG, where they were drawn already.
         context: Claims, published cases, imports, history, sensitivity, the size of the fleet.
         said: summary.json, where it was made already.
+        date: Of the results, in words.
     """
     more = context or ReportContext()
     shown = drawn if drawn is not None else [(f, svg(f)) for f in figures(analysis, more.swings)]
     pictures: dict[str, list[tuple[Figure, Markup]]] = {}
     for n, (f, text) in enumerate(shown):
         pictures.setdefault(f.name.split("-")[0], []).append((f, Markup(_own(text, n))))  # noqa: S704 - drawn here
-    room = files("deltastack.report.html")
-    template = _environment().from_string((room / "page.html").read_text(encoding="utf-8"))
-    return template.render(
-        style=Markup((room / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        said=said or wording(analysis),
+    return _render(
+        "page.html",
+        style=Markup(_text("page.css")),  # noqa: S704 - our own file
+        screen=first_screen.first_screen(analysis),
+        said=(told := dict(said or wording(analysis))) | {"card_words": _what(analysis, told)},
+        date=date,
+        benches=[str(b) for b in analysis.benches],
         stack=analysis.stack,
         not_canonical=NOT_CANONICAL,
         pictures=pictures,
         context=more,
-        glossary=GLOSSARY,
         provenance=provenance,
         box=(history.WIDTH, history.HEIGHT),
         **_tables(analysis, more),
     )
+
+
+def claims(analysis: Analysis, context: ReportContext) -> str:
+    """The page of claims: the source paper's, each with its verdict, and published pairs held against the product."""
+    return _render(
+        "claims.html",
+        style=Markup(_text("page.css")),  # noqa: S704 - our own file
+        context=context,
+        published=sections.published(context.cases, analysis.stack.tolerance),
+        claim_counts=sections.verdict_counts(context.findings),
+    )
+
+
+def glossary() -> str:
+    """The page of words."""
+    return _render("glossary.html", style=Markup(_text("page.css")), glossary=GLOSSARY)  # noqa: S704 - our own file
+
+
+def _what(analysis: Analysis, said: Mapping[str, Any]) -> str:
+    """What was run, where, in one line."""
+    simulated = f"Simulated: {analysis.deployment_text}. " if analysis.deployment_text else ""
+    measured = [str(b) for b in analysis.benches if not b.facts.simulated]
+    here = f"Measured: a small real model on this machine ({', '.join(measured)}). " if measured else ""
+    return f"{said.get('workload')}. {simulated}{here}"
+
+
+def _text(name: str) -> str:
+    return (files("deltastack.report.html") / name).read_text(encoding="utf-8")
+
+
+def _render(name: str, **values: Any) -> str:
+    return _environment().get_template(name).render(**values)
 
 
 def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
@@ -145,8 +180,6 @@ def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
         "one_percent": sections.one_percent(analysis),
         "null_factors": sections.null_factors(analysis),
         "occasions": occasions.method(analysis),
-        "published": sections.published(more.cases, analysis.stack.tolerance),
-        "claim_counts": sections.verdict_counts(more.findings),
         "fleet": annual_fleet_cost.lines(analysis, more.view.accelerators),
         "curves": history.curves(more.history, more.view.history),
         "missing": [_missing(m) for m in analysis.missing],
@@ -160,7 +193,10 @@ def _missing(m: Missing) -> dict[str, str]:
 
 
 def _environment() -> jinja2.Environment:
-    found = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    loader = jinja2.PackageLoader("deltastack.report.html", "")
+    found = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     found.filters |= {
         "percent": formatting.percent,
         "points": formatting.points,

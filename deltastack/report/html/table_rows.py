@@ -23,7 +23,8 @@ Row = dict[str, Any]
 
 def head(f: Factorial) -> Row:
     """Where a row stands, and of which resource it speaks."""
-    return {"where": formatting.place(f.bench, f.operating_point), "resource": formatting.resource(f.bench, f.resource)}
+    where, resource = formatting.place(f.bench, f.operating_point), formatting.resource(f.bench, f.resource)
+    return {"bench": str(f.bench), "where": where, "resource": resource}
 
 
 def totals(analysis: Analysis) -> list[Row]:
