@@ -166,6 +166,7 @@ def _steps(at: Setup, visits: list[Visit]) -> Iterator[tuple[Callable[[Visit], N
             yield Visit.wake, False
         yield partial(Visit.turn, some=some), number % 2 == 1
     yield Visit.end, False
+    yield Visit.question, False
 
 
 def _each(visits: Sequence[Visit], step: Callable[[Visit], None], faults: dict[Slot, CellError]) -> None:

@@ -84,8 +84,11 @@ class Visit:
         self._resting.close()
 
     def end(self) -> None:
-        """Read the counters again, then put the questions."""
+        """Read the counters again."""
         self.after, self.load = self._counted(), self.meter.whole(self.load)
+
+    def question(self) -> None:
+        """Put the questions, if they are wanted."""
         if self.ask:
             self.answered = loading.asked(self.at, self.cell, self.at.questions, self.guard)
 
