@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from deltastack import machine_fingerprint
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY
 from deltastack.engine import asking, cells, observe, outputs, process, tables
+from deltastack.engine.faults import RunsError
 from deltastack.engine.run import Experiment, Measured, execute
 from deltastack.engine.run import key as key_of
 from deltastack.errors import CellError, ParamsError
@@ -22,11 +23,12 @@ from deltastack.experiment.plan import Plan, distinct, plain
 from deltastack.experiment.run_plan import StopRule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from deltastack.engine.asking import Asked
     from deltastack.engine.declaration import Engine
     from deltastack.engine.loading import Setup
     from deltastack.engine.observe import Observed
@@ -91,8 +93,8 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     asked = asking.requests(engine.load, root, order.trace)
     at = observe.setup(engine, root, root / FOLDER / "logs", asked)
     where = host(engine)
-    key = _key(at, plan, where)
-    experiment = Experiment(plan, root / FOLDER, key, attempts=engine.limits.attempts)
+    key, together, attempts = _key(at, plan, where), _together(engine, asked), engine.limits.attempts
+    experiment = Experiment(plan, root / FOLDER, key, attempts=attempts, together=together)
     stop = StopRule(
         half_width=engine.experiment.half_width,
         budget_s=order.budget_s or engine.experiment.budget_s,
@@ -114,17 +116,17 @@ def planned(engine: Engine, order: Order) -> Plan:
     return _plan(engine, _cells(engine, order)[0])
 
 
-def observed(at: Setup, slot: Slot, *, ask: bool) -> Observed:
-    """One run; what goes wrong is told without the API key.
+def observed(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple[Observed, ...]:
+    """Some runs; what goes wrong is told without the API key.
 
     Raises:
-        CellError: The run does not count.
+        RunsError: Some run does not count.
     """
     try:
-        return observe.observe(at, slot, ask=ask)
-    except CellError as error:
-        words = str(error).removeprefix(f"{error.kind}: ")
-        raise CellError(error.kind, hidden(words, at.headers)) from None
+        return observe.observe(at, slots, ask=ask)
+    except RunsError as error:
+        told = {s: CellError(e.kind, hidden(str(e).removeprefix(f"{e.kind}: "), at.headers)) for s, e in error.found.items()}
+        raise RunsError(told) from None
 
 
 def hidden(text: str, headers: Mapping[str, str]) -> str:
@@ -162,6 +164,18 @@ def _plan(engine: Engine, wanted: tuple[str, ...]) -> Plan:
     repeats = tuple((c, n) for c, n in e.repeats.items() if c in wanted)
     every = distinct(["base", *twins, *wanted[1:]])
     return Plan(cells=every, starts=1, block_pairs=e.block_pairs, warm_ups=0, seed=e.seed, repeats=repeats)
+
+
+def _together(engine: Engine, asked: Asked) -> bool:
+    """Whether servers take turns.
+
+    Raises:
+        ParamsError: Requests that are due at a time of their own.
+    """
+    together = engine.experiment.together
+    if together and any(r.due_s is not None for r in asked.measured):
+        raise ParamsError(f"{engine.name}: arrivals of a trace leave no turns: set load.replay or experiment.together to false")
+    return together
 
 
 def _notes(engine: Engine, wanted: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

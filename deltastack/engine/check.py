@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from deltastack.engine import asking, bench, cells, observe, process, readback
 from deltastack.engine.cells import BASE
 from deltastack.engine.consistency import filled
-from deltastack.errors import CellError, DeltastackError
+from deltastack.engine.faults import RunsError
+from deltastack.errors import DeltastackError
 from deltastack.experiment.plan import Kind, Slot
 from deltastack.machine import Check
 
@@ -122,13 +123,16 @@ def _tried(engine: Engine, order: Order) -> tuple[str, ...]:
 def _run(at: Setup, cell: str) -> Check:
     slot = Slot(start=0, block=0, position=0, cell=cell, kind=Kind.WARM_UP)
     try:
-        entry = bench.observed(at, slot, ask=False).entry
-    except CellError as error:
+        (one,) = bench.observed(at, (slot,), ask=())
+    except RunsError as error:
         return Check(f"cell {cell}", "fail", str(error), "mend the declaration, or declare a conflict with its source")
+    entry = one.entry
     shown = ", ".join(f"{k} {v:g}" for k, v in entry.quality.items() if k.endswith("_tokens") or "." in k)
     return Check(f"cell {cell}", "ok", f"ready in {entry.quality['ready_s']:.1f} s; {shown}")
 
 
 def _forecast(engine: Engine, order: Order, run_s: float) -> Forecast:
+    """Servers that are up at once share the idle gap."""
     plan = bench.planned(engine, order)
-    return Forecast(len(plan.cells), 2 * len(plan.block), run_s)
+    shared_s = engine.experiment.gap_s * (1 - 1 / len(plan.block)) if engine.experiment.together else 0.0
+    return Forecast(len(plan.cells), 2 * len(plan.block), run_s - shared_s)

@@ -31,6 +31,16 @@ def breaches(engine: Engine) -> Iterator[str]:
     yield from _start(engine)
     yield from _names(engine)
     yield from _switches(engine)
+    yield from _together(engine)
+
+
+def _together(engine: Engine) -> Iterator[str]:
+    if engine.experiment.together and engine.load.generator != "client":
+        yield f"experiment.together: {engine.load.generator} cannot let servers take turns: use generator client, or false"
+    if engine.experiment.together and engine.experiment.quantity == "energy_j":
+        yield "experiment.together: several servers are up at once, and nobody can tell their joules apart: set it to false"
+    if engine.experiment.together and engine.start is not None and engine.start.port:
+        yield "experiment.together: several servers are up at once, so start.port must be 0 (a free one each)"
 
 
 def _start(engine: Engine) -> Iterator[str]:

@@ -143,6 +143,7 @@ class Experiment(Params):
     alone: bool = Field(default=True, description="every technique alone too, where it is no layer by itself")
     count_start: bool = Field(default=False, description="charge the server's start to component storage")
     gap_s: float = Field(0, ge=0, description="idle time between two halves of the load, charged to component idle")
+    together: bool = Field(default=False, description="a block's servers are up at once and take turns; false: one after another")
     half_width: float = Field(0.005, gt=0, lt=1)
     budget_s: float = Field(110, gt=0)
     seed: int = 11

@@ -20,12 +20,20 @@ class Guard:
     """Called while requests are under way; a reason ends them."""
 
     def __init__(self, server: Running, *, memory_byte: float, run_s: float) -> None:
-        """Look after ``server``, whose processes may hold ``memory_byte`` together for ``run_s`` from now."""
+        """Look after ``server``, whose processes may hold ``memory_byte`` together and work for ``run_s`` from now."""
         self.server = server
         self.found: CellError | None = None
         """What ended the requests; None as long as all is well."""
         self._memory_byte, self._run_s = memory_byte, run_s
-        self._began_s = time.monotonic()
+        self._began_s, self._spent_s = time.monotonic(), 0.0
+
+    def resume(self) -> None:
+        """Count from here: while other servers had their turns this one had none."""
+        self._began_s = time.monotonic() - self._spent_s
+
+    def pause(self) -> None:
+        """Other servers have their turns from here on."""
+        self._spent_s = time.monotonic() - self._began_s
 
     def __call__(self) -> str | None:
         """Why the requests must end now, or None."""

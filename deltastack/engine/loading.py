@@ -1,12 +1,11 @@
-"""The load of one run: a metered session of requests with, where declared, an idle gap in its middle; every answer must count."""
+"""The load of one run: what is asked in which parts, by our client or a generator; every answer must count."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deltastack.engine import asking, client, generators, meters, readback
+from deltastack.engine import asking, client, generators
 from deltastack.engine.client import Outcome, Target
 from deltastack.engine.faults import FaultKind
 from deltastack.errors import CellError
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from deltastack.engine.client import Record
     from deltastack.engine.declaration import Engine
     from deltastack.engine.guard import Guard
-    from deltastack.engine.meters import Spent
     from deltastack.engine.process import Running
     from deltastack.engine.warm import Source
 
@@ -44,21 +42,18 @@ class Setup:
     """Starts the servers; entered around all that uses it."""
 
 
-def session(at: Setup, cell: Cell, guard: Guard) -> tuple[Spent, Spent, tuple[Record, ...]]:
-    """The metered session, the idle gap in it, and the requests' records."""
-    every, gap_s = at.asked.measured, at.engine.experiment.gap_s
-    half = len(every) // 2 if gap_s else len(every)
-    gap = meters.Spent()
-    with meters.window(guard.server, "session") as session:
-        records = _driven(at, cell, guard) if at.engine.load.generator != "client" else asked(at, cell, every[:half], guard)
-        if gap_s:
-            with meters.window(guard.server, "gap") as gap:
-                _rest(at, cell, guard.server, gap_s)
-            records += asked(at, cell, every[half:], guard)
-    return session, gap, records
+def turns(at: Setup, some: Sequence[Cell]) -> list[tuple[Request, ...]]:
+    """The load in parts: all of it, or two halves around an idle gap; small parts where several servers take turns.
+
+    A part of servers that take turns has as many requests as the cell with the most of them at once.
+    """
+    every, gap = at.asked.measured, bool(at.engine.experiment.gap_s)
+    size = max(c.concurrency for c in some) if len(some) > 1 else len(every)
+    size = min(size, -(-len(every) // 2)) if gap else size
+    return [every[first : first + size] for first in range(0, len(every), size)]
 
 
-def _driven(at: Setup, cell: Cell, guard: Guard) -> tuple[Record, ...]:
+def driven(at: Setup, cell: Cell, guard: Guard) -> tuple[Record, ...]:
     """The load by a generator; every answer must count.
 
     Raises:
@@ -76,15 +71,6 @@ def _target(at: Setup, cell: Cell, server: Running) -> Target:
     return Target(address=server.address, concurrency=cell.concurrency, timeout_s=timeout_s, headers=at.headers)
 
 
-def _rest(at: Setup, cell: Cell, server: Running, gap_s: float) -> None:
-    """Let the server rest; what puts it to sleep and wakes it is part of the gap."""
-    for one in cell.sleep:
-        readback.call(server, one, at.headers)
-    time.sleep(gap_s)
-    for one in cell.wake:
-        readback.call(server, one, at.headers)
-
-
 def asked(at: Setup, cell: Cell, some: tuple[Request, ...], guard: Guard) -> tuple[Record, ...]:
     """Ask ``some``; every answer must count.
 
@@ -92,7 +78,9 @@ def asked(at: Setup, cell: Cell, some: tuple[Request, ...], guard: Guard) -> tup
         CellError: Some answer failed, or has another length than asked for.
     """
     some = asking.with_fields(some, cell.request)
+    guard.resume()
     records = client.drive(_target(at, cell, guard.server), some, guard)
+    guard.pause()
     _require_good(records, guard)
     if at.engine.load.fixed_length:
         _require_length(some, records)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deltastack.engine.process import Running
 
 ELSEWHERE = "the server was not started here: nobody can read its processes"
+SHARED = "several servers are up at once: the machine's joules are of all of them"
 _SCHEDULED = 2
 """CPUCLOCK_SCHED of the kernel: time on a processor."""
 MEMORY_PERIOD_S = 0.5
@@ -33,17 +34,15 @@ MEMORY_PERIOD_S = 0.5
 
 @dataclass(slots=True)
 class Spent:
-    """Readings of one window; filled when it ends without an error."""
+    """Readings of one window or of several; filled when a window ends without an error."""
 
     readings: Mapping[Quantity, Reading] = field(default_factory=dict)
 
-    def less(self, part: Spent) -> Spent:
-        """What is left of this window without the one inside it."""
-        left = {
-            q: r if r.value is None or (inner := part.value(q)) is None else r._replace(value=r.value - inner)
-            for q, r in self.readings.items()
-        }
-        return Spent(left)
+    def plus(self, other: Spent) -> Spent:
+        """Both windows together; a reading that one of them lacks is null with that reason, a peak is the larger one."""
+        if not self.readings or not other.readings:
+            return Spent(self.readings or other.readings)
+        return Spent({q: _added(q, r, other.readings[q]) for q, r in self.readings.items()})
 
     def value(self, quantity: Quantity) -> float | None:
         """The amount, or None where nobody could read it."""
@@ -51,32 +50,78 @@ class Spent:
         return None if reading is None else reading.value
 
 
-@contextlib.contextmanager
-def window(server: Running, name: str) -> Iterator[Spent]:
-    """Meter the body."""
-    spent = Spent()
-    meter = Meter(counters(server))
-    if server.root is None:
-        with meter.window(name) as seen:
+def _added(quantity: Quantity, one: Reading, other: Reading) -> Reading:
+    if one.value is None or other.value is None:
+        return one if one.value is None else other
+    peak = quantity is Quantity.MEMORY_PEAK_BYTE
+    return one._replace(value=max(one.value, other.value) if peak else one.value + other.value)
+
+
+class ServerMeter:
+    """Windows over one server; ``shared``: further servers of the bench are up and have their turns between this one's.
+
+    Servers that are up together share the pages of their files, so that a proportional share would depend on the others. Their
+    memory is then the resident set, and a turn, which is short, takes it from the last look.
+    """
+
+    def __init__(self, server: Running, *, shared: bool = False) -> None:
+        """Take the server's processes as they are now where it is ``shared``, else look for them in every reading."""
+        self._everybody, self._server = server, server.as_known() if shared else server
+        self._meter, self._shared = Meter(counters(self._server, shared=shared)), shared
+        self._field, self._source = ("Rss:", "resident set of the tree") if shared else ("Pss:", "smaps_rollup of the tree")
+        self._held_byte: float | None = None
+
+    @contextlib.contextmanager
+    def window(self, name: str) -> Iterator[Spent]:
+        """Meter the body, with its memory sampled."""
+        spent = Spent()
+        self._held_byte = None
+        if self._server.root is None:
+            with self._meter.window(name) as seen:
+                yield spent
+            spent.readings = dict(seen.readings) | _no_memory(ELSEWHERE)
+            return
+        gauge = Sampler(MEMORY_PERIOD_S, gauge=lambda: memory_byte(self._server, self._field))
+        with gauge as sampler, self._meter.window(name) as seen:
             yield spent
-        spent.readings = dict(seen.readings) | _no_memory(ELSEWHERE)
-        return
-    with Sampler(MEMORY_PERIOD_S, gauge=lambda: memory_byte(server)) as sampler, meter.window(name) as seen:
-        yield spent
-    total, peak = integral_and_peak(sampler.instants_s, sampler.gauges_byte)
-    spent.readings = dict(seen.readings) | {
-        Quantity.MEMORY_BYTE_S: Reading(total, "smaps_rollup of the tree"),
-        Quantity.MEMORY_PEAK_BYTE: Reading(peak, "smaps_rollup of the tree"),
-    }
+        spent.readings = dict(seen.readings) | self._memory(*integral_and_peak(sampler.instants_s, sampler.gauges_byte))
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Spent]:
+        """Meter one turn of several; a server that is alone has all of its load in one."""
+        if not self._shared or self._server.root is None:
+            with self.window("load") as spent:
+                yield spent
+            return
+        spent = Spent()
+        with self._meter.window("turn") as seen:
+            yield spent
+        if self._held_byte is None:
+            self._held_byte = memory_byte(self._server, self._field)
+        wall_s = seen.value(Quantity.WALL_S)
+        spent.readings = dict(seen.readings) | self._memory(wall_s * self._held_byte, self._held_byte)
+
+    def whole(self, load: Spent) -> Spent:
+        """``load`` as it is; without processor seconds where the server started processes that no turn saw."""
+        reading, born = load.readings.get(Quantity.CPU_S), set(self._everybody.tree()) - set(self._server.tree())
+        if reading is None or not born:
+            return load
+        why = f"the server started {len(born)} processes between turns: set experiment.together to false"
+        return Spent(dict(load.readings) | {Quantity.CPU_S: reading._replace(value=None, reason=why)})
+
+    def _memory(self, total: float, peak: float) -> dict[Quantity, Reading]:
+        readings = {Quantity.MEMORY_BYTE_S: total, Quantity.MEMORY_PEAK_BYTE: peak}
+        return {quantity: Reading(value, self._source) for quantity, value in readings.items()}
 
 
-def counters(server: Running) -> tuple[Counter, ...]:
-    """The counters of a server's process tree, beside the machine's clock and joules."""
+def counters(server: Running, *, shared: bool = False) -> tuple[Counter, ...]:
+    """The counters of a server's process tree, beside the machine's clock and, of a server that is alone, its joules."""
     machine = {c.quantity: c for c in default_counters() if c.quantity in {Quantity.WALL_S, Quantity.ENERGY_J}}
     tree: dict[Quantity, Callable[[Running], float]] = {Quantity.CPU_S: cpu_s, Quantity.IO_READ_BYTE: read_byte}
     why = ELSEWHERE if server.root is None else None
     energy = machine[Quantity.ENERGY_J]
-    joules = FunctionCounter(quantity=Quantity.ENERGY_J, source=energy.source, reason=why or energy.reason, function=energy.read)
+    told = why or energy.reason or (SHARED if shared else None)
+    joules = FunctionCounter(quantity=Quantity.ENERGY_J, source=energy.source, reason=told, function=energy.read)
     own = tuple(
         FunctionCounter(quantity=q, source="process tree", reason=why, function=lambda f=function: f(server))  # type: ignore[misc]
         for q, function in tree.items()
@@ -107,18 +152,18 @@ def read_byte(server: Running) -> float:
     return total
 
 
-def memory_byte(server: Running) -> float:
-    """Proportional set size of the tree: a page that n processes share counts 1/n in each."""
+def memory_byte(server: Running, what: str = "Pss:") -> float:
+    """Proportional set size of the tree: a page that n processes share counts 1/n in each; ``Rss:`` counts it whole."""
     total = 0.0
     for process in server.tree():
         with contextlib.suppress(OSError, psutil.Error):
-            total += _pss_byte(process.pid)
+            total += _rollup_byte(process.pid, what)
     return total
 
 
-def _pss_byte(pid: int) -> float:
+def _rollup_byte(pid: int, what: str) -> float:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(what):
             return 1024 * float(line.split()[1])
     return 0.0
 

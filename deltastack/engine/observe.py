@@ -1,6 +1,7 @@
-"""One run of one cell: start, read back, warm up, load under the meter, read counters, ask questions, stop.
+"""Runs of cells: one server alone, or those of a block up at once, which take turns request by request.
 
-Whatever goes wrong ends in a ``CellError`` that names what; the server is gone by then.
+A neighbour who slows the machine for a second slows every server that takes turns, and cancels in their ratios; of servers that
+run one after another it changes one. Whatever goes wrong ends in a ``RunsError`` that names what; no server is left by then.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 
-from deltastack.engine import asking, cells, exact, loading, meters, phases, process, readback
-from deltastack.engine.faults import FaultKind
-from deltastack.engine.guard import Guard
+from deltastack.engine import asking, cells, exact, loading, phases, process, readback
+from deltastack.engine.faults import FaultKind, RunsError
 from deltastack.engine.loading import Setup
+from deltastack.engine.visit import Visit
 from deltastack.engine.warm import Source
 from deltastack.errors import CellError, ParamsError, PreflightError
 from deltastack.experiment.ledger import Entry
@@ -24,7 +27,7 @@ from deltastack.experiment.plan import plain
 from deltastack.model import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from deltastack.engine.asking import Asked
@@ -100,11 +103,11 @@ def headers(engine: Engine) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(at: Setup, cell: Cell) -> Iterator[Running]:
-    """The server of ``cell``, healthy, and read back.
+def serving(at: Setup, cell: Cell, name: str | None = None) -> Iterator[Running]:
+    """The server of ``cell``, healthy; its log is called ``name``, by default as the cell.
 
     Raises:
-        CellError: It did not start, or a switch did not take.
+        CellError: It did not start.
     """
     engine = at.engine
     if engine.start is None:
@@ -112,40 +115,84 @@ def serving(at: Setup, cell: Cell) -> Iterator[Running]:
     else:
         port = engine.start.port or process.free_port()
         command = cells.command(engine, engine.start, cell, at.root, port)
-        log = at.logs / f"{cell.name.replace('/', '.')}.log"
+        log = at.logs / f"{(name or cell.name).replace('/', '.')}.log"
         server = at.source.running(engine.start, command, log, at.headers)
     with server as here:
         yield here
 
 
-def observe(at: Setup, slot: Slot, *, ask: bool) -> Observed:
-    """Run ``slot``; with ``ask``, put the questions too, after the timed window.
+def observe(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple[Observed, ...]:
+    """Run ``slots``: one alone, or several whose servers are up at once and take turns.
+
+    Args:
+        at: What all runs share.
+        slots: Which runs.
+        ask: Those that are put the questions too, after the load.
 
     Raises:
-        CellError: The run does not count; the message says why.
+        RunsError: Some run does not count, and so none of the group; the message says why.
     """
-    cell = cells.resolve(at.engine, plain(slot.cell), at.root)
-    with serving(at, cell) as server:
-        guard = Guard(server, memory_byte=at.memory_byte, run_s=at.engine.limits.run_s)
-        found = readback.resolved(server, at.engine.sources, at.headers)
-        readback.require(cell, found)
-        start = _started(server)
-        loading.asked(at, cell, at.asked.warm, guard)
-        for one in at.engine.clear:
-            readback.call(server, one, at.headers)
-        before = readback.resolved(server, readback.needed(at.engine), at.headers)
-        spent, gap, records = loading.session(at, cell, guard)
-        after = readback.resolved(server, readback.needed(at.engine), at.headers)
-        answered = loading.asked(at, cell, at.questions, guard) if ask else ()
-    figures = phases.counts(records) | phases.latencies(records) | counted(at.engine, before, after) | start
-    figures |= exact.figures(at.engine.work, at.root, cell, records, figures)
-    figures |= evidence(cell, records, before, after) | {"requests": float(len(records))}
-    parts = [phases.components(spent.less(gap), records), phases.whole(gap, Component.IDLE)]
+    shared = len(slots) > 1
+    visits = [
+        Visit(at, s, cells.resolve(at.engine, plain(s.cell), at.root), shared=shared, ask=s in ask and bool(at.questions))
+        for s in slots
+    ]
+    faults: dict[Slot, CellError] = {}
+    found: list[Observed] = []
+    try:
+        for step, back in _steps(at, visits):
+            _each(visits[::-1] if back else visits, step, faults)
+            if faults:
+                break
+        else:
+            _each(visits, lambda v: found.append(_observed(at, v)), faults)
+    finally:
+        _each(visits, Visit.stop, faults)
+    if faults:
+        raise RunsError(faults)
+    return tuple(found)
+
+
+def _steps(at: Setup, visits: list[Visit]) -> Iterator[tuple[Callable[[Visit], None], bool]]:
+    """What every server of a group does, one after another, and whether in reverse order, as every second turn is."""
+    yield (lambda v: v.start(partial(serving, at, v.cell, v.slot.cell))), False
+    yield Visit.warm, False
+    yield Visit.begin, False
+    parts = loading.turns(at, [v.cell for v in visits])
+    for number, some in enumerate(parts):
+        if at.engine.experiment.gap_s and number == -(-len(parts) // 2):
+            yield Visit.rest, False
+            time.sleep(at.engine.experiment.gap_s)
+            yield Visit.wake, False
+        yield partial(Visit.turn, some=some), number % 2 == 1
+    yield Visit.end, False
+    yield Visit.question, False
+
+
+def _each(visits: Sequence[Visit], step: Callable[[Visit], None], faults: dict[Slot, CellError]) -> None:
+    """Take one step with every server; what fails is written down, and the others take it all the same."""
+    for one in visits:
+        try:
+            step(one)
+        except CellError as error:
+            faults.setdefault(one.slot, error)
+
+
+def _observed(at: Setup, v: Visit) -> Observed:
+    """A finished run as the ledger keeps it.
+
+    Raises:
+        CellError: Its techniques did not show at work.
+    """
+    figures = phases.counts(v.records) | phases.latencies(v.records) | counted(at.engine, v.before, v.after) | v.start_figures
+    figures |= exact.figures(at.engine.work, at.root, v.cell, v.records, figures)
+    figures |= evidence(v.cell, v.records, v.before, v.after) | {"requests": float(len(v.records))}
+    parts = [phases.components(v.load, v.records), phases.whole(v.gap, Component.IDLE)]
     if at.engine.experiment.count_start:
-        parts.append(phases.of_start(start))
+        parts.append(phases.of_start(v.start_figures))
     components = {str(c): {str(r): v for r, v in some.items()} for c, some in phases.added(parts).items()}
-    entry = Entry(slot=slot, readings=spent.readings, components=components, quality=figures)
-    return Observed(entry=entry, records=records, answered=answered, resolved=found)
+    entry = Entry(slot=v.slot, readings=v.load.plus(v.gap).readings, components=components, quality=figures)
+    return Observed(entry=entry, records=v.records, answered=v.answered, resolved=v.found)
 
 
 def counted(engine: Engine, before: Resolved, after: Resolved) -> dict[str, float]:
@@ -183,10 +230,3 @@ def evidence(cell: Cell, records: Sequence[Record], before: Resolved, after: Res
 
 def _most(most: float | None) -> str:
     return "" if most is None else f" at most {most:g}"
-
-
-def _started(server: Running) -> dict[str, float]:
-    """What the start took: seconds until healthy and, of a server that was started here, processor seconds and memory."""
-    if server.root is None:
-        return {"ready_s": server.ready_s}
-    return {"ready_s": server.ready_s, "start_cpu_s": meters.cpu_s(server), "start_memory_byte": meters.memory_byte(server)}

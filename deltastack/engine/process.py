@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -76,6 +76,12 @@ class Running:
     log: Path | None
     ready_s: float
     """Seconds from the start to the first good health answer."""
+    known: tuple[psutil.Process, ...] | None = None
+    """The processes as they were found once; None looks for them anew each time, which takes milliseconds."""
+
+    def as_known(self) -> Running:
+        """The same server with the processes that it has now."""
+        return replace(self, known=tuple(self.tree()))
 
     def log_text(self) -> str:
         """The log so far."""
@@ -85,6 +91,8 @@ class Running:
         """The processes that are running, the root first."""
         if self.root is None:
             return []
+        if self.known is not None:
+            return list(self.known)
         with contextlib.suppress(psutil.NoSuchProcess):
             return [self.root, *self.root.children(recursive=True)]
         return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,6 +31,7 @@ Resolved = dict[str, dict[str, str]]
 """Source to name to value, all as text."""
 TEXT = "text"
 _TIMEOUT_S = 10.0
+_SETTLE_S, _LOOK_AGAIN_S = 2.0, 0.05
 _SHOWN = 120
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+\d+)?$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -42,6 +44,18 @@ def resolved(server: Running, sources: Mapping[str, Source], headers: Mapping[st
         CellError: A source that does not answer.
     """
     return {name: _read(server, name, source, headers) for name, source in sources.items()}
+
+
+def settled(server: Running, cell: Cell, sources: Mapping[str, Source], headers: Mapping[str, str]) -> Resolved:
+    """Every source once it shows what ``cell`` asked for, or after a while: a log may be written later than health is told.
+
+    Raises:
+        CellError: As ``resolved``.
+    """
+    last_s = time.monotonic() + _SETTLE_S
+    while mismatches(cell, found := resolved(server, sources, headers)) and time.monotonic() < last_s:
+        time.sleep(_LOOK_AGAIN_S)
+    return found
 
 
 def mismatches(cell: Cell, found: Resolved) -> list[str]:

@@ -1,7 +1,8 @@
 """One experiment of an engine: every run is a server start, written down before the next; a fault ends its own cell only.
 
 Blocks come in pairs, the second in reverse order (``experiment.plan``). Running again with the same ledger goes on where it was
-cut, cell by cell and block by block. A run that fails is tried again; then its cell is given up by name, and the others go on.
+cut, cell by cell and block by block. A run that fails is tried again, with those whose servers were up beside it; then its cell
+is given up by name, and the others go on.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ from typing import TYPE_CHECKING, Protocol
 
 from deltastack.contracts.lines import Lines
 from deltastack.engine.cells import BASE
-from deltastack.engine.faults import FaultKind
+from deltastack.engine.faults import FaultKind, RunsError
 from deltastack.engine.outputs import Output
-from deltastack.errors import CellError, EvidenceError, StageError
+from deltastack.errors import EvidenceError, StageError
 from deltastack.experiment.ledger import Ledger
 from deltastack.experiment.plan import Kind, Plan, Slot, plain
 from deltastack.experiment.run_plan import Stopped, StopRule, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from deltastack.engine.observe import Observed
+    from deltastack.errors import CellError
     from deltastack.experiment.ledger import Entry
 
 
 class Observer(Protocol):
-    """Runs one slot; ``ask`` wants the answers to the questions too."""
+    """Runs slots, several at once; of those in ``ask`` it wants the answers to the questions too."""
 
-    def __call__(self, slot: Slot, *, ask: bool) -> Observed:
-        """Run it.
+    def __call__(self, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple[Observed, ...]:
+        """Run them.
 
         Raises:
-            CellError: The run does not count.
+            RunsError: Some run does not count.
         """
         ...
 
@@ -56,13 +58,13 @@ class Measured:
 class Experiment:
     """A plan with its records on disk: runs, faults, outputs."""
 
-    def __init__(self, plan: Plan, folder: Path, key: str, *, attempts: int) -> None:
-        """Open the records of ``key`` in ``folder``.
+    def __init__(self, plan: Plan, folder: Path, key: str, *, attempts: int, together: bool = False) -> None:
+        """Open the records of ``key`` in ``folder``; ``together``: the runs of a block are one group.
 
         Raises:
             EvidenceError: They belong to another key.
         """
-        self.plan, self._attempts = plan, attempts
+        self.plan, self._attempts, self._together = plan, attempts, together
         self._paths = [folder / f"{key}.{part}.jsonl" for part in ("runs", "faults", "outputs")]
         self.ledger = Ledger(self._paths[0], key)
         self._faults, self._outputs = Lines(self._paths[1], key), Lines(self._paths[2], key)
@@ -88,6 +90,16 @@ class Experiment:
         """Those of ``slots`` that are still to be run."""
         lost = self.given_up
         return [s for s in slots if not self.ledger.has(s) and plain(s.cell) not in lost]
+
+    def groups(self, slots: Sequence[Slot]) -> Iterator[list[Slot]]:
+        """``slots`` in groups whose servers are up at once: those of a block, or each alone."""
+        for _, group in itertools.groupby(slots, key=lambda s: (s.start, s.block, None if self._together else s.position)):
+            yield list(group)
+
+    def unasked(self, slots: Sequence[Slot]) -> list[Slot]:
+        """The first run of every cell whose answers are not there yet."""
+        first = {plain(s.cell): s for s in reversed(slots)}
+        return [s for cell, s in first.items() if cell not in self.outputs]
 
     def finished(self, observed: Observed) -> None:
         """Write one good run down."""
@@ -125,8 +137,8 @@ def execute(experiment: Experiment, observe: Observer, stop: StopRule, say: Call
             stopped = early
             break
         say(f"blocks {2 * number + 1} and {2 * number + 2}: {len(todo)} server starts")
-        for slot in todo:
-            _tried(experiment, observe, slot, say)
+        for group in experiment.groups(todo):
+            _tried(experiment, observe, group, say)
     entries = experiment.ledger.entries()
     return Measured(
         entries=entries,
@@ -155,17 +167,18 @@ def key(parts: Sequence[str], files: Sequence[Path]) -> str:
     return digest.hexdigest()[:20]
 
 
-def _tried(experiment: Experiment, observe: Observer, slot: Slot, say: Callable[[str], None]) -> None:
-    """Run a slot, again if it fails, until it is done or its cell is given up."""
-    while experiment.missing([slot]):
+def _tried(experiment: Experiment, observe: Observer, group: Sequence[Slot], say: Callable[[str], None]) -> None:
+    """Run a group, again if one of it fails, until each is done or its cell is given up."""
+    while left := experiment.missing(group):
         try:
-            experiment.finished(observe(slot, ask=plain(slot.cell) not in experiment.outputs))
-        except CellError as error:
-            experiment.failed(slot, error)
-            say(f"{slot.cell}, block {slot.block + 1}: {error}")
-    lost = experiment.given_up.get(plain(slot.cell))
-    if lost is not None and plain(slot.cell) == BASE:
-        raise StageError(f"the base cannot be run, so nothing can be compared: {lost}")
+            for observed in observe(left, ask=experiment.unasked(left)):
+                experiment.finished(observed)
+        except RunsError as failed:
+            for slot, error in failed.found.items():
+                experiment.failed(slot, error)
+                say(f"{slot.cell}, block {slot.block + 1}: {error}")
+        if lost := experiment.given_up.get(BASE):
+            raise StageError(f"the base cannot be run, so nothing can be compared: {lost}")
 
 
 def _early(experiment: Experiment, stop: StopRule, spent_s: float, runs: int) -> Stopped | None:

@@ -18,6 +18,7 @@ from deltastack.analysis.factorial import Factorial, factorials
 from deltastack.analysis.formula_totals import estimate, values
 from deltastack.contracts import JOINT
 from deltastack.engine import tables
+from deltastack.engine.faults import RunsError
 from deltastack.engine.observe import Observed
 from deltastack.engine.run import Experiment, Measured, execute
 from deltastack.errors import CellError, EvidenceError
@@ -29,6 +30,7 @@ from deltastack.model import Resource, cell_of
 from tests.engine.fakes import silent
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -51,9 +53,20 @@ class Simulated:
         self.seed, self.sd_log, self.broken, self.late = seed, sd_log, broken, late
         self.runs: list[str] = []
 
-    def __call__(self, slot: Slot, *, ask: bool) -> Observed:
-        """One run of ``slot``; the same slot always gives the same reading."""
+    def __call__(self, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple[Observed, ...]:
+        """Runs of ``slots``; the same slot always gives the same reading."""
         del ask
+        found, faults = [], {}
+        for slot in slots:
+            try:
+                found.append(self._one(slot))
+            except CellError as error:
+                faults[slot] = error
+        if faults:
+            raise RunsError(faults)
+        return tuple(found)
+
+    def _one(self, slot: Slot) -> Observed:
         if slot.key == self.late:
             raise KeyboardInterrupt
         self.runs.append(slot.key)

@@ -41,12 +41,18 @@ def main(words: Sequence[str] | None = None) -> int:
     except DeltastackError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - this is a program
         return error.exit_code
-    for key in sorted(chosen):
-        print(f"set {key}={settings.words(params, key)}")  # noqa: T201 - as above
-    print(f"listening {server.listening_address}", flush=True)  # noqa: T201 - as above
+    told = [f"set {key}={settings.words(params, key)}" for key in sorted(chosen)]
+    _say([*told, f"listening {server.listening_address}"])
     _wait(parent if args.with_parent else None)
     sys.stderr.flush()
     os._exit(0)
+
+
+def _say(lines: Sequence[str]) -> None:
+    """Write whole lines in one piece: the engine's threads write to the same log."""
+    sys.stdout.flush()
+    sys.stdout.write("\n" + "".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def pin() -> None:
