@@ -16,7 +16,7 @@ from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
 from deltastack.fleet.deployment import Schedule
-from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
+from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, prefix_cache, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
 from deltastack.fleet.simulator import Config, simulate
@@ -55,6 +55,10 @@ class Prepared:
     def room_bytes(self) -> float:
         """For keys and values in the accelerators of a replica."""
         return self.config.kv_capacity_tokens * self.tables.kv_bytes_per_token * self.tables.tensor_parallel
+
+    def remembered(self, requests: Requests) -> Requests:
+        """``requests`` with the prefixes alone that the replicas still have."""
+        return prefix_cache.remembered(requests, self.config.kv_capacity_tokens, self.config.replicas)
 
 
 def prepare(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Prepared:
@@ -221,6 +225,7 @@ def observe(
         CapacityError: Requests that never fit.
         OutOfValidityError: Sleeping encoders in a closed loop; a tier or a pool outside its validity.
     """
+    requests = ready.remembered(requests)
     tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
     if steady_s is not None:
@@ -299,6 +304,7 @@ def served(ready: Prepared, requests: Requests) -> Result:
     Raises:
         OutOfValidityError: A tier that has to carry more than it can.
     """
+    requests = ready.remembered(requests)
     return _serve(ready, kv_tier.requests(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes))[0]
 
 
