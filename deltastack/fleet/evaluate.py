@@ -15,7 +15,7 @@ from deltastack.errors import CapacityError, ParamsError
 from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
-from deltastack.fleet.deployment import Schedule
+from deltastack.fleet.deployment import BOARDS_OWN, Schedule
 from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, prefix_cache, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
@@ -71,6 +71,9 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
+    if deployment.batching.token_budget == BOARDS_OWN:
+        budget = max(platform.token_budget, deployment.batching.max_sequences)
+        deployment = replace(deployment, batching=replace(deployment.batching, token_budget=budget))
     if deployment.schedule.search is not None:
         deployment = _split(deployment, requests, platform, values)
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)

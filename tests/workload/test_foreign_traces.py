@@ -52,7 +52,7 @@ def test_bailian_counts_in_seconds_and_blocks_of_16(tmp_path: Path) -> None:
 def test_blocks_that_do_not_fit_the_prompt_are_another_format(tmp_path: Path) -> None:
     """92 blocks of 512 tokens are no prompt of 1,466: as long as they are called so, nothing is counted."""
     path = write(tmp_path, row(input_length=1466, hash_ids=list(range(92))), "t.jsonl")
-    with pytest.raises(WorkloadError, match="line 1: .*92 blocks of 512 tokens in a prompt of 1466: blocks of another size"):
+    with pytest.raises(WorkloadError, match=r"line 1: .*92 blocks of 512 tokens in a prompt of 1466: blocks of another size"):
         read(path, RULE)
 
 
@@ -141,7 +141,7 @@ def test_a_field_of_another_kind_is_named(changed: dict[str, Any], said: str, tm
 )
 def test_a_line_that_is_no_object_is_named(line: str, said: str, tmp_path: Path) -> None:
     """Also where Python's own reader would end the command."""
-    with pytest.raises(WorkloadError, match="line 2: no Mooncake row") as found:
+    with pytest.raises(WorkloadError, match=r"line 2: no Mooncake row") as found:
         read(write(tmp_path, row() + line + "\n", "t.jsonl"), RULE)
     assert said in str(found.value)
 
@@ -153,7 +153,7 @@ def test_hashes_may_be_absent_and_a_mark_may_stand_before_them(tmp_path: Path) -
 
     assert read(write(tmp_path, bare, "t.jsonl"), RULE).frame["prefix_tokens"].isna().all()
     assert read(write(tmp_path, "\ufeff" + MOONCAKE, "t.jsonl"), RULE).frame["prefix_tokens"].tolist() == [0, 1024, 511]
-    with pytest.raises(WorkloadError, match="line 2: no Mooncake row .field 'hash_ids' is missing here"):
+    with pytest.raises(WorkloadError, match=r"line 2: no Mooncake row .field 'hash_ids' is missing here"):
         read(write(tmp_path, lines[0] + bare.splitlines()[1] + "\n", "t.jsonl"), RULE)
 
 
@@ -177,7 +177,7 @@ def test_most_rows_are_never_dropped(tmp_path: Path) -> None:
 
 
 def lru(rows: list[list[int]], room: int, of: int) -> int:
-    """Leading blocks that row ``of`` finds in a cache of ``room`` blocks that forgets what was used longest ago: the slow twin."""
+    """Leading blocks that row ``of`` finds in a cache that forgets what was used longest ago: the slow twin."""
     held: OrderedDict[int, None] = OrderedDict()
     for row in rows[:of]:
         for block in reversed(row):
@@ -215,5 +215,5 @@ def test_distances_do_not_depend_on_the_unit(ids: list[int], size: int) -> None:
 
 def test_reuse_is_asked_of_blocks_alone() -> None:
     """A row without hashes observes nothing."""
-    with pytest.raises(WorkloadError, match="line 1: no Mooncake row .field 'hash_ids' is missing, so nothing can be observed"):
+    with pytest.raises(WorkloadError, match=r"line 1: no Mooncake row .field 'hash_ids' is missing, so nothing can be observed"):
         block_traces.blocks(['{"timestamp": 0, "input_length": 5, "output_length": 5}'])
