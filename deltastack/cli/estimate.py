@@ -167,10 +167,9 @@ def _plain(found: Estimate) -> dict[str, Any]:
 
 
 def _show(found: Estimate) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = output.console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("technique", "operating_point", "resource"):
         table.add_column(heading, overflow="fold")

@@ -131,11 +131,10 @@ def _show(found: FleetAnswer, *, as_json: bool) -> None:
     if as_json:
         output.emit_json(found.to_dict())
         return
-    from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = output.console(soft_wrap=True)
     console.print(str(found))
-    Console().print(_usage(found))
+    output.console().print(_usage(found))
     console.print("amounts per request; --json has the range of each over the draws")
     for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
         console.print(reason)
