@@ -66,8 +66,8 @@ def test_estimate_says_it_too_and_keeps_reasons_out_of_the_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At 80 columns no cell is cut; why the cost is not known stands below, once."""
-    words = ["deltastack", "estimate", "instruction_set", "--technique", "low_precision", "--draws", "1"]
-    words += ["--set", "deployment.platform=h100_pcie", "--set", "deployment.model=Qwen/Qwen3-8B"]
+    words = ["deltastack", "estimate", "storage", "--technique", "kv_tier", "--draws", "1"]
+    words += ["--set", "deployment.platform=h100_pcie"]
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys, "argv", words)
