@@ -23,6 +23,13 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
+_NOT_OURS = {errno.EROFS, errno.EACCES, errno.EPERM}
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_TOLD = re.compile(r"\[Errno (\d+)\]")
+
 
 class DeltastackError(Exception):
     """The root: its message says what was wanted, what was found and how to mend it."""
@@ -109,3 +116,27 @@ class CellError(StageError):
 
 class TrackingError(DeltastackError):
     """The tracking server did not take the results."""
+
+
+def of_system(error: OSError | MemoryError) -> DeltastackError | None:
+    """What the machine refused, as an error of ours that says how to go on; None where it is no such thing.
+
+    >>> str(of_system(OSError(28, "No space left on device", "data/a.parquet")))
+    'data/a.parquet: No space left on device; free some and run again: what is there is whole, and the run goes on from it'
+    """
+    if isinstance(error, MemoryError):
+        return PreflightError("not enough memory for this; end other work, or ask for less (fewer requests, draws or cells)")
+    told = _TOLD.search(str(error))  # pyarrow keeps the number in its message
+    number = error.errno or (int(told[1]) if told else 0)
+    place = error.filename or "this folder"
+    if number in _NOT_OURS:
+        return InputError(f"{place}: cannot be written ({_words(error)}); work in a copy of the checkout that is yours to write")
+    if number in _FULL:
+        return PreflightError(
+            f"{place}: {_words(error)}; free some and run again: what is there is whole, and the run goes on from it"
+        )
+    return None
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or " ".join(str(error).split())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from deltastack import strict_yaml
 from deltastack.errors import ParamsError
 from deltastack.model import Evidence, Params
+from deltastack.strict_yaml import YamlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,37 +20,32 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Params)
 
 
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where PyYAML was built with it: the same values, ten times as fast."""
-
-
-class _Loader(_Safe):  # type: ignore[misc]
-    """YAML as DVC reads it (version 1.2): ``on``, ``off``, ``yes`` and ``no`` are words, ``true`` and ``false`` booleans."""
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in ``path``.
 
     Raises:
-        ParamsError: No such file, not YAML, or not a mapping.
+        ParamsError: No such file, no YAML that is read here, or not a mapping.
     """
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - it is a SafeLoader
-    except FileNotFoundError:
-        raise ParamsError(f"no such parameter file: {path}") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+    value = read_document(path)
     if not isinstance(value, dict):
         raise ParamsError(f"{path.name} holds {type(value).__name__}, wanted a mapping of names to values")
     return value
+
+
+def read_document(path: Path) -> Any:
+    """Whatever stands in ``path``; None where nothing does.
+
+    Raises:
+        ParamsError: No such file, or no YAML that is read here.
+    """
+    try:
+        return strict_yaml.document(path.read_bytes())
+    except FileNotFoundError:
+        raise ParamsError(f"no such parameter file: {path}") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); wanted a YAML file") from error
+    except YamlError as error:
+        raise ParamsError(f"{path.name} is not YAML: {error}") from error
 
 
 def load(path: Path, kind: type[P]) -> P:

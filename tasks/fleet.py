@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("deltastack.tasks")
 CODE = (
     *("fleet", "layers", "evaluation", "contracts", "statistics", "composition/domain.py"),
-    *("machine_fingerprint.py", "model.py", "outcomes.py", "params.py"),
+    *("machine_fingerprint.py", "model.py", "outcomes.py", "params.py", "strict_yaml.py"),
 )
 """What of the domain decides a simulated cell."""
 LEDGER = "cells-{scene}-"

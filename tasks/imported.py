@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deltastack import importers
 from deltastack.contracts import IMPORTED
-from deltastack.errors import InputError
+from deltastack.errors import InputError, UnknownNameError
 from deltastack.layers import LAYERS
 
 if TYPE_CHECKING:
@@ -53,6 +53,24 @@ def write(  # noqa: PLR0913 - one keyword a flag
     importers.refuse_twice(*sides)
     path = root / FOLDER / f"{layer}.parquet"
     IMPORTED.write(importers.table(layer, *sides, paired=paired), path)
+    return path
+
+
+def layers(root: Path) -> tuple[str, ...]:
+    """The layers that are there, by name."""
+    return tuple(sorted(p.stem for p in (root / FOLDER).glob("*.parquet")))
+
+
+def remove(root: Path, layer: str) -> Path:
+    """Take a layer out; later reports know nothing of it.
+
+    Raises:
+        UnknownNameError: No such layer.
+    """
+    if layer not in layers(root):
+        raise UnknownNameError(f"no imported layer '{layer}'; there are: {', '.join(layers(root)) or 'none'}")
+    path = root / FOLDER / f"{layer}.parquet"
+    path.unlink()
     return path
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack.errors import ParamsError
 from deltastack.layers import layer, techniques
+from deltastack.params import read_yaml
 from tasks import stage_runner
 
 if TYPE_CHECKING:
@@ -102,9 +103,8 @@ def _opened(path: Path) -> tuple[Any, Any]:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # one range a line, as in the files
-    if not path.is_file():
-        raise ParamsError(f"no such parameter file: {path}")
-    return yaml, yaml.load(path.read_text())
+    read_yaml(path)
+    return yaml, yaml.load(path.read_text(encoding="utf-8-sig"))
 
 
 def _written(path: Path, yaml: Any, content: Any) -> None:

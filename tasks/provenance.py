@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from deltastack.params import read_document
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,12 +33,13 @@ def dirty(root: Path) -> str | None:
 
 
 def params(root: Path) -> dict[str, Any]:
-    """The content of every YAML file below params/, by path: ``stack``, ``layers/idle``."""
+    """The content of every YAML file below params/, by path: ``stack``, ``layers/idle``.
+
+    Raises:
+        ParamsError: One that cannot be read.
+    """
     folder = root / "params"
-    return {
-        p.relative_to(folder).with_suffix("").as_posix(): yaml.safe_load(p.read_text()) or {}
-        for p in sorted(folder.rglob("*.yaml"))
-    }
+    return {p.relative_to(folder).with_suffix("").as_posix(): read_document(p) or {} for p in sorted(folder.rglob("*.yaml"))}
 
 
 def layers(root: Path) -> list[str]:

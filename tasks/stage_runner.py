@@ -22,13 +22,13 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from deltastack import home, machine_fingerprint
-from deltastack.errors import DeltastackError, InputError
+from deltastack.errors import DeltastackError, InputError, of_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,12 +119,16 @@ def write(path: Path, text: str) -> None:
     """Write a small text file whole or not at all; without the tables' reader, which takes a second to import."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    try:
+        with os.fdopen(handle, "w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
 
 
 def _guarded(stage: str, run: Callable[..., None], words: list[str], *, measured: bool) -> int:
@@ -138,6 +142,11 @@ def _guarded(stage: str, run: Callable[..., None], words: list[str], *, measured
     except DeltastackError as error:
         _tell(error)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        if (known := of_system(error)) is None:
+            raise
+        _tell(known)
+        return known.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
@@ -159,9 +168,12 @@ def _under_locks(root: Path, name: str, run: Callable[..., None], words: list[st
         started, clock = datetime.now(UTC), time.perf_counter()
         try:
             run(root, *words)
-        except DeltastackError as error:
-            words_of_it = {"message": str(error), "exit_code": error.exit_code}
-            _receipt(failure(root, name), name, started, clock, words_of_it)
+        except (DeltastackError, OSError, MemoryError) as error:
+            known = error if isinstance(error, DeltastackError) else of_system(error)
+            if known is not None:
+                words_of_it = {"message": str(known), "exit_code": known.exit_code}
+                with suppress(OSError):  # a full disk takes no receipt either; the exit code says it
+                    _receipt(failure(root, name), name, started, clock, words_of_it)
             raise
         _receipt(receipt(root, name), name, started, clock, {"host": machine_fingerprint.fingerprint()})
 
@@ -181,9 +193,9 @@ def _open_shared(path: Path) -> int:
     """A descriptor on ``path`` that every user of this machine may share."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return os.open(path, os.O_RDWR)
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)  # /tmp is everybody's: never write through another's link
     except FileNotFoundError:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             path.chmod(0o666)
         except PermissionError:

@@ -71,6 +71,7 @@ def simulate(  # noqa: PLR0913 - one keyword an option of the command
     precision: str | None = None,
     tensor_parallel: int | None = None,
     replicas: int | None = None,
+    token_budget: int | None = None,
     trace: str | Path | None = None,
     closed_loop: int | None = None,
     prompt_tokens: int = 150,
@@ -88,6 +89,7 @@ def simulate(  # noqa: PLR0913 - one keyword an option of the command
         precision: ``bf16``, ``fp8`` or ``nvfp4``.
         tensor_parallel: Accelerators a replica.
         replicas: Behind the router.
+        token_budget: Tokens a step at most; None takes params/fleet.yaml, which follows the board.
         trace: A file to serve; None takes the workload of the scene or of params/workload.yaml.
         closed_loop: Clients with one request each; needs ``output_tokens``, takes no trace.
         prompt_tokens: Text tokens of each prompt of a closed loop.
@@ -109,7 +111,7 @@ def simulate(  # noqa: PLR0913 - one keyword an option of the command
     load: Requests | Loop = (
         _trace(at, place, trace) if closed_loop is None else _loop(closed_loop, prompt_tokens, image_tokens, output_tokens)
     )
-    asked = _asked(at, place, model, platform, precision, tensor_parallel, replicas)
+    asked = _asked(at, place, model, platform, precision, tensor_parallel, replicas, token_budget)
     return FleetAnswer(asked=asked, found=deployment_query.simulate(at, asked, load, draws=draws))
 
 
@@ -121,6 +123,7 @@ def capacity(  # noqa: PLR0913 - one keyword an option of the command
     precision: str | None = None,
     tensor_parallel: int | None = None,
     replicas: int | None = None,
+    token_budget: int | None = None,
     trace: str | Path | None = None,
     prompt_tokens: int = 150,
     image_tokens: int = 0,
@@ -143,6 +146,7 @@ def capacity(  # noqa: PLR0913 - one keyword an option of the command
         precision: As ``simulate``.
         tensor_parallel: As ``simulate``.
         replicas: As ``simulate``.
+        token_budget: As ``simulate``.
         trace: What requests are sampled from.
         prompt_tokens: Of equal prompts, where ``output_tokens`` is given.
         image_tokens: As ``prompt_tokens``.
@@ -167,7 +171,7 @@ def capacity(  # noqa: PLR0913 - one keyword an option of the command
         if output_tokens is None
         else _loop(_CLIENTS, prompt_tokens, image_tokens, output_tokens).requests()
     )
-    asked = _asked(at, place, model, platform, precision, tensor_parallel, replicas)
+    asked = _asked(at, place, model, platform, precision, tensor_parallel, replicas, token_budget)
     aim = Aim(share=share, slack_s=slack_s, slack_token_s=slack_token_s, seed=seed)
     return FleetAnswer(asked=asked, found=deployment_query.capacity(at, asked, load, aim, draws=draws))
 
@@ -176,9 +180,8 @@ def words(answer: FleetAnswer) -> list[str]:
     """The answer without its table of usage, one line a fact."""
     asked, found = answer.asked, answer.found
     wide = f" x {asked.tensor_parallel}" if asked.tensor_parallel > 1 else ""
-    lines = [
-        f"{asked.model} in {asked.precision} on {asked.platform}{wide}, {asked.replicas} replica{'s' * (asked.replicas > 1)}"
-    ]
+    where = f"{asked.model} in {asked.precision} on {asked.platform}{wide}, {asked.replicas} replica{'s' * (asked.replicas > 1)}"
+    lines = [where + (f"; {found['roofline_only']}" if found["roofline_only"] else "")]
     if "rate_per_s" in found:
         goals = found["goals"]
         lines.append(
@@ -189,6 +192,10 @@ def words(answer: FleetAnswer) -> list[str]:
         f"{found['output_tokens_per_s']:,.1f} output tokens/s, {found['requests_per_s']:.3g} requests/s, "
         f"{found['power_w']:,.0f} W and {found['energy_per_token_j']:.3g} J a token (accelerators alone), "
         f"batch {found['mean_batch']:.1f}"
+    )
+    lines.append(
+        f"room for {found['kv_capacity_tokens']:,} tokens of keys and values a replica, {found['preemptions']:,} preemptions, "
+        f"at most {found['token_budget']:,} tokens a step"
     )
     for name in ("ttft_s", "tpot_s", "e2e_s"):
         points = ", ".join(f"{q} {v:.4g} s" if v is not None else f"{q} -" for q, v in found[name].items())
@@ -210,6 +217,7 @@ def _asked(  # noqa: PLR0913, PLR0917 - the deployment's own values
     precision: str | None,
     tensor_parallel: int | None,
     replicas: int | None,
+    token_budget: int | None,
 ) -> DeploymentQuery:
     """The deployment in question: the scene's, or one accelerator's, with what was said instead."""
     known = None if place is None else settings.load(root, scene=place)
@@ -220,6 +228,7 @@ def _asked(  # noqa: PLR0913, PLR0917 - the deployment's own values
         precision=precision or (served.precision if served else PRECISION),
         tensor_parallel=tensor_parallel or (served.tensor_parallel if served else 1),
         replicas=replicas or (served.replicas if served else 1),
+        token_budget=token_budget,
         scene=place,
     )
 

@@ -171,10 +171,9 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _show(name: str, result: Calibration, ignored: Sequence[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = output.console(highlight=False, soft_wrap=True)
     host, busy = result.host, result.busy
     console.print(f"{name}: {len(result.rows)} rows fitted, {len(result.unsteady)} left out as not steady")
     fitted = "" if _with_images(result) else " (no row has images: as params/fleet.yaml has it)"

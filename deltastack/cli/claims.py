@@ -50,11 +50,10 @@ def _chosen(found: tuple[Finding, ...], names: list[str]) -> list[Finding]:
 def _show(found: list[Finding]) -> None:
     from collections import Counter
 
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = output.console(highlight=False)
     for f in found:
         console.print(Text.assemble((f"{f.verdict:16}", COLORS.get(f.verdict, "yellow")), (f.id, "bold"), f"  {f.claim}"))
         console.print(Padding(Text(f.reason), (0, 0, 0, 16)))

@@ -76,15 +76,14 @@ def _row(x: Change) -> dict[str, Any]:
 
 
 def _show(c: Comparison) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from deltastack import formatting
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = output.console(highlight=False, soft_wrap=True)
     console.print(f"{c.names[0]} -> {c.names[1]}")
     for name, (was, now) in c.params.items():
-        console.print(f"  {name}: {was} -> {now}", markup=False)
+        console.print(f"  {name}: {was} -> {now}")
     if not c.params:
         console.print("  no parameter differs")
     table = Table(box=None, pad_edge=False)
@@ -97,7 +96,7 @@ def _show(c: Comparison) -> None:
         table.add_row(where, formatting.change(x.before.value), formatting.change(x.after.value), change, note)
     console.print(table)
     for q in c.quality:
-        console.print(f"quality, {q.bench}: {formatting.interval(q.change, 2)}: {q.word}", markup=False)
+        console.print(f"quality, {q.bench}: {formatting.interval(q.change, 2)}: {q.word}")
     for t in c.verdict_changes:
         console.print(f"{t.formula} of {t.where}: {t.before} -> {t.after}")
     for text in c.one_sided:

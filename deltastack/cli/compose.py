@@ -84,9 +84,8 @@ def _answer(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
 
-    console = Console(highlight=False)
+    console = output.console(highlight=False)
     totals = {name: value for name, value in found.items() if name != "cases"}
     if totals:
         console.print(_totals(totals))

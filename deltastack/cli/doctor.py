@@ -62,6 +62,7 @@ def _show_noise(noise: dict[str, Any] | None) -> None:
 
 def _show(found: list[Check]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -69,5 +70,5 @@ def _show(found: list[Check]) -> None:
         table.add_column(heading)
     marks = {"ok": "[green]ok[/]", "absent": "[yellow]--[/]", "fail": "[red]!![/]"}
     for name, state, words, remedy in found:
-        table.add_row(marks[state], name, words, remedy)
+        table.add_row(marks[state], name, escape(words), escape(remedy))
     Console().print(table)

@@ -44,11 +44,23 @@ def estimate(
     at = _workbench(root_from(Path.cwd()), scene, variant, draws, served)
     if scene is not None:
         at.check()
-    found = _estimated(at, which, technique, override)
+    found, unmeasured = _estimated(at, which, technique, override), _roofline_only(at)
     if as_json:
-        output.emit_json({"scene": at.scene_name} | _plain(found))
+        output.emit_json({"scene": at.scene_name, "roofline_only": unmeasured} | _plain(found))
     else:
+        if unmeasured:
+            typer.echo(unmeasured)
         _show(found)
+
+
+def _roofline_only(at: FleetRunner) -> str | None:
+    """That nobody measured the platform, in words; None where somebody did."""
+    from deltastack.fleet import accelerator
+    from deltastack.fleet.operators import roofline, tables_for
+
+    base = at.deployment(0, ())
+    platform = accelerator.load(at.root, base.platform)
+    return roofline.words(tables_for(base.model, platform, base.precision, base.tensor_parallel))
 
 
 def _changes(layer: Layer, technique: str | None, changed: list[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -155,10 +167,9 @@ def _plain(found: Estimate) -> dict[str, Any]:
 
 
 def _show(found: Estimate) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = output.console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("technique", "operating_point", "resource"):
         table.add_column(heading, overflow="fold")
@@ -168,6 +179,8 @@ def _show(found: Estimate) -> None:
     for s in found.savings:
         table.add_row(s.technique, s.operating_point, s.resource, *_percent(s, found.draws), s.evidence)
     console.print(table)
+    for reason in dict.fromkeys(s.reason for s in found.savings if s.delta is None and s.reason):
+        console.print(f"not known: {reason}", soft_wrap=True)
     for name, words in found.notes.items():
         console.print(f"{name}: {words}", soft_wrap=True)
     for one in found.refused:
@@ -190,7 +203,7 @@ def _percent(s: Saving, draws: int) -> tuple[str, str]:
     from deltastack.evaluation.delta_summary import far
 
     if s.delta is None or s.low is None or s.high is None:
-        return "not known", s.reason or ""
+        return "not known", "-"
     if far(s.delta):
         return f"{1 - s.delta:,.0f} times as much", "-" if draws == 1 else f"{1 - s.high:,.0f} .. {1 - s.low:,.0f} times"
     return f"{100 * s.delta:+.1f} %", "-" if draws == 1 else f"{100 * s.low:+.1f} .. {100 * s.high:+.1f}"

@@ -27,6 +27,7 @@ Platform = Annotated[str | None, typer.Option(help="An accelerator of params/pla
 Precision = Annotated[str | None, typer.Option(help="bf16, fp8 or nvfp4 (default: the scene's, or bf16).")]
 Parallel = Annotated[int | None, typer.Option("--tensor-parallel", min=1, help="Accelerators a replica.")]
 Replicas = Annotated[int | None, typer.Option(min=1, help="Replicas behind the router (default: the scene's, or 1).")]
+Budget = Annotated[int | None, typer.Option("--token-budget", min=1, help="Tokens a step at most (default: vLLM's own there).")]
 Trace = Annotated[Path | None, typer.Option(help="A trace to serve (default: the workload of params/workload.yaml).")]
 Prompt = Annotated[int, typer.Option("--prompt-tokens", min=1, help="Text tokens of each prompt.")]
 Image = Annotated[int, typer.Option("--image-tokens", min=0, help="Visual tokens of its one image; 0: text only.")]
@@ -42,6 +43,7 @@ def simulate(
     precision: Precision = None,
     tensor_parallel: Parallel = None,
     replicas: Replicas = None,
+    token_budget: Budget = None,
     trace: Trace = None,
     closed_loop: Annotated[
         int | None, typer.Option("--closed-loop", min=1, max=100_000, help="Clients with one request each.")
@@ -65,6 +67,7 @@ def simulate(
         precision=precision,
         tensor_parallel=tensor_parallel,
         replicas=replicas,
+        token_budget=token_budget,
         trace=trace,
         closed_loop=closed_loop,
         prompt_tokens=prompt_tokens,
@@ -82,6 +85,7 @@ def capacity(
     precision: Precision = None,
     tensor_parallel: Parallel = None,
     replicas: Replicas = None,
+    token_budget: Budget = None,
     trace: Trace = None,
     prompt_tokens: Prompt = 150,
     image_tokens: Image = 0,
@@ -109,6 +113,7 @@ def capacity(
         precision=precision,
         tensor_parallel=tensor_parallel,
         replicas=replicas,
+        token_budget=token_budget,
         trace=trace,
         prompt_tokens=prompt_tokens,
         image_tokens=image_tokens,
@@ -126,11 +131,10 @@ def _show(found: FleetAnswer, *, as_json: bool) -> None:
     if as_json:
         output.emit_json(found.to_dict())
         return
-    from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = output.console(soft_wrap=True)
     console.print(str(found))
-    Console().print(_usage(found))
+    output.console().print(_usage(found))
     console.print("amounts per request; --json has the range of each over the draws")
     for reason in dict.fromkeys(row["reason"] for row in found["usage"] if row["reason"]):
         console.print(reason)

@@ -42,3 +42,35 @@ def import_(
         typer.echo(f"no reading on both sides, so not compared: {', '.join(absent)}")
     typer.echo(f"conditions: {found[0].conditions}")
     typer.echo(f"kept in {path.relative_to(root)}; `deltastack report` shows it now, and every later `deltastack run`")
+
+
+def imported(
+    remove: Annotated[str | None, typer.Option(help="Take this layer out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
+) -> None:
+    """List the layers that `deltastack import` brought, or take one out.
+
+    Raises:
+        UnknownNameError: No such layer.
+    """
+    from deltastack import importers, params
+    from deltastack.stack import Stack
+    from tasks import imported as tables
+    from tasks.stage_runner import root_from
+
+    root = root_from(Path.cwd())
+    if remove is not None:
+        gone = str(tables.remove(root, remove).relative_to(root))
+        if as_json:
+            output.emit_json({"removed": gone})
+        else:
+            typer.echo(f"{gone} is gone; `deltastack report` leaves it out now, and every later `deltastack run`")
+        return
+    found = tables.savings(root, params.load(root / "params/stack.yaml", Stack).confidence)
+    if as_json:
+        output.emit_json([s._asdict() | {"delta": s.delta.value, "lo": s.delta.low, "hi": s.delta.high} for s in found])
+        return
+    for s in found:
+        typer.echo(importers.row_words(s))
+    if not found:
+        typer.echo("no layer was imported; `deltastack import --help` says how")

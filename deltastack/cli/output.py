@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deltastack.errors import DeltastackError, InputError
+from deltastack.errors import DeltastackError, InputError, of_system
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import Console
 
 USAGE = 2
 QUALITY_LIMIT = 4
@@ -51,9 +54,25 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
 
+def console(*, soft_wrap: bool = False, highlight: bool = True) -> Console:
+    """Stdout as Rich writes it; ``[text in brackets]`` of files and names stays what it is."""
+    from rich.console import Console
+
+    return Console(markup=False, soft_wrap=soft_wrap, highlight=highlight)
+
+
 def say(text: str) -> None:
-    """Print words for a person on stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Print words for a person on stderr; what a file holds cannot move the cursor or colour the terminal."""
+    sys.stderr.write(f"{printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    r"""``text`` with control characters and lone surrogates written out.
+
+    >>> printable("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def exit_code_of(app: typer.Typer) -> int:
@@ -68,16 +87,40 @@ def exit_code_of(app: typer.Typer) -> int:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except ModuleNotFoundError as error:
-        return _not_installed(error)
-    except DeltastackError as error:
-        say(f"deltastack: {error}")
-        for note in getattr(error, "__notes__", ()):
-            say(f"  {note}")
-        return error.exit_code
+    except (ModuleNotFoundError, DeltastackError, OSError, MemoryError) as error:
+        return _failed(error)
     if code == INTERRUPTED:
         say("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: ModuleNotFoundError | DeltastackError | OSError | MemoryError) -> int:
+    """One line for what a person, the data or the machine can mend."""
+    if isinstance(error, ModuleNotFoundError):
+        return _not_installed(error)
+    if isinstance(error, BrokenPipeError):
+        return _closed()
+    if not isinstance(error, DeltastackError):
+        return _refused_by_the_machine(error)
+    say(f"deltastack: {error}")
+    for note in getattr(error, "__notes__", ()):
+        say(f"  {note}")
+    return error.exit_code
+
+
+def _refused_by_the_machine(error: OSError | MemoryError) -> int:
+    """One line for a full disk, a folder of another's, no memory; what is no such thing is a fault, and is raised."""
+    known = of_system(error)
+    if known is None:
+        raise error
+    say(f"deltastack: {known}")
+    return known.exit_code
+
+
+def _closed() -> int:
+    """The reader of stdout is gone, as with ``| head``: nobody wants the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _not_installed(error: ModuleNotFoundError) -> int:

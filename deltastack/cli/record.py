@@ -92,11 +92,10 @@ def _resource(o: Outcome) -> dict[str, Any]:
 
 
 def _show(r: Recording, found: tuple[Outcome, ...]) -> None:
-    from rich.console import Console
 
     m = r.manifest
-    Console(soft_wrap=True).print(f"{m.name}: measured on {m.device}, {m.recorded_at[:10]} ({m.host})", markup=False)
-    Console().print(_table(found))
+    output.console(soft_wrap=True).print(f"{m.name}: measured on {m.device}, {m.recorded_at[:10]} ({m.host})")
+    output.console().print(_table(found))
 
 
 def _table(found: tuple[Outcome, ...]) -> Table:

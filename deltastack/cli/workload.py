@@ -93,19 +93,18 @@ def _image_rule() -> Any:
 
 
 def _show(name: str, facts: dict[str, Any], sentence: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    Console(soft_wrap=True).print(f"{name}: {sentence}")
+    output.console(soft_wrap=True).print(f"{name}: {sentence}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for q in next(iter(facts["quantiles"].values())):
         table.add_column(q, justify="right")
     for column, values in facts["quantiles"].items():
         table.add_row(column, *(f"{v:,.0f}" for v in values.values()))
-    Console().print(table)
+    output.console().print(table)
     dispersion = facts["dispersion"]
     if dispersion is not None:
-        Console().print(f"arrivals a minute: variance / mean {dispersion:.1f} (1 for Poisson arrivals)")
+        output.console().print(f"arrivals a minute: variance / mean {dispersion:.1f} (1 for Poisson arrivals)")
     if facts.get("dropped_rows"):
-        Console().print(f"{facts['dropped_rows']} bad rows were left out")
+        output.console().print(f"{facts['dropped_rows']} bad rows were left out")

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from deltastack import strict_yaml
 from deltastack.composition.formulas import delta, gap, independent
 from deltastack.errors import ParamsError
 from deltastack.model import Params
+from deltastack.strict_yaml import YamlError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,11 +92,11 @@ def read_published(path: Path) -> tuple[PublishedCase, ...]:
         ParamsError: No such file, not YAML, not a list, or cases that do not hold; on one line.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); {_FORM}") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())}); {_FORM}") from error
+        found = strict_yaml.document(path.read_bytes())
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); {_FORM}") from error
+    except YamlError as error:
+        raise ParamsError(f"{path}: not YAML ({error}); {_FORM}") from error
     if not isinstance(found, list):
         raise ParamsError(f"{path}: found {'nothing' if found is None else type(found).__name__}; {_FORM}")
     try:

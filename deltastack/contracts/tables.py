@@ -41,7 +41,7 @@ def _missing(*columns: str) -> Absence:
 
 WORKLOAD = Contract(
     name="workload",
-    version=1,
+    version=2,
     columns=(
         _count("request", "index"),
         Column(name="arrival_s", dtype="float64", unit="s", low=0),
@@ -50,12 +50,15 @@ WORKLOAD = Contract(
         _count("prompt_tokens", "token", 1),
         _count("output_tokens", "token", 1),
         _count("prefix_tokens", "token", nullable=True),
+        _count("reuse_tokens", "token", nullable=True),
+        _count("reuse_requests", "request", nullable=True),
     ),
     key=("request",),
     remedy="dvc repro workload",
 )
 """Requests in order of arrival. ``prompt_tokens`` counts all context tokens, the ``image_tokens`` among
-them; ``prefix_tokens`` are leading tokens that an earlier request already brought (null: not known)."""
+them; ``prefix_tokens`` are leading tokens that ``reuse_requests`` earlier ones already brought, and ``reuse_tokens`` the room
+in which a cache that forgets the least recently used still has them (null: not known)."""
 
 USAGE = Contract(
     name="usage",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "params/platforms"
+LARGE_BOARD_BYTES = 70 * 2**30
 
 
 class Platform(Params):
@@ -32,6 +33,15 @@ class Platform(Params):
     """To the other accelerators of its node, one direction."""
     exponentials_per_s: float | None = None
     notes: str = ""
+
+    @property
+    def token_budget(self) -> int:
+        """Tokens a step that vLLM's server takes by default on this board: 8192 from 70 GiB up, 2048 below, and on an A100.
+
+        Source: vLLM, EngineArgs, default of max_num_batched_tokens by device memory and name (2026-08).
+        """
+        large = self.memory_bytes >= LARGE_BOARD_BYTES and not self.name.startswith("a100")
+        return 8192 if large else 2048
 
     def peak(self, precision: str) -> float:
         """Dense peak [FLOP/s] in a precision.

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BOARDS_OWN = 0
+"""A token budget that is the engine's default on its board (``accelerator.Platform.token_budget``)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
     """Continuous batching as vLLM does it by default."""
 
-    token_budget: int = 8192
+    token_budget: int = BOARDS_OWN
     max_sequences: int = 256
     encoder_budget: int = 8192
     """Visual tokens that are encoded before one step at most, where the encoder is inline; vLLM's is its token budget."""

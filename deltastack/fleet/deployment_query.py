@@ -17,6 +17,7 @@ from deltastack import params
 from deltastack.errors import ParamsError
 from deltastack.fleet import accelerator, closed_loop, evaluate, settings
 from deltastack.fleet.accounting import power_states
+from deltastack.fleet.operators import roofline
 from deltastack.fleet.simulator import e2e_s, percentiles, tpot_s, ttft_s
 from deltastack.statistics import drawn_ends
 
@@ -46,13 +47,18 @@ class DeploymentQuery:
     precision: str
     tensor_parallel: int = 1
     replicas: int = 1
+    token_budget: int | None = None
+    """Tokens a step at most; None: those of params/fleet.yaml or the board."""
     scene: Scene | None = None
     """Whose values the rest has; None: those of params/fleet.yaml."""
 
     def deployment(self, served: settings.Served) -> Deployment:
         """The base deployment of params/fleet.yaml with these instead."""
+        base = served.deployment()
+        batching = replace(base.batching, token_budget=self.token_budget or base.batching.token_budget)
         return replace(
-            served.deployment(),
+            base,
+            batching=batching,
             model=self.model,
             platform=self.platform,
             precision=self.precision,
@@ -184,9 +190,8 @@ def _ready(root: Path, asked: DeploymentQuery, load: Requests | Loop, known: Set
     if load.clients < 1:
         raise ParamsError(f"closed loop of {load.clients} clients, must be at least 1")
     sequences = -(-load.clients // deployment.replicas)
-    batching = replace(
-        deployment.batching, max_sequences=sequences, token_budget=max(deployment.batching.token_budget, sequences)
-    )
+    budget = deployment.batching.token_budget
+    batching = replace(deployment.batching, max_sequences=sequences, token_budget=budget and max(budget, sequences))
     ready = evaluate.prepare(replace(deployment, batching=batching), load.requests(), where, known.values)
     return replace(ready, config=replace(ready.config, clients=load.clients))
 
@@ -212,6 +217,8 @@ def _answer(runs: Sequence[Run], load: Requests | Loop) -> dict[str, Any]:
         "mean_batch": result.sequence_steps / result.steps,
         "kv_capacity_tokens": int(central.account.residents.kv // central.account.tables.kv_bytes_per_token),
         "preemptions": result.preemptions,
+        "token_budget": central.account.deployment.batching.token_budget,
+        "roofline_only": roofline.words(central.account.tables),
         "extrapolated": list(result.extrapolated),
         "usage": _usage(runs),
     }

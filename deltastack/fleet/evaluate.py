@@ -15,8 +15,8 @@ from deltastack.errors import CapacityError, ParamsError
 from deltastack.fleet import endless, full_load, load_samples, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
-from deltastack.fleet.deployment import Schedule
-from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, schedule, sleep
+from deltastack.fleet.deployment import BOARDS_OWN, Schedule
+from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, prefix_cache, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
 from deltastack.fleet.simulator import Config, simulate
@@ -56,6 +56,10 @@ class Prepared:
         """For keys and values in the accelerators of a replica."""
         return self.config.kv_capacity_tokens * self.tables.kv_bytes_per_token * self.tables.tensor_parallel
 
+    def remembered(self, requests: Requests) -> Requests:
+        """``requests`` with the prefixes alone that the replicas still have."""
+        return prefix_cache.remembered(requests, self.config.kv_capacity_tokens, self.config.replicas)
+
 
 def prepare(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Prepared:
     """Tables and requests as the deployment changes them, and how its replicas schedule.
@@ -67,6 +71,9 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
         ParamsError: A word that no field knows.
     """
     _known_words(deployment)
+    if deployment.batching.token_budget == BOARDS_OWN:
+        budget = max(platform.token_budget, deployment.batching.max_sequences)
+        deployment = replace(deployment, batching=replace(deployment.batching, token_budget=budget))
     if deployment.schedule.search is not None:
         deployment = _split(deployment, requests, platform, values)
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
@@ -221,6 +228,7 @@ def observe(
         CapacityError: Requests that never fit.
         OutOfValidityError: Sleeping encoders in a closed loop; a tier or a pool outside its validity.
     """
+    requests = ready.remembered(requests)
     tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
     result, pool = _serve(ready, kv_tier.restored(requests, tier))
     if steady_s is not None:
@@ -299,6 +307,7 @@ def served(ready: Prepared, requests: Requests) -> Result:
     Raises:
         OutOfValidityError: A tier that has to carry more than it can.
     """
+    requests = ready.remembered(requests)
     return _serve(ready, kv_tier.requests(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes))[0]
 
 

@@ -41,9 +41,8 @@ def residents(tables: OperatorTables, platform: Platform, deployment: Deployment
     """
     inline = tables.multimodal and deployment.encoder.placement == "inline"
     encoder = tables.encoder_weight_bytes + use.encoder_activation_bytes if inline else 0.0
-    workspace = (
-        use.activation_bytes_per_element * deployment.batching.token_budget * tables.hidden_size / deployment.tensor_parallel
-    )
+    budget = deployment.batching.token_budget or platform.token_budget
+    workspace = use.activation_bytes_per_element * budget * tables.hidden_size / deployment.tensor_parallel
     usable = deployment.batching.memory_fraction * platform.memory_bytes
     kv = usable - tables.weight_bytes - encoder - workspace
     if kv < tables.kv_bytes_per_token:

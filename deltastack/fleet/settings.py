@@ -8,7 +8,7 @@ from pydantic import Field
 
 from deltastack import params
 from deltastack.errors import ParamsError
-from deltastack.fleet.deployment import Batching, Deployment, Memory, Storage
+from deltastack.fleet.deployment import BOARDS_OWN, Batching, Deployment, Memory, Storage
 from deltastack.fleet.power import PowerModel
 from deltastack.model import Evidence, Params
 
@@ -50,7 +50,7 @@ class Served(Params):
     host_step_s: float = Field(ge=0)
     host_sequence_s: float = Field(ge=0)
     host_visual_token_s: float = Field(ge=0, description="decode, resize and normalise the pixels of one visual token")
-    token_budget: int = Field(ge=1)
+    token_budget: int | None = Field(ge=1, description="tokens a step at most; null: the engine's default on the board")
     max_sequences: int = Field(ge=1)
     encoder_budget: int = Field(default=8192, ge=1, description="visual tokens encoded before one step at most")
     memory_fraction: float = Field(gt=0, le=1)
@@ -71,7 +71,7 @@ class Served(Params):
             host_sequence_s=self.host_sequence_s,
             host_visual_token_s=self.host_visual_token_s,
             batching=Batching(
-                token_budget=self.token_budget,
+                token_budget=self.token_budget or BOARDS_OWN,
                 max_sequences=self.max_sequences,
                 encoder_budget=self.encoder_budget,
                 memory_fraction=self.memory_fraction,

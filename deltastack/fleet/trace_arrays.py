@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def requests(workload: pd.DataFrame) -> Requests:
-    """The rows of a workload (contract WORKLOAD); prefixes that an earlier request brought are taken from the cache.
+    """The rows of a workload (contract WORKLOAD); prefixes that an earlier request brought may be cached (``prefix_cache``).
 
     Where the workload does not know its prefixes, none is cached.
     """
@@ -28,4 +28,7 @@ def requests(workload: pd.DataFrame) -> Requests:
         cached_tokens=np.minimum(prefix, prompt),
         cached_images=np.zeros(prompt.size, np.int64),
         delay_s=np.zeros(prompt.size),
+        told_tokens=np.minimum(prefix, prompt),
+        reuse_tokens=workload["reuse_tokens"].fillna(0).to_numpy(np.int64),
+        reuse_requests=workload["reuse_requests"].fillna(0).to_numpy(np.int64),
     )

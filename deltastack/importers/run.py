@@ -7,12 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
+from deltastack import strict_yaml
 from deltastack.errors import InputError
 from deltastack.importers import request_records
 from deltastack.importers.formats import aiperf_load, strategy
 from deltastack.importers.tools import READERS, aggregated, points_of, tool_of
+from deltastack.strict_yaml import YamlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,9 +104,9 @@ def _values(text: str, path: Path) -> list[dict[str, Any]]:
 
 def _yaml(text: str, path: Path) -> list[Any]:
     try:
-        return [value for value in yaml.safe_load_all(text) if value is not None]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())[:120]}); {_WANTED}") from error
+        return [value for value in strict_yaml.documents(text.encode()) if value is not None]
+    except YamlError as error:
+        raise InputError(f"{path}: not YAML ({error}); {_WANTED}") from error
 
 
 def _json(text: str, path: Path) -> list[Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from deltastack import strict_yaml
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
 from deltastack.own_runs.experiment import Experiment, Mechanism, Metric, Observation
+from deltastack.strict_yaml import YamlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,13 +152,11 @@ def read_cases(path: Path) -> tuple[Case, ...]:
         FactorialError: No such file, not YAML, or cases that do not hold; on one line.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FactorialError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'}); {_FORM}") from error
-    except yaml.YAMLError as error:
-        raise FactorialError(f"{path}: not YAML ({' '.join(str(error).split())}); {_FORM}") from error
-    except (ValueError, RecursionError) as error:
-        raise FactorialError(f"{path}: YAML with a value that cannot be read ({error}); {_FORM}") from error
+        found = strict_yaml.document(path.read_bytes())
+    except OSError as error:
+        raise FactorialError(f"{path}: cannot be read ({error.strerror}); {_FORM}") from error
+    except YamlError as error:
+        raise FactorialError(f"{path}: not YAML ({error}); {_FORM}") from error
     rows = [found] if isinstance(found, dict) else found
     if not isinstance(rows, list) or not rows:
         raise FactorialError(f"{path}: found {'nothing' if not rows else type(found).__name__}; {_FORM}")

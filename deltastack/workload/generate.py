@@ -146,7 +146,7 @@ def _frame(
             "image_tokens": pd.array(rule.tokens(images, prompt)[order], dtype="Int64"),
             "prompt_tokens": pd.array(prompt[order], dtype="Int64"),
             "output_tokens": pd.array(output[order], dtype="Int64"),
-            "prefix_tokens": pd.array([None] * order.size, dtype="Int64"),
+            **dict.fromkeys(("prefix_tokens", "reuse_tokens", "reuse_requests"), pd.array([None] * order.size, dtype="Int64")),
         }
     )
     return WORKLOAD.check(frame)

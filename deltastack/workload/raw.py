@@ -5,6 +5,8 @@ Every reader fills ``Raw``; the checks are here once. A bad row is reported with
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from deltastack.workload.images import ImageRule
 
+MOST_TOKENS = 100_000_000
+"""In one request: ten times the longest context that a model was announced with (Llama 4 Scout, 10 million)."""
 SHOWN_ROWS = 20
 """Bad rows that a message lists; their number is always given in full."""
 
@@ -36,6 +40,9 @@ class Raw:
     output_tokens: NDArray[np.float64]
     prefix_tokens: NDArray[np.float64] | None = None
     """Leading tokens seen before; None where the trace does not say."""
+    reuse_tokens: NDArray[np.float64] | None = None
+    """Room in which they are still there, and how many requests brought them (``prefixes.Seen``)."""
+    reuse_requests: NDArray[np.float64] | None = None
     torn: Mapping[int, str]
     """Lines that were no row at all, by number."""
 
@@ -53,9 +60,11 @@ def bad_rows(raw: Raw) -> dict[int, str]:
     """What is wrong, by line, in order of lines; a row with several faults is named with all of them."""
     earlier = np.maximum.accumulate(np.where(np.isnan(raw.time_s), -np.inf, raw.time_s))
     backwards = np.concatenate(([False], raw.time_s[1:] < earlier[:-1])) if raw.time_s.size else np.zeros(0, bool)
+    out = _out_of_order(raw.time_s) if backwards.any() else backwards
+    fewer = out.sum() < backwards.sum()
     faults = (
         ("timestamp cannot be read", np.isnan(raw.time_s)),
-        ("time runs backwards", backwards),
+        ("time runs ahead of the rows after it" if fewer else "time runs backwards", out if fewer else backwards),
         *_count_faults("images", raw.images, 0),
         *_count_faults("prompt tokens", raw.prompt_tokens, 1),
         *_count_faults("output tokens", raw.output_tokens, 1),
@@ -80,6 +89,8 @@ def to_workload(raw: Raw, *, name: str, kind: str, rule: ImageRule, drop_bad: bo
     keep = ~np.isin(raw.line, list(bad))
     if not keep.any():
         raise WorkloadError(f"{name}: no request in it" + (f"; all {len(bad)} rows are bad" if bad else " (the file is empty)"))
+    if bad and 2 * keep.sum() < raw.line.size + len(raw.torn):
+        raise WorkloadError(f"{_message(name, bad)} (no: most rows would go; this is another format or a damaged file)")
     time_s, images, prompt = raw.time_s[keep], raw.images[keep].astype(np.int64), raw.prompt_tokens[keep].astype(np.int64)
     frame = pd.DataFrame(
         {
@@ -90,9 +101,28 @@ def to_workload(raw: Raw, *, name: str, kind: str, rule: ImageRule, drop_bad: bo
             "prompt_tokens": pd.array(prompt, dtype="Int64"),
             "output_tokens": pd.array(raw.output_tokens[keep].astype(np.int64), dtype="Int64"),
             "prefix_tokens": _nullable(raw.prefix_tokens, keep),
+            "reuse_tokens": _nullable(raw.reuse_tokens, keep),
+            "reuse_requests": _nullable(raw.reuse_requests, keep),
         }
     )
     return Read(frame=WORKLOAD.check(frame, name), format=kind, dropped=len(bad))
+
+
+def _out_of_order(time_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The fewest rows to leave out so that time never runs backwards: those outside a longest non-decreasing sequence."""
+    ends: list[float] = []
+    length = np.zeros(time_s.size, np.int64)
+    for row, at in enumerate(time_s.tolist()):
+        if math.isnan(at):
+            continue
+        length[row] = bisect_right(ends, at) + 1
+        ends[length[row] - 1 : length[row]] = [at]
+    out = ~np.isnan(time_s)
+    wanted, ceiling = len(ends), math.inf
+    for row in range(time_s.size - 1, -1, -1):
+        if length[row] == wanted and wanted and time_s[row] <= ceiling:
+            out[row], wanted, ceiling = False, wanted - 1, float(time_s[row])
+    return out
 
 
 def _count_faults(name: str, values: NDArray[np.float64], least: int) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
@@ -101,6 +131,7 @@ def _count_faults(name: str, values: NDArray[np.float64], least: int) -> tuple[t
         (f"{name} cannot be read", ~present),
         (f"{name} below {least}", present & (values < least)),
         (f"{name} not whole", present & (values != np.floor(values))),
+        (f"{name} too large (above {MOST_TOKENS:,})", present & (values > MOST_TOKENS)),
     )
 
 

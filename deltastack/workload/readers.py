@@ -2,14 +2,14 @@
 
 * ``azure_llm_2023``  TIMESTAMP,ContextTokens,GeneratedTokens            (Patel et al., ISCA 2024; no images)
 * ``azure_lmm_2024``  TIMESTAMP,NumImages,ContextTokens,GeneratedTokens  (Qiu et al., SoCC 2025)
-* ``mooncake``        JSON lines: timestamp [ms], input_length, output_length, hash_ids (Qin et al., FAST 2025)
+* ``burstgpt``        Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type, in seconds (Wang et al., KDD 2025)
+* ``mooncake``, ``bailian``  JSON lines with the hashes of blocks (``block_traces``)
 * ``deltastack``      our own Parquet (contract ``workload``)
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,13 @@ import pyarrow as pa
 from pyarrow import csv
 
 from deltastack.contracts import WORKLOAD
-from deltastack.errors import WorkloadError
-from deltastack.workload.prefixes import BLOCK_TOKENS, Blocks
+from deltastack.errors import ContractError, WorkloadError
+from deltastack.workload import block_traces
+from deltastack.workload.block_traces import BAILIAN_MARK
 from deltastack.workload.raw import Raw, Read, to_workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,10 +34,20 @@ HEADERS = {
     "azure_llm_2023": ("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
     "azure_lmm_2024": ("TIMESTAMP", "NumImages", "ContextTokens", "GeneratedTokens"),
 }
-KNOWN = " | ".join((*(",".join(h) for h in HEADERS.values()), "Mooncake JSON lines", "deltastack Parquet"))
+BURSTGPT = ("Timestamp", "Request tokens", "Response tokens", "Total tokens", "Log Type")
+KNOWN = " | ".join(
+    (
+        *(",".join(h) for h in HEADERS.values()),
+        "Mooncake JSON lines",
+        "Bailian JSON lines",
+        "BurstGPT CSV",
+        "deltastack Parquet",
+    )
+)
 """What a trace may be, in words."""
-FORMATS = (*HEADERS, "mooncake", "deltastack")
-MOONCAKE_BLOCK_TOKENS = BLOCK_TOKENS
+FORMATS = (*HEADERS, "mooncake", "bailian", "burstgpt", "deltastack")
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
+"""How packed files begin; none is unpacked here, so that none can grow beyond the memory."""
 
 
 def read(path: Path, rule: ImageRule, *, kind: str | None = None, drop_bad: bool = False) -> Read:
@@ -51,9 +62,19 @@ def read(path: Path, rule: ImageRule, *, kind: str | None = None, drop_bad: bool
     found = kind or sniff(path)
     if found not in FORMATS:
         raise WorkloadError(f"no trace format '{found}'; there are: {', '.join(FORMATS)}")
-    if found == "deltastack":
-        return Read(frame=WORKLOAD.read(path), format=found, dropped=0)
-    raw = _mooncake(path) if found == "mooncake" else _azure(path, found)
+    try:
+        if found == "deltastack":
+            return Read(frame=WORKLOAD.read(path), format=found, dropped=0)
+        raw = _READERS[found](path, found)
+    except ContractError as error:
+        words = "; ".join(line.strip(" -") for line in str(error).splitlines()[1:-1])
+        raise WorkloadError(f"{path.name}: no table of `deltastack workload generate` ({words}); generate it again") from error
+    except UnicodeDecodeError as error:
+        raise WorkloadError(f"{path.name}: byte {error.object[error.start]:#x} is not UTF-8; save the file as UTF-8") from error
+    except pa.ArrowException as error:
+        raise WorkloadError(f"{path.name}: no CSV that can be read ({' '.join(str(error).split())[:160]}); mend it") from error
+    except OSError as error:
+        raise WorkloadError(f"{path.name}: cannot be read ({error.strerror}); wanted {KNOWN}") from error
     return to_workload(raw, name=path.name, kind=found, rule=rule, drop_bad=drop_bad)
 
 
@@ -63,20 +84,55 @@ def sniff(path: Path) -> str:
     Raises:
         WorkloadError: It is empty, or its first line is of no known format.
     """
-    with path.open("rb") as f:
-        first = f.readline(4096)
+    try:
+        with path.open("rb") as f:
+            first = f.readline(4096)
+    except OSError as error:
+        raise WorkloadError(f"{path}: cannot be read ({error.strerror}); wanted {KNOWN}") from error
     if not first.strip():
         raise WorkloadError(f"{path.name}: the file is empty; wanted {KNOWN}")
     if first.startswith(b"PAR1"):
         return "deltastack"
-    text = first.decode("utf-8-sig", errors="replace").strip()
+    packed = next((name for start, name in PACKED.items() if first.startswith(start)), None)
+    if packed:
+        raise WorkloadError(f"{path.name}: packed with {packed}; unpack it first, and give the file that comes out")
+    return _of_text(path.name, first.decode("utf-8-sig", errors="replace").strip())
+
+
+def _of_text(name: str, text: str) -> str:
+    if "\r" in text:
+        raise WorkloadError(f"{name}: line ends are CR only; save it with LF line ends")
     columns = tuple(c.strip() for c in text.split(","))
-    for name, header in HEADERS.items():
+    for kind, header in HEADERS.items():
         if columns == header:
-            return name
+            return kind
+    if set(BURSTGPT) <= set(columns):
+        return "burstgpt"
     if text.startswith("{") and "input_length" in text:
-        return "mooncake"
-    raise WorkloadError(f"{path.name}: wrong header {text[:80]!r}; known are: {KNOWN}")
+        return "bailian" if f'"{BAILIAN_MARK}"' in text else "mooncake"
+    hint = "; ServeGen's requests are to be written as Mooncake JSON lines first" if '"input_tokens"' in text else ""
+    raise WorkloadError(f"{name}: wrong header {text[:80]!r}; known are: {KNOWN}{hint}")
+
+
+def _lines(path: Path, kind: str) -> Raw:
+    with path.open(encoding="utf-8-sig") as lines:
+        return block_traces.read(lines, kind)
+
+
+def _burstgpt(path: Path, kind: str) -> Raw:
+    """Requests that failed have no response and are bad rows, as their authors say."""
+    if sniff(path) != kind:
+        raise WorkloadError(f"{path.name}: its header is not that of {kind}: {','.join(BURSTGPT)}")
+    torn: dict[int, str] = {}
+    table = _columns(path, dict.fromkeys(BURSTGPT, pa.string()), torn)
+    return Raw(
+        line=np.setdiff1d(np.arange(2, table.num_rows + len(torn) + 2), list(torn)),
+        time_s=_numbers(table["Timestamp"]),
+        images=np.zeros(table.num_rows),
+        prompt_tokens=_numbers(table["Request tokens"]),
+        output_tokens=_numbers(table["Response tokens"]),
+        torn=torn,
+    )
 
 
 def _azure(path: Path, kind: str) -> Raw:
@@ -113,8 +169,13 @@ def _columns(path: Path, types: dict[str, pa.DataType], torn: dict[int, str]) ->
         torn[row.number] = f"{row.actual_columns} columns, wanted {row.expected_columns}"
         return "skip"
 
+    with path.open("rb") as file:  # by its name alone pyarrow would unpack what is not packed
+        return _table(file, types, note)
+
+
+def _table(file: BinaryIO, types: dict[str, pa.DataType], note: Callable[[Any], str]) -> pa.Table:
     return csv.read_csv(
-        path,
+        file,
         read_options=csv.ReadOptions(use_threads=False, encoding="utf8"),
         parse_options=csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
@@ -134,56 +195,8 @@ def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return seconds
 
 
-def mooncake_blocks(lines: Iterable[str]) -> list[Blocks]:
-    """The requests of a Mooncake trace with the hashes of their blocks.
-
-    Raises:
-        WorkloadError: A line that is no row; its number is named.
-    """
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            hashes = tuple(int(h) for h in row["hash_ids"])
-            found.append(Blocks(float(row["timestamp"]) / 1e3, int(row["input_length"]), int(row["output_length"]), hashes))
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkloadError(f"line {number}: no Mooncake row ({type(error).__name__}: {error})") from error
-    return found
-
-
-def _mooncake(path: Path) -> Raw:
-    with path.open(encoding="utf-8") as lines:
-        return mooncake(lines)
-
-
-def mooncake(lines: Iterable[str]) -> Raw:
-    """The rows of a Mooncake trace, each with the tokens of its leading blocks that an earlier row brought."""
-    rows: list[tuple[int, float, float, float, float]] = []
-    torn: dict[int, str] = {}
-    seen: set[int] = set()
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append((number, *_mooncake_row(line, seen)))
-        except (ValueError, KeyError, TypeError) as error:
-            torn[number] = f"no Mooncake row ({type(error).__name__}: {error})"
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
-    return Raw(
-        line=columns[0].astype(np.int64),
-        time_s=columns[1],
-        images=np.zeros(columns.shape[1]),
-        prompt_tokens=columns[2],
-        output_tokens=columns[3],
-        prefix_tokens=columns[4],
-        torn=torn,
-    )
-
-
-def _mooncake_row(line: str, seen: set[int]) -> tuple[float, float, float, float]:
-    row = json.loads(line)
-    prompt, hashes = float(row["input_length"]), [int(h) for h in row["hash_ids"]]
-    known = 0
-    while known < len(hashes) and hashes[known] in seen:
-        known += 1
-    seen.update(hashes)
-    prefix = min(known * MOONCAKE_BLOCK_TOKENS, max(prompt - 1, 0))
-    return float(row["timestamp"]) / 1e3, prompt, float(row["output_length"]), prefix
+_READERS: dict[str, Callable[[Path, str], Raw]] = {
+    **dict.fromkeys(HEADERS, _azure),
+    **dict.fromkeys(block_traces.KINDS, _lines),
+    "burstgpt": _burstgpt,
+}

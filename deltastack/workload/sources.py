@@ -14,7 +14,7 @@ from pydantic import Field
 from deltastack.contracts import WORKLOAD
 from deltastack.errors import ParamsError
 from deltastack.model import Params
-from deltastack.workload import readers
+from deltastack.workload import block_traces, readers
 from deltastack.workload.agents import Sessions, lines, rows
 from deltastack.workload.generate import generate
 from deltastack.workload.prefixes import Reuse, reuse
@@ -82,7 +82,7 @@ class TraceFile(Params):
     path: str = Field(min_length=1, description="below the checkout")
     speed: float = Field(default=1.0, gt=0)
     drop_bad: bool = False
-    observe_reuse: bool = Field(default=False, description="a Mooncake trace: its hashes say what a tier of KV cache may find")
+    observe_reuse: bool = Field(default=False, description="its hashes say what a tier of KV cache may find")
 
     def frame(self, root: Path, settings: Settings) -> pd.DataFrame:
         """Its rows.
@@ -100,12 +100,19 @@ class TraceFile(Params):
         """How often prefixes come again by the hashes of the trace; None where they are not to be observed.
 
         Raises:
-            WorkloadError: A line that is no Mooncake row.
+            WorkloadError: A line that is no row.
+            ParamsError: A trace that tells no hashes.
         """
         if not self.observe_reuse:
             return None
-        with (root / self.path).open(encoding="utf-8") as found:
-            return reuse(readers.mooncake_blocks(found))
+        path = root / self.path
+        kind = readers.sniff(path)
+        if kind not in block_traces.KINDS:
+            raise ParamsError(
+                f"workload.observe_reuse: {self.path} tells no hashes of blocks; wanted Mooncake or Bailian, or false"
+            )
+        with path.open(encoding="utf-8-sig") as found:
+            return reuse(block_traces.blocks(found, kind), block_traces.KINDS[kind].block_tokens)
 
 
 class Agents(Sessions):
@@ -121,14 +128,14 @@ class Agents(Sessions):
         """
         del root
         read = to_workload(
-            readers.mooncake(lines(rows(self))), name="agents", kind="mooncake", rule=settings.images, drop_bad=False
+            block_traces.read(lines(rows(self))), name="agents", kind="mooncake", rule=settings.images, drop_bad=False
         )
         return unknown_prefixes(read.frame)
 
     def reuse(self, root: Path) -> Reuse:
         """How often prefixes come again."""
         del root
-        return reuse(readers.mooncake_blocks(lines(rows(self))))
+        return reuse(block_traces.blocks(lines(rows(self))))
 
 
 Source = Annotated[Served | Mixture | TraceFile | Agents, Field(discriminator="kind")]
@@ -137,7 +144,8 @@ Source = Annotated[Served | Mixture | TraceFile | Agents, Field(discriminator="k
 
 def unknown_prefixes(frame: pd.DataFrame) -> pd.DataFrame:
     """The same requests without what their prompts share: where a tier of KV cache is to find it."""
-    return frame.assign(prefix_tokens=pd.array([None] * len(frame), dtype="Int64"))
+    unknown = pd.array([None] * len(frame), dtype="Int64")
+    return frame.assign(prefix_tokens=unknown, reuse_tokens=unknown, reuse_requests=unknown)
 
 
 def sped_up(frame: pd.DataFrame, speed: float) -> pd.DataFrame:

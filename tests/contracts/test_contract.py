@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALL = (WORKLOAD, USAGE, DELTA, JOINT, SCENES, TOTAL)
-REQUESTS = ((0, 0.0, 1, 100, 150, 20, None), (1, 2.5, 0, 0, 7, 9, 0))
+REQUESTS = ((0, 0.0, 1, 100, 150, 20, None, None, None), (1, 2.5, 0, 0, 7, 9, 0, 0, 0))
 
 
 def usage(**changed: object) -> tuple[object, ...]:
@@ -55,7 +55,7 @@ def test_by_hand(tmp_path: Path) -> None:
     assert back["prefix_tokens"].isna().tolist() == [True, False]
     assert back["prefix_tokens"].iloc[1] == 0
     assert schema.field("arrival_s").metadata[b"unit"] == b"s"
-    assert schema.metadata[b"contract"] == b"workload/1"
+    assert schema.metadata[b"contract"] == b"workload/2"
 
 
 @settings(deadline=None, max_examples=40)
@@ -259,10 +259,10 @@ def test_text_columns_hold_text_only() -> None:
 
 def test_rows_of_another_shape_or_type() -> None:
     """A short row, and numbers that are none, are refused by name."""
-    with pytest.raises(ContractError, match="row 1 has 3 values, wanted 7"):
+    with pytest.raises(ContractError, match="row 1 has 3 values, wanted 9"):
         WORKLOAD.frame([REQUESTS[0], (1, 2.0, 3)])
     with pytest.raises(ContractError, match=r"(?s)request: .*wanted int64.*arrival_s: .*wanted float64"):
-        WORKLOAD.frame([("x", "y", 1, 100, 150, 20, None)])
+        WORKLOAD.frame([("x", "y", 1, 100, 150, 20, None, None, None)])
 
 
 def test_no_file_is_named_with_the_remedy(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_file_of_another_contract_version_unit_or_type(tmp_path: Path) -> None:
         WORKLOAD.read(tmp_path / "t.parquet")
 
     for words in (
-        "stamped 'workload/0', wanted 'workload/1'",
+        "stamped 'workload/0', wanted 'workload/2'",
         "arrival_s: unit 'ms', wanted 's'",
         "images: type float, wanted int64",
     ):

@@ -194,3 +194,30 @@ def test_the_graph_knows_of_imports(tmp_path: Path) -> None:
     assert imported.FOLDER in graph["stages"]["aggregate"]["deps"]
     assert (ROOT / imported.FOLDER / ".gitignore").read_text() == "*\n!.gitignore\n"
     assert "<td>fp8</td>" in (root / "reports/report.html").read_text()
+
+
+def test_imported_layers_are_listed_and_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was imported is listed; what is taken out is gone, and asked for again is refused with what there is."""
+    root = finished(tmp_path / "here")
+    monkeypatch.chdir(root)
+    sides = (put(tmp_path / "a.json", vllm(10.0)), put(tmp_path / "b.json", vllm(20.0)))
+    for layer in ("fp8", "nvfp4"):
+        imported.write(root, layer, sides[:1], sides[1:])
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["deltastack", "imported", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return int(str(stop.value.code or 0)), *capsys.readouterr()
+
+    assert {line.split()[0] for line in call()[1].splitlines()} == {"fp8", "nvfp4"}
+    assert call("--remove", "fp8")[:2] == (
+        0,
+        "data/imported/fp8.parquet is gone; `deltastack report` leaves it out now, and every later `deltastack run`\n",
+    )
+    assert imported.layers(root) == ("nvfp4",)
+    assert call("--remove", "../../params/stack")[0] == 2
+    assert call("--remove", "fp8")[2] == "deltastack: no imported layer 'fp8'; there are: nvfp4\n"
+    assert json.loads(call("--json")[1])[0]["layer"] == "nvfp4"

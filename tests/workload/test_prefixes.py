@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltastack.errors import WorkloadError
-from deltastack.workload import readers, settings
+from deltastack.workload import block_traces, settings
 from deltastack.workload.agents import Sessions, lines, rows
 from deltastack.workload.prefixes import BLOCK_TOKENS, Blocks, Reuse, reuse
 from deltastack.workload.sources import Agents
@@ -56,10 +56,10 @@ def test_reuse_is_that_of_the_slow_loop(drawn: list[tuple[float, list[int]]]) ->
 def test_agents_read_back_as_they_were_written() -> None:
     """Time to the millisecond, lengths and hashes; and the reader's own prefixes give the same share of covered tokens."""
     made = rows(SMALL)
-    back = readers.mooncake_blocks(lines(made))
+    back = block_traces.blocks(lines(made))
     assert [r[1:] for r in back] == [r[1:] for r in made]
     assert [r.time_s for r in back] == pytest.approx([r.time_s for r in made], abs=5e-4)
-    raw = readers.mooncake(lines(made))
+    raw = block_traces.read(lines(made))
     assert raw.prefix_tokens is not None
     hits = raw.prefix_tokens > 0
     assert reuse(back)[:2] == pytest.approx((hits.mean(), (raw.prefix_tokens / raw.prompt_tokens)[hits].mean()))
@@ -90,4 +90,4 @@ def test_agents_are_the_same_every_time_and_claim_no_cache() -> None:
 def test_a_line_that_is_no_row_is_named() -> None:
     """The second line lacks its hashes."""
     with pytest.raises(WorkloadError, match="line 2: no Mooncake row"):
-        readers.mooncake_blocks([*lines(rows(SMALL)[:1]), '{"timestamp": 1}'])
+        block_traces.blocks([*lines(rows(SMALL)[:1]), '{"timestamp": 1}'])

@@ -80,7 +80,7 @@ class House:
             CapacityError: The model does not fit.
         """
         base = self.values.deployment.deployment()
-        budget = max(base.batching.token_budget, row.concurrency)
+        budget = max(base.batching.token_budget or self.platforms[row.platform].token_budget, row.concurrency)
         deployment = replace(
             base,
             model=row.model,

@@ -23,7 +23,8 @@ Requests meet replicas in turn for the queue of the tier.
 
 Source: this project. Assumes: what is written is what comes again most often (a policy that knows it); a policy that does not
 holds h(w) = w. Hit ratios are a property of the traffic: where the workload does not tell its prefixes they are assumed.
-Where it does, the base has them cached already, for ever, and nothing is assumed on top: a tier has nothing left to find.
+Where it does, nothing is assumed: the tier finds the prefixes that accelerator memory forgot (``prefix_cache``) and that come
+again within its own room, as far as it wrote them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ import numpy as np
 
 from deltastack.errors import OutOfValidityError, ParamsError
 from deltastack.fleet.deployment import KvTier
-from deltastack.fleet.effects import flash
+from deltastack.fleet.effects import flash, prefix_cache
 from deltastack.fleet.effects.recompute import compute_s, embedding_bytes, encode_s, kv_bytes
 
 if TYPE_CHECKING:
@@ -76,7 +77,11 @@ class Tier(NamedTuple):
     def words(self, requests: Requests) -> str:
         """What it did for ``requests``, in words."""
         images = int((self.cached_images - requests.cached_images).sum())
-        told = "the workload tells its prefixes, so none is assumed beside them; " if requests.cached_tokens.any() else ""
+        told = (
+            "the workload tells its prefixes, so none is assumed beside them; "
+            if requests.told_tokens.any() or requests.cached_tokens.any()
+            else ""
+        )
         tokens = float((self.cached_tokens - requests.cached_tokens).sum()) / float(requests.prompt_tokens.sum())
         return (
             f"{told}{tokens:.1%} of prompt tokens and {images:,} images restored at {self.bytes_per_s / 1e9:.1f} GB/s: "
@@ -154,6 +159,9 @@ class _Medium(NamedTuple):
     """Share of the hits for which it holds what is wanted and accelerator memory no longer does."""
     own: float
     """Share of the hits that accelerator memory still holds."""
+    room_bytes: float
+    replicas: int
+    """Each with accelerator memory and a tier of its own."""
 
 
 def coverage(kept: KvTier) -> float:
@@ -191,7 +199,7 @@ def _medium(deployment: Deployment, computed_bytes_per_s: float, room_bytes: flo
         rate = _through_pool(kept.read_bytes_per_s, deployment.memory)
         latency_s = kept.latency_s + deployment.memory.pooled_share * deployment.memory.pool_latency_s
         retained = _retained(kept.capacity_bytes, write_bytes_per_s, kept.mean_reuse_interval_s)
-        return _Medium(latency_s, rate, 1.0, covered * max(retained - own, 0.0), own)
+        return _Medium(latency_s, rate, 1.0, covered * max(retained - own, 0.0), own, room_bytes, deployment.replicas)
     found = flash.contended(storage, read_bytes_per_s=0.0, write_bytes_per_s=write_bytes_per_s)
     rate = min(kept.read_bytes_per_s, found.bytes_per_s)
     retained = (
@@ -199,7 +207,8 @@ def _medium(deployment: Deployment, computed_bytes_per_s: float, room_bytes: flo
         * found.written
         * covered
     )
-    return _Medium(kept.latency_s + found.first_page_s, rate, found.written, retained, own)
+    latency_s = kept.latency_s + found.first_page_s
+    return _Medium(latency_s, rate, found.written, retained, own, room_bytes, deployment.replicas)
 
 
 def _through_pool(bytes_per_s: float, memory: Memory) -> float:
@@ -240,12 +249,16 @@ def _hits(count: int, step: float, share: float) -> NDArray[np.bool_]:
 def _prefixes(
     requests: Requests, kept: KvTier, tables: OperatorTables, media: _Medium
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cached tokens (R,) after restoring, and how many of them are restored; none where the workload tells its prefixes."""
+    """Cached tokens (R,) after restoring, and how many of them are restored."""
     before = requests.cached_tokens
-    if before.any():
-        return before, np.zeros_like(before)
-    hit = _hits(before.size, PREFIXES, kept.hit_rate * media.kept)
-    reach = np.minimum((kept.covered_fraction * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
+    if requests.told_tokens.any() or before.any():
+        room_tokens = (kept.capacity_bytes + media.room_bytes) / kv_bytes(tables)
+        hit = _hits(before.size, PREFIXES, coverage(kept) * media.written)
+        hit &= prefix_cache.there(requests, room_tokens, media.replicas) & (requests.reuse_requests > 0)
+        reach = np.minimum(requests.told_tokens, requests.prompt_tokens - 1)
+    else:
+        hit = _hits(before.size, PREFIXES, kept.hit_rate * media.kept)
+        reach = np.minimum((kept.covered_fraction * requests.prompt_tokens).astype(np.int64), requests.prompt_tokens - 1)
     more = np.where(hit, np.maximum(reach - before, 0), 0)
     restore_s = media.latency_s + more * kv_bytes(tables) / media.bytes_per_s
     pays = (more > 0) & (restore_s < compute_s(tables, more, before))

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+
+def _not_told() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,6 +34,18 @@ class Requests:
     """Images whose embeddings need no encoder run."""
     delay_s: NDArray[np.float64]
     """Extra time between arrival (with an encoder pool: its encoding) and eligibility: restores, transfers, wake-ups."""
+    told_tokens: NDArray[np.int64] = field(default_factory=_not_told)
+    """Leading prompt tokens that an earlier request of the trace brought, still cached or not."""
+    reuse_tokens: NDArray[np.int64] = field(default_factory=_not_told)
+    """Room [tokens] in which they are still there, least recently used forgotten first."""
+    reuse_requests: NDArray[np.int64] = field(default_factory=_not_told)
+    """Earlier requests that brought them; 0 where the trace does not tell."""
+
+    def __post_init__(self) -> None:
+        """What is not told is 0 for every request."""
+        for name in ("told_tokens", "reuse_tokens", "reuse_requests"):
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.zeros(self.prompt_tokens.size, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
