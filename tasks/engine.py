@@ -171,6 +171,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "techniques": {layer: list(engine.of_layer(layer)) for layer in frames.layers},
         "absent": {layer: why.reason for layer, why in engine.absent.items()},
         "blocks": len({(e.slot.start, e.slot.block) for e in measured.entries}),
+        "block_s": measured.block_s,
         "stopped": str(measured.stopped),
         "runs": len(measured.entries),
         "host": frames.host,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deltastack import layers, params
 from deltastack.analysis import slo
 from deltastack.analysis.analysis import Analysis, compute
 from deltastack.analysis.base_usage import with_measured
+from deltastack.analysis.sample_size import Pace
 from deltastack.contracts import DELTA, JOINT, QUALITY, USAGE
 from deltastack.errors import EvidenceError
 from deltastack.layers import techniques
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VIEW = "params/report.yaml"
+LONG_S = {
+    Bench.TESTBED: ("params/testbed.yaml", ("measuring", "budgets", "long", "joint_s")),
+    Bench.ENGINE: ("params/engine.yaml", ("budget_s", "long")),
+}
+"""Where the seconds stand that a long run of a bench's factorial has."""
 
 
 def load(root: Path) -> Analysis:
@@ -52,7 +58,7 @@ def load(root: Path) -> Analysis:
         enabled_techniques=_enabled(root, stack.scene, deltas),
         slo_violations=_slo_violations(root, stack),
         quality_limit=view(root).quality_limit if (root / VIEW).is_file() else None,
-        joint_budget_s=_joint_s(root),
+        paces=_paces(root),
         measured_at=occasions.read(root, stack.occasions_kept),
         mechanisms={b: outbox.read(root / f"data/joint/{b}.json").get("mechanisms", {}) for b in Bench if not b.facts.simulated},
     )
@@ -72,11 +78,16 @@ def _factorial(stack: Stack, bench: Bench) -> str:
     return stack.scene if bench.facts.simulated else str(bench)
 
 
-def _joint_s(root: Path) -> dict[str, float]:
-    """Seconds that each budget has for the measured factorial; empty in results that came without them."""
-    path = root / "params/testbed.yaml"
-    budgets = params.read_yaml(path)["measuring"]["budgets"] if path.is_file() else {}
-    return {str(name): float(b["joint_s"]) for name, b in budgets.items()}
+def _paces(root: Path) -> dict[Bench, Pace]:
+    """How long each measured factorial takes and may take; nothing of a bench in results that came without its parameters."""
+    found = {}
+    for bench, (file, keys) in LONG_S.items():
+        if (root / file).is_file():
+            long_s: Any = params.read_yaml(root / file)
+            for key in keys:
+                long_s = long_s[key]
+            found[bench] = Pace(outbox.read(root / f"data/joint/{bench}.json").get("block_s"), float(long_s))
+    return found
 
 
 def _baseline(root: Path, scene: str, joint: Mapping[Bench, pd.DataFrame]) -> pd.DataFrame:

@@ -41,7 +41,6 @@ HEADLINE = {b: b.facts.headline for b in Bench}
 """The operating point of a bench's first sentence: a simulated deployment at SLO-constrained capacity, a measured session."""
 HEADLINE_RESOURCES = (Resource.ENERGY_J, Resource.CPU_S, Resource.TIME_S, Resource.COST_USD)
 """The resource of the first sentence is the first of these that a bench has."""
-LONG = "long"
 
 
 class LayerSaving(NamedTuple):
@@ -175,7 +174,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     enabled_techniques: Mapping[str, Mapping[Bench, tuple[str, ...]]] | None = None,
     slo_violations: Sequence[slo.SloViolation] = (),
     quality_limit: float | None = None,
-    joint_budget_s: Mapping[str, float] | None = None,
+    paces: Mapping[Bench, sample_size.Pace] | None = None,
     measured_at: Mapping[Bench, Circumstances] | None = None,
     mechanisms: Mapping[Bench, Mapping[str, Sequence[str]]] | None = None,
 ) -> Analysis:
@@ -192,7 +191,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
         enabled_techniques: By layer and bench.
         slo_violations: Cells and techniques that violate the SLOs.
         quality_limit: The least change of accuracy that is admissible.
-        joint_budget_s: Seconds that each budget has for the measured factorial, by its name.
+        paces: How long the factorial of each measured bench takes, and a long run of it has.
         measured_at: How each measured bench was measured, and what it read on earlier occasions.
         mechanisms: By bench and mechanism, the layers that use it; it counts where it was run alone.
 
@@ -211,7 +210,7 @@ def compute(  # noqa: PLR0913 - one keyword a table
     sets = {bench: table[~table["cell"].str.startswith(MECHANISM)] for bench, (table, _) in split.items()}
     tables = Tables(baseline, deltas, {bench: table.reset_index(drop=True) for bench, table in sets.items()})
     floors = {bench: floor for bench, (_, floor) in split.items()}
-    given = _Given(stack, tables, floors, tuple(slo_violations), rows, quality_limit, (joint_budget_s or {}).get(LONG), at)
+    given = _Given(stack, tables, floors, tuple(slo_violations), rows, quality_limit, paces or {}, at)
     spoken = _headlines(found)
     analysed = tuple(_analyse(f, given, headline=f.key in spoken) for f in found)
     return Analysis(
@@ -242,7 +241,7 @@ class _Given(NamedTuple):
     slo_violations: tuple[slo.SloViolation, ...]
     quality: tuple[quality.QualityReading, ...]
     quality_limit: float | None
-    long_budget_s: float | None
+    paces: Mapping[Bench, sample_size.Pace]
     measured_at: Mapping[Bench, Circumstances]
 
     def caveat(self, f: Factorial, subject: str) -> str | None:
@@ -323,14 +322,15 @@ def _layer(f: Factorial, given: _Given, share: attribution.Share, ceiling: amdah
 def _outlook(f: Factorial, given: _Given, product: formula_totals.Total) -> sample_size.Outlook | None:
     if f.drawn:
         return None
-    seconds = sample_size.block_seconds(given.tables.joint[f.bench], f, twin=bool(given.floors.get(f.bench)))
+    pace = given.paces.get(f.bench, sample_size.Pace())
+    summed_s = sample_size.block_seconds(given.tables.joint[f.bench], f, twin=bool(given.floors.get(f.bench)))
     return sample_size.outlook(
         f,
         product,
         tolerance=given.stack.tolerance,
         confidence=given.stack.confidence,
-        block_s=seconds,
-        long_budget_s=given.long_budget_s,
+        block_s=pace.block_s or summed_s,
+        long_budget_s=pace.long_s,
     )
 
 

@@ -35,6 +35,14 @@ LEAST, MOST = 2, 10_000_000
 LONG = "long"
 
 
+class Pace(NamedTuple):
+    """How long a bench's measured factorial takes, and what a long run of it has."""
+
+    block_s: float | None = None
+    """Seconds of a block with all that lies around its runs; None: what its runs take one after another."""
+    long_s: float | None = None
+
+
 class SampleSize(NamedTuple):
     """What a decision takes; minutes are None where the time of a block is not known."""
 

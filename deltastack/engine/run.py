@@ -53,6 +53,8 @@ class Measured:
     faults: tuple[str, ...]
     """Every failed run in words, also those that a second try mended."""
     outputs: Mapping[str, Output]
+    block_s: float | None = None
+    """Seconds of a block with everything around its runs; None where none was run now."""
 
 
 class Experiment:
@@ -127,7 +129,7 @@ def execute(experiment: Experiment, observe: Observer, stop: StopRule, say: Call
     Raises:
         StageError: The base cannot be run, so nothing can be compared.
     """
-    began_s, stopped = time.monotonic(), Stopped.COMPLETE
+    began_s, stopped, blocks = time.monotonic(), Stopped.COMPLETE, 0
     for number, slots in enumerate(pairs(experiment.plan)):
         todo = experiment.missing(slots)
         if not todo:
@@ -139,6 +141,8 @@ def execute(experiment: Experiment, observe: Observer, stop: StopRule, say: Call
         say(f"blocks {2 * number + 1} and {2 * number + 2}: {len(todo)} server starts")
         for group in experiment.groups(todo):
             _tried(experiment, observe, group, say)
+        blocks += len({s.block for s in todo})
+    block_s = (time.monotonic() - began_s) / blocks if blocks else None
     entries = experiment.ledger.entries()
     return Measured(
         entries=entries,
@@ -146,6 +150,7 @@ def execute(experiment: Experiment, observe: Observer, stop: StopRule, say: Call
         given_up=experiment.given_up,
         faults=experiment.faults,
         outputs=experiment.outputs,
+        block_s=block_s,
     )
 
 

@@ -32,7 +32,7 @@ TWO = {"storage": dict.fromkeys(Component, 0.8), "idle": dict.fromkeys(Component
 NAMES = tuple(TWO)
 
 
-def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
+def results(bench: Bench = Bench.TESTBED, block_s: float | None = None, **planted: Any) -> Analysis:
     """Time of a stack of two layers, 100 s a run of the base; a long budget of 40 minutes."""
     frame = joint(TWO, bench=bench, resource=Resource.TIME_S, **planted)
     return compute(
@@ -41,7 +41,7 @@ def results(bench: Bench = Bench.TESTBED, **planted: Any) -> Analysis:
         baseline=USAGE.empty(),
         deltas={},
         joint={bench: frame},
-        joint_budget_s={"default": 75.0, "long": 2400.0},
+        paces={bench: sample_size.Pace(block_s, 2400.0)},
         measured_at={bench: Circumstances(measured="2026-11-27T10:00:00", loud=())},
     )
 
@@ -120,13 +120,23 @@ def test_the_sentence_says_how_long() -> None:
     assert sample_size.blocks_needed(1.0, 2, 1e-9, 0.95) is None
 
 
-def test_the_budgets_are_those_of_params(tmp_path: Path) -> None:
-    """What stands in params/testbed.yaml; results that came without it have none."""
+def test_each_bench_has_its_own_budget_and_pace(tmp_path: Path) -> None:
+    """The testbed's and the engine's stand in their own files; a block whose servers share its time takes what it took."""
     here = Path(__file__).parents[2]
-    budgets = params.read_yaml(here / "params/testbed.yaml")["measuring"]["budgets"]
+    paces = task._paces(here)
 
-    assert task._joint_s(here)["long"] == budgets["long"]["joint_s"]
-    assert task._joint_s(tmp_path) == {}
+    testbed, engine = (params.read_yaml(here / f"params/{name}.yaml") for name in ("testbed", "engine"))
+    assert paces[Bench.TESTBED].long_s == testbed["measuring"]["budgets"]["long"]["joint_s"]
+    assert paces[Bench.ENGINE].long_s == engine["budget_s"]["long"]
+    assert task._paces(tmp_path) == {}
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/engine.yaml").write_text("budget_s: {long: 900}")
+    (tmp_path / "data/joint").mkdir(parents=True)
+    (tmp_path / "data/joint/engine.json").write_text('{"block_s": 8.5}')
+    assert task._paces(tmp_path) == {Bench.ENGINE: sample_size.Pace(8.5, 900.0)}
+    shared = results(Bench.ENGINE, 27.0, samples=4, sd_log=0.1, seed=4).factorials[0].outlook
+    assert shared is not None
+    assert shared.at_tolerance.minutes == shared.at_tolerance.blocks * 27.0 / 60
 
 
 def test_starts_that_differ_take_whole_starts() -> None:
