@@ -128,7 +128,8 @@ def test_a_file_of_requests_is_asked_as_it_is(tmp_path: Path) -> None:
 def test_a_trace_gives_lengths_arrivals_and_prefixes() -> None:
     """By hand: 10 prompt tokens of which 4 are an image's and 2 a shared prefix are 6 words, the first 2 shared."""
     whole = {"request": [0, 1], "arrival_s": [0.0, 1.5], "images": [1, 0], "image_tokens": [4, 0], "prompt_tokens": [10, 3]}
-    frame = pd.DataFrame(whole | {"output_tokens": [7, 8], "prefix_tokens": pd.array([2, None], dtype="Int64")})
+    unknown = dict.fromkeys(("reuse_tokens", "reuse_requests"), pd.array([None, None], dtype="Int64"))
+    frame = pd.DataFrame(whole | {"output_tokens": [7, 8], "prefix_tokens": pd.array([2, None], dtype="Int64")} | unknown)
     trace = WORKLOAD.check(frame, "trace")
 
     found = asking.requests(Load(requests=2, warm=0), None, trace)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ Source: Karlin, Manasse, McGeoch & Owicki, Algorithmica 11 (1994); break-even: B
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -149,5 +150,5 @@ def _timeouts_s(policy: str, timeout_s: float, count: int) -> NDArray[np.float64
     if policy == "timeout" or not np.isfinite(timeout_s):
         return np.full(count, timeout_s)
     uniform = np.random.default_rng(SEED).random(count)
-    drawn: NDArray[np.float64] = timeout_s * np.log1p(uniform * (np.e - 1))
+    drawn: NDArray[np.float64] = timeout_s * np.log1p(uniform * (math.e - 1))
     return drawn
