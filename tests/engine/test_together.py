@@ -146,7 +146,7 @@ def test_what_leaves_no_turns_is_refused() -> None:
 
     due: Any = SimpleNamespace(measured=(SimpleNamespace(due_s=0.5),))
     with pytest.raises(ParamsError, match="arrivals of a trace leave no turns"):
-        bench._together(engine("cache", experiment=TOGETHER), due)
+        bench._require_turns(engine("cache", experiment=TOGETHER), due)
 
 
 def _readings(cpu_s: float | None, peak_byte: float) -> dict[Quantity, Reading]:
