@@ -45,9 +45,12 @@ def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
     for bench in (b for b in Bench if b.facts.switches is Switches.OWN):
         told = outbox.read(root / f"data/joint/{bench}.json")
         if "runs" in told:
-            found.append(f"{bench}: {told['runs']} server starts in {told['blocks']} blocks; ended because {told['stopped']}")
+            found.append(
+                f"{bench}: {told['runs']} {told.get('unit', 'server starts')} in {told['blocks']} blocks; ended because {told['stopped']}"
+            )
         absent = told.get("absent", {})
-        found += [f"{layer}: {told['title']} has no switch for it: {absent[layer]}" for layer in layers if layer in absent]
+        title = told.get("title")
+        found += [f"{layer}: {title} has {results.no_switch(root, absent[layer])}" for layer in layers if layer in absent]
     return found
 
 

@@ -60,7 +60,7 @@ def run(root: Path) -> None:
     order = Order(chosen=stack.cells, canonical=stack.canonical, layers=stack.layers, budget_s=chosen.budget_s[stack.effort])
     frames = bench.measure(root, engine, order, log.info)  # the stage holds the machine's lock already
     write(frames, root / "data", engine, layers=stack.layers)
-    log.info("%s", ended(frames))
+    log.info("%s", ended(frames, engine))
     frames.forget()
 
 
@@ -68,10 +68,10 @@ def _paired(engine: Engine, pairs: int) -> Engine:
     return engine.model_copy(update={"experiment": engine.experiment.model_copy(update={"block_pairs": pairs})})
 
 
-def ended(frames: Frames) -> str:
+def ended(frames: Frames, engine: Engine) -> str:
     """How many blocks were run, and why no more."""
     blocks = len({(e.slot.start, e.slot.block) for e in frames.measured.entries})
-    return f"{len(frames.measured.entries)} server starts in {blocks} blocks; ended because {frames.measured.stopped}"
+    return f"{len(frames.measured.entries)} {engine.unit} in {blocks} blocks; ended because {frames.measured.stopped}"
 
 
 def prepare(root: Path, engine: Engine, say: Callable[[str], None]) -> None:
@@ -174,6 +174,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "block_s": measured.block_s,
         "stopped": str(measured.stopped),
         "runs": len(measured.entries),
+        "unit": engine.unit,
         "host": frames.host,
         "left_out": dict(frames.left_out),
         "given_up": dict(measured.given_up),

@@ -52,7 +52,7 @@ def note(root: Path, analysis: Analysis, kept: int) -> None:
             for n, t in a.totals.items()
             if t.repeated is not None
         }
-        starts = min(a.factorial.process_starts for a in mine)
+        starts = told.get("starts") or min(a.factorial.process_starts for a in mine)
         loud = told["machine"]["loud"]
         lines.append(
             {"measured": told["measured"], "host": _host(analysis, bench), "starts": starts, "loud": loud, "log": readings}

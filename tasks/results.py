@@ -128,8 +128,19 @@ def _enabled(root: Path, scene: str, deltas: Mapping[str, pd.DataFrame]) -> dict
         for layer, names in told.get("techniques", {}).items():
             found.setdefault(layer, {})[bench] = tuple(names)
         for layer in set(told.get("absent", {})) & set(found):
-            found[layer][bench] = (f"no switch, {told['absent'][layer]}",)
+            found[layer][bench] = (no_switch(root, told["absent"][layer]),)
     return found
+
+
+def no_switch(root: Path, why: str) -> str:
+    """That an engine has no switch for a layer, why, and which bench has its row.
+
+    >>> from pathlib import Path
+    >>> no_switch(Path("no checkout"), "it never sleeps")
+    'no switch (it never sleeps); `make run TESTBED=1` brings the row'
+    """
+    there = (root / f"data/joint/{Bench.TESTBED}.parquet").is_file()
+    return f"no switch ({why}); {'the testbed has the row' if there else '`make run TESTBED=1` brings the row'}"
 
 
 def _deployment_text(root: Path, scene: str) -> str | None:

@@ -57,8 +57,14 @@ class Circumstances:
     """When, in ISO 8601; empty where it was not recorded."""
     loud: tuple[str, ...] | None = None
     """What else used the machine; empty for a quiet one, None where it was not recorded."""
+    starts: int | None = None
+    """Process starts, where runs are none: visits to servers that ran already are all of one."""
     earlier: tuple[Occasion, ...] = field(default=())
     """Quiet occasions of the same host and experiment."""
+
+    def process_starts(self, f: Factorial) -> int:
+        """How many process starts are behind a factorial that was measured so."""
+        return self.starts or f.process_starts
 
 
 UNRECORDED = Circumstances()
@@ -76,7 +82,10 @@ def circumstances(told: Mapping[str, Any], earlier: Iterable[Occasion] = ()) -> 
     """
     loud = told.get("machine", {}).get("loud")
     return Circumstances(
-        measured=str(told.get("measured", "")), loud=None if loud is None else tuple(map(str, loud)), earlier=tuple(earlier)
+        measured=str(told.get("measured", "")),
+        loud=None if loud is None else tuple(map(str, loud)),
+        starts=told.get("starts"),
+        earlier=tuple(earlier),
     )
 
 
@@ -117,7 +126,7 @@ COUNTS = frozenset({Resource.IO_BYTE, Resource.INSTRUCTIONS})
 def why_indicative(f: Factorial, at: Circumstances) -> str | None:
     """Why a measured factorial may call nothing right or wrong; None for one that may, for exact counts and for simulations."""
     exact = f.resource in COUNTS and not np.nan_to_num(np.ptp(f.amounts, axis=-1)).any()
-    return None if f.drawn or exact else statistics.indicative(f.process_starts, at.loud)
+    return None if f.drawn or exact else statistics.indicative(at.process_starts(f), at.loud)
 
 
 def quotable(f: Factorial, at: Circumstances) -> Factorial:

@@ -111,8 +111,9 @@ def _indicative(f: Factorial, analysis: Analysis) -> str | None:
     """Why a measured technique may confirm or refute nothing; starts and machine are those of its bench's factorial."""
     if f.drawn:
         return None
-    starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is f.bench), default=1)
-    return indicative(starts, analysis.measured_at.get(f.bench, UNRECORDED).loud)
+    at = analysis.measured_at.get(f.bench, UNRECORDED)
+    starts = min((at.process_starts(a.factorial) for a in analysis.factorials if a.factorial.bench is f.bench), default=1)
+    return indicative(starts, at.loud)
 
 
 def _alone(name: str, f: Factorial, saved: Estimate, objection: str | None, floor: Floor | None) -> str:

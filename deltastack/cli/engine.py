@@ -104,7 +104,7 @@ def show(
 
 def show_findings(found: dict[str, Any]) -> None:
     """Print findings for a person."""
-    typer.echo(f"{found['runs']} server starts of {found['engine']} on {found['host']}; ended because {found['stopped']}")
+    typer.echo(f"{found['runs']} {found['unit']} of {found['engine']} on {found['host']}; ended because {found['stopped']}")
     for cell, counts in found["counters"].items():
         typer.echo(f"  {cell:<40} {_work(counts)}")
     for row in found["cells"]:
@@ -153,7 +153,7 @@ def _show_checks(found: Checked) -> None:
     if found.forecast is not None:
         f = found.forecast
         typer.echo(
-            f"a run starts {f.starts} servers for each pair of blocks of {f.cells} cells: "
+            f"a run has {f.starts} {f.unit} for each pair of blocks of {f.cells} cells: "
             f"{f.pair_minutes:.1f} minutes at {f.run_s:.1f} s each; two pairs are the least that gives intervals"
         )
 

@@ -91,10 +91,11 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     plan = _plan(engine, wanted)
     observe.require_files(engine, root)
     asked = asking.requests(engine.load, root, order.trace)
+    _require_turns(engine, asked)
     at = observe.setup(engine, root, root / FOLDER / "logs", asked)
     where = host(engine)
-    key, together, attempts = _key(at, plan, where), _together(engine, asked), engine.limits.attempts
-    experiment = Experiment(plan, root / FOLDER, key, attempts=attempts, together=together)
+    key = _key(at, plan, where)
+    experiment = Experiment(plan, root / FOLDER, key, engine)
     stop = StopRule(
         half_width=engine.experiment.half_width,
         budget_s=order.budget_s or engine.experiment.budget_s,
@@ -103,7 +104,7 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     with process.ended_by_signals(), at.source, contention.watch() as seen:
         measured = execute(experiment, partial(observed, at), stop, say)
     found = _frames(engine, measured, at, canonical=order.canonical, where=where)
-    told = occasion.stamp(key, seen)
+    told = occasion.stamp(key, seen) | ({} if engine.start is not None else {"starts": 1})
     return replace(found, left_out=left_out, notes=_notes(engine, wanted), forget=experiment.forget, occasion=told)
 
 
@@ -166,16 +167,14 @@ def _plan(engine: Engine, wanted: tuple[str, ...]) -> Plan:
     return Plan(cells=every, starts=1, block_pairs=e.block_pairs, warm_ups=0, seed=e.seed, repeats=repeats)
 
 
-def _together(engine: Engine, asked: Asked) -> bool:
-    """Whether servers take turns.
+def _require_turns(engine: Engine, asked: Asked) -> None:
+    """Refuse servers that take turns with requests that are due at a time of their own.
 
     Raises:
-        ParamsError: Requests that are due at a time of their own.
+        ParamsError: There are such.
     """
-    together = engine.experiment.together
-    if together and any(r.due_s is not None for r in asked.measured):
+    if engine.experiment.together and any(r.due_s is not None for r in asked.measured):
         raise ParamsError(f"{engine.name}: arrivals of a trace leave no turns: set load.replay or experiment.together to false")
-    return together
 
 
 def _notes(engine: Engine, wanted: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -33,6 +33,7 @@ class Forecast(NamedTuple):
     cells: int
     starts: int
     run_s: float
+    unit: str
 
     @property
     def pair_minutes(self) -> float:
@@ -60,7 +61,7 @@ def check(root: Path, engine: Engine, order: Order, say: Callable[[str], None], 
     forecast = None
     with process.ended_by_signals(), at.source:
         for cell in _tried(engine, order):
-            say(f"starting {cell}")
+            say(f"{'starting' if engine.start is not None else 'visiting'} {cell}")
             began_s = time.monotonic()
             one = _run(at, cell)
             found.append(one)
@@ -135,4 +136,4 @@ def _forecast(engine: Engine, order: Order, run_s: float) -> Forecast:
     """Servers that are up at once share the idle gap."""
     plan = bench.planned(engine, order)
     shared_s = engine.experiment.gap_s * (1 - 1 / len(plan.block)) if engine.experiment.together else 0.0
-    return Forecast(len(plan.cells), 2 * len(plan.block), run_s - shared_s)
+    return Forecast(len(plan.cells), 2 * len(plan.block), run_s - shared_s, engine.unit)

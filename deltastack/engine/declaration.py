@@ -178,6 +178,11 @@ class Engine(Params):
     conflicts: tuple[Conflict, ...] = ()
 
     @property
+    def unit(self) -> str:
+        """What a run of a cell is called: a server that runs already is visited."""
+        return "server starts" if self.start is not None else "visits to servers that run already"
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """The layers that have a technique which is on, in the order of the file."""
         return tuple(dict.fromkeys(t.layer for t in self.techniques.values() if t.on))

@@ -132,11 +132,7 @@ def observe(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple
     Raises:
         RunsError: Some run does not count, and so none of the group; the message says why.
     """
-    shared = len(slots) > 1
-    visits = [
-        Visit(at, s, cells.resolve(at.engine, plain(s.cell), at.root), shared=shared, ask=s in ask and bool(at.questions))
-        for s in slots
-    ]
+    visits = [Visit(at, s, cells.resolve(at.engine, plain(s.cell), at.root), shared=len(slots) > 1, ask=s in ask) for s in slots]
     faults: dict[Slot, CellError] = {}
     found: list[Observed] = []
     try:
@@ -155,7 +151,8 @@ def observe(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple
 
 def _steps(at: Setup, visits: list[Visit]) -> Iterator[tuple[Callable[[Visit], None], bool]]:
     """What every server of a group does, one after another, and whether in reverse order, as every second turn is."""
-    yield (lambda v: v.start(partial(serving, at, v.cell, v.slot.cell))), False
+    logs = _logs(visits)
+    yield (lambda v: v.start(partial(serving, at, v.cell, logs[v.slot]))), False
     yield Visit.warm, False
     yield Visit.begin, False
     parts = loading.turns(at, [v.cell for v in visits])
@@ -167,6 +164,15 @@ def _steps(at: Setup, visits: list[Visit]) -> Iterator[tuple[Callable[[Visit], N
         yield partial(Visit.turn, some=some), number % 2 == 1
     yield Visit.end, False
     yield Visit.question, False
+
+
+def _logs(visits: Sequence[Visit]) -> dict[Slot, str]:
+    """The name of each server's log: its cell, and a number where several servers of one cell are up."""
+    found: dict[Slot, str] = {}
+    for one in visits:
+        nth = sum(s.cell == one.slot.cell for s in found) + 1
+        found[one.slot] = one.slot.cell if nth == 1 else f"{one.slot.cell}.{nth}"
+    return found
 
 
 def _each(visits: Sequence[Visit], step: Callable[[Visit], None], faults: dict[Slot, CellError]) -> None:

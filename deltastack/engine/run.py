@@ -26,6 +26,7 @@ from deltastack.experiment.run_plan import Stopped, StopRule, compare
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from deltastack.engine.declaration import Engine
     from deltastack.engine.observe import Observed
     from deltastack.errors import CellError
     from deltastack.experiment.ledger import Entry
@@ -60,13 +61,14 @@ class Measured:
 class Experiment:
     """A plan with its records on disk: runs, faults, outputs."""
 
-    def __init__(self, plan: Plan, folder: Path, key: str, *, attempts: int, together: bool = False) -> None:
-        """Open the records of ``key`` in ``folder``; ``together``: the runs of a block are one group.
+    def __init__(self, plan: Plan, folder: Path, key: str, engine: Engine) -> None:
+        """Open the records of ``key`` in ``folder``.
 
         Raises:
             EvidenceError: They belong to another key.
         """
-        self.plan, self._attempts, self._together = plan, attempts, together
+        self.plan, self.unit = plan, engine.unit
+        self._attempts, self._together = engine.limits.attempts, engine.experiment.together
         self._paths = [folder / f"{key}.{part}.jsonl" for part in ("runs", "faults", "outputs")]
         self.ledger = Ledger(self._paths[0], key)
         self._faults, self._outputs = Lines(self._paths[1], key), Lines(self._paths[2], key)
@@ -138,7 +140,7 @@ def execute(experiment: Experiment, observe: Observer, stop: StopRule, say: Call
         if early is not None:
             stopped = early
             break
-        say(f"blocks {2 * number + 1} and {2 * number + 2}: {len(todo)} server starts")
+        say(f"blocks {2 * number + 1} and {2 * number + 2}: {len(todo)} {experiment.unit}")
         for group in experiment.groups(todo):
             _tried(experiment, observe, group, say)
         blocks += len({s.block for s in todo})

@@ -89,7 +89,7 @@ class Visit:
 
     def question(self) -> None:
         """Put the questions, if they are wanted."""
-        if self.ask:
+        if self.ask and self.at.questions:
             self.answered = loading.asked(self.at, self.cell, self.at.questions, self.guard)
 
     def stop(self) -> None:

@@ -77,14 +77,17 @@ def delta_rows(
 
 
 def paired_rows(source: Source, entries: Iterable[Entry], layer: str, *, host: str, canonical: bool) -> list[Row]:
-    """Rows of DELTA: each cell against the base run of its own block; ``replicate`` numbers blocks over all starts.
+    """Rows of DELTA: each cell against the base of its own block; ``replicate`` numbers blocks over all starts.
 
-    Other baselines (``@NAME``) have no rows of their own. A component that one of the two never entered spent nothing there:
-    its amount is 0, which was observed.
+    A cell that a block repeats counts as its mean. Other baselines (``@NAME``) have no rows of their own. A component that one of
+    the two never entered spent nothing there: its amount is 0, which was observed.
     """
     runs = [e for e in entries if e.slot.kind is Kind.RUN]
     blocks = sorted({(e.slot.start, e.slot.block) for e in runs})
-    found = {(e.slot.start, e.slot.block, e.slot.cell): source.read(e) for e in runs}
+    every: dict[tuple[int, int, str], list[dict[Key, Amount]]] = {}
+    for e in runs:
+        every.setdefault((e.slot.start, e.slot.block, e.slot.cell), []).append(source.read(e))
+    found = {key: _mean(some) for key, some in every.items()}
     alone = {c: (_BASE, c) for c in dict.fromkeys(e.slot.cell for e in runs) if c != _BASE and not c.startswith("@")}
     rows: list[Row] = []
     for number, block in enumerate(blocks):
@@ -118,6 +121,16 @@ def session_s(entries: Iterable[Entry]) -> float:
     """Mean length of a session of the base [s]."""
     walls = [e.readings[Quantity.WALL_S].value for e in entries if e.slot.kind is Kind.RUN and e.slot.cell == _BASE]
     return statistics.fmean(w for w in walls if w is not None)
+
+
+def _mean(some: Sequence[dict[Key, Amount]]) -> dict[Key, Amount]:
+    """The mean of every amount over the repeats of a cell; null where one of them is."""
+    found = {}
+    for key in dict.fromkeys(k for one in some for k in one):
+        parts = [one.get(key, Amount(0.0)) for one in some]
+        lacking = next((p for p in parts if p.value is None), None)
+        found[key] = lacking or Amount(statistics.fmean(p.value for p in parts if p.value is not None))
+    return found
 
 
 def _paired(

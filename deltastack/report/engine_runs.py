@@ -49,7 +49,7 @@ def engine_run(found: Mapping[str, Any]) -> EngineRun:
     sentence = f"{found['title']}, {resource}: {_sentence(together, len(found['layers']))} ({', '.join(techniques)})"
     notes = (
         _floor(found["floor"]),
-        f"{found['runs']} server starts in {found['blocks']} blocks; ended because {found['stopped']}",
+        f"{found['runs']} {found.get('unit', 'server starts')} in {found['blocks']} blocks; ended because {found['stopped']}",
     )
     return EngineRun(
         found["title"], resource, (*alone, *formulas), sentence, (*notes, *_accuracy(found["quality"]), f"run on {found['host']}")

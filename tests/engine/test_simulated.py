@@ -11,6 +11,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 
 from deltastack import composition
@@ -27,7 +28,7 @@ from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Plan, distinct, plain
 from deltastack.experiment.run_plan import Stopped, StopRule, compare
 from deltastack.model import Resource, cell_of
-from tests.engine.fakes import silent
+from tests.engine.fakes import engine, silent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -95,7 +96,14 @@ def plan(seed: int, pairs: int = 5) -> Plan:
 def run(path: Path, one: Simulated, *, pairs: int = 5, budget_s: float = 1e9, half_width: float = 1e-9) -> Measured:
     """One experiment."""
     rule = StopRule(half_width=half_width, budget_s=budget_s)
-    return execute(Experiment(plan(one.seed, pairs), path, f"k{one.seed}", attempts=2), one, rule, silent)
+    return execute(Experiment(plan(one.seed, pairs), path, f"k{one.seed}", engine("cache")), one, rule, silent)
+
+
+def in_memory(entries: tuple[Entry, ...]) -> Factorial:
+    """The same without the check of the contract, which takes most of the time of a thousand."""
+    rows = tables.joint_rows(entries, ("storage", "idle"), host="simulated", canonical=True)
+    frame = pd.DataFrame(rows, columns=[c.name for c in JOINT.columns][: len(rows[0])])
+    return factorials(frame[frame["cell"].isin(CELLS)].reset_index(drop=True), ("storage", "idle"))[0][0]
 
 
 def factorial(measured: Measured) -> Factorial:
@@ -114,25 +122,44 @@ def _formula(f: Factorial, *, name: str) -> NDArray[np.float64]:
     return values(f)[name]
 
 
+def inside(entries: tuple[Entry, ...], f: Factorial) -> dict[str, bool]:
+    """Which intervals hold what was planted: both savings alone, the twin, the joint saving, and the gap of the product."""
+    found = {}
+    for name, (statistic, value) in {"joint": (partial(_formula, name="joint"), JOINT_SAVING), "gap": (_gap, GAP)}.items():
+        e = estimate(f, statistic, 0.95)
+        found[name] = e.low is not None and e.high is not None and e.low <= value <= e.high
+    for name, value in (ALONE | {"twin": 0.0}).items():
+        n = compare(entries, plan(0).cells[1] if name == "twin" else name, "base", Quantity.CPU_S)
+        found[name] = n.low <= value <= n.high
+    return found
+
+
 def test_planted_savings_and_interaction_lie_in_their_intervals(tmp_path: Path) -> None:
-    """At least 93 of 100 times each: both savings alone, the joint saving, and the gap that the interaction makes."""
-    inside = dict.fromkeys(["storage", "idle", "joint", "gap", "twin"], 0)
+    """In 93 or more of the first 100 experiments each, through records on disk and the contracts."""
+    every = []
     for seed in range(100):
         measured = run(tmp_path, Simulated(seed))
-        f = factorial(measured)
-        assert f.resource is Resource.CPU_S
-        truth = {"joint": (partial(_formula, name="joint"), JOINT_SAVING), "gap": (_gap, GAP)}
-        for name, (statistic, value) in truth.items():
-            found = estimate(f, statistic, 0.95)
-            assert found.low is not None
-            assert found.high is not None
-            inside[name] += found.low <= value <= found.high
-        for name, value in (ALONE | {"twin": 0.0}).items():
-            cell = plan(0).cells[1] if name == "twin" else name
-            n = compare(measured.entries, cell, "base", Quantity.CPU_S)
-            inside[name] += n.low <= value <= n.high
+        every.append(inside(measured.entries, factorial(measured)))
 
-    assert {name: n for name, n in inside.items() if n < 93} == {}
+    held = {name: sum(one[name] for one in every) for name in every[0]}
+    assert {name: n for name, n in held.items() if n < 93} == {}
+
+
+@pytest.mark.parametrize("pairs", [3, 6])
+def test_intervals_of_a_thousand_experiments_hold_what_was_planted(pairs: int) -> None:
+    """The true coverage, of no chosen seeds: 94 to 97 of 100 for three pairs of blocks and for six.
+
+    An interval of 95 % that holds the truth in 95 of 100 gives 930 to 970 of 1,000 in 997 of 1,000 such tests; the joint saving
+    and the gap are a little wider than they need to be, because a drift cancels in a pair of blocks and not in its two halves.
+    """
+    every = []
+    for seed in range(1000):
+        one = Simulated(seed)
+        entries = tuple(found.entry for found in one(plan(seed, pairs).slots(), ask=()))
+        every.append(inside(entries, in_memory(entries)))
+
+    held = {name: sum(one[name] for one in every) for name in every[0]}
+    assert {name: n for name, n in held.items() if not 930 <= n <= 985} == {}
 
 
 def test_a_product_that_fails_is_told_and_one_that_holds_is_not(tmp_path: Path) -> None:

@@ -146,9 +146,28 @@ def test_what_leaves_no_turns_is_refused() -> None:
 
     due: Any = SimpleNamespace(measured=(SimpleNamespace(due_s=0.5),))
     with pytest.raises(ParamsError, match="arrivals of a trace leave no turns"):
-        bench._together(engine("cache", experiment=TOGETHER), due)
+        bench._require_turns(engine("cache", experiment=TOGETHER), due)
 
 
 def _readings(cpu_s: float | None, peak_byte: float) -> dict[Quantity, Reading]:
     why = "none" if cpu_s is None else None
     return {Quantity.CPU_S: Reading(cpu_s, "simulated", why), Quantity.MEMORY_PEAK_BYTE: Reading(peak_byte, "simulated")}
+
+
+def test_a_repeated_cell_counts_as_its_mean(tmp_path: Path) -> None:
+    """The base thrice a block: a log each, three rows of the joint table, and one pair of the layer's own table."""
+    thrice = engine("cache", "quant", experiment=TOGETHER | {"repeats": {"base": 3}})
+
+    found = bench.measure(tmp_path, thrice, Order(only=("storage",)), silent)
+
+    assert {p.name for p in (tmp_path / bench.FOLDER / "logs").iterdir()} >= {
+        "base.log",
+        "base.2.log",
+        "base.3.log",
+        "base@aa.log",
+    }
+    joint, own = (t[(t["resource"] == "cpu_s") & (t["component"] == "prefill")] for t in (found.joint, found.deltas["storage"]))
+    base = joint[joint["cell"] == "base"].groupby("block")["amount"]
+    assert list(base.size()) == [3, 3]
+    mine = own[own["technique"] == "all"].set_index("replicate")
+    assert mine.iloc[:, mine.columns.str.contains("base")].to_numpy().ravel() == pytest.approx(base.mean().to_numpy())

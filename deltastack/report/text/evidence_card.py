@@ -72,8 +72,9 @@ def loudness(analysis: Analysis) -> list[str]:
     """What forbids quoting a measured bench: too few process starts, or what else used the machine."""
     found = []
     for bench in (b for b in analysis.benches if not b.facts.simulated):
-        starts = min((a.factorial.process_starts for a in analysis.factorials if a.factorial.bench is bench), default=None)
-        why = None if starts is None else indicative(starts, analysis.measured_at.get(bench, UNRECORDED).loud)
+        at = analysis.measured_at.get(bench, UNRECORDED)
+        starts = min((at.process_starts(a.factorial) for a in analysis.factorials if a.factorial.bench is bench), default=None)
+        why = None if starts is None else indicative(starts, at.loud)
         found += [f"{bench}: no, indicative ({why})"] if why else []
     return found
 

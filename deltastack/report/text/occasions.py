@@ -22,7 +22,7 @@ def facts(analysis: Analysis, a: FactorialAnalysis) -> dict[str, Any]:
         return {}
     at, product = analysis.measured_at.get(f.bench, UNRECORDED), a.totals[Formula.INDEPENDENT]
     return {
-        "starts": f.process_starts,
+        "starts": at.process_starts(f),
         "loud": None if at.loud is None else list(at.loud),
         "canonical": f.canonical,
         "indicative": product.reason if product.verdict is Verdict.INDICATIVE else None,
@@ -72,7 +72,7 @@ def _sentences(analysis: Analysis, a: FactorialAnalysis) -> list[str]:
     where = f"{f.bench}, {formatting.resource(f.bench, f.resource)}"
     limit = log_tolerance(analysis.stack.tolerance)
     first = (
-        f"{where}: {f.process_starts} process starts, machine {machine}, {r.occasions} of {LEAST_OCCASIONS} quiet occasions. "
+        f"{where}: {at.process_starts(f)} process starts, machine {machine}, {r.occasions} of {LEAST_OCCASIONS} quiet occasions. "
         f"Gap of the product in logs {_log(r.here.value)} [{_log(r.low)}, {_log(r.high)}], tolerance ±{limit:.3f}."
     )
     said = [first]
