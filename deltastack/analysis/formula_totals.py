@@ -197,6 +197,8 @@ class Total(NamedTuple):
     """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
     repeated: Repeated | None = None
     """In logs, over process starts and occasions; None for draws, or where it has no interval."""
+    within: int | None = None
+    """In how many draws the gap lies inside the tolerance; None for blocks and for a single draw."""
 
 
 class CellPrediction(NamedTuple):
@@ -309,7 +311,9 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
         return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None, repeated=repeated)
     gap = found[_gap(name)].estimate(row, terms.confidence)
     verdict, reason = _verdict(f, name, gap, repeated, terms)
-    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row), repeated)
+    gaps = found[_gap(name)]
+    within = int((np.abs(gaps.spread[row]) <= terms.tolerance).sum()) if f.drawn and gap.low is not None else None
+    return Total(name, saving, gap, verdict, reason, gaps.units(row), repeated, within)
 
 
 def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int, terms: Terms) -> Repeated | None:

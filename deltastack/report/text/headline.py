@@ -97,11 +97,13 @@ def decided_by(analysis: Analysis, a: FactorialAnalysis, product: Total) -> str:
     """What would decide an undecided verdict; empty for one that is decided, or without an interval."""
     if product.verdict is not Verdict.UNDECIDED or product.gap is None or product.gap.low is None:
         return ""
-    if a.factorial.drawn:
-        return " (a longer run would not narrow it)"
+    tolerance = analysis.stack.tolerance
+    if product.within is not None:
+        return (
+            f" (the gap is within ±{100 * tolerance:.1f} pp in {product.within} of {a.factorial.draws} draws of its parameters)"
+        )
     if a.outlook is None:
         return ""
-    tolerance = analysis.stack.tolerance
     told = f"{_run(a.outlook.at_tolerance)} would decide at ±{100 * tolerance:.1f} pp"
     if a.outlook.at_gap is not None:
         told += f", {_run(a.outlook.at_gap)} that it {'fails' if abs(product.gap.value) > tolerance else 'holds'} at this gap"
