@@ -46,7 +46,8 @@ def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
         told = outbox.read(root / f"data/joint/{bench}.json")
         if "runs" in told:
             found.append(
-                f"{bench}: {told['runs']} {told.get('unit', 'server starts')} in {told['blocks']} blocks; ended because {told['stopped']}"
+            what = f"{told['runs']} {told.get('unit', 'server starts')} in {told['blocks']} blocks"
+            found.append(f"{bench}: {what}; ended because {told['stopped']}")
             )
         absent = told.get("absent", {})
         title = told.get("title")
