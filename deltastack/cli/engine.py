@@ -40,7 +40,7 @@ def run(
 ) -> None:
     """Measure every set of layers and every technique alone in one experiment; goes on where it was cut."""
     from tasks import engine as task
-    from tasks import engines
+    from tasks import engines, results
     from tasks.stage_runner import root_from
 
     root = root_from(Path.cwd())
@@ -50,6 +50,7 @@ def run(
     task.write(frames, folder, engine)
     found = task.findings(root, engine, frames) | {"folder": str(folder.relative_to(root))}
     engines.keep(root, engine.name, found)
+    found["absent"] = results.absent(root, found["absent"])
     frames.forget()
     if as_json:
         output.emit_json(found)
@@ -122,7 +123,7 @@ def show_findings(found: dict[str, Any]) -> None:
         for cell, why in found[kind].items():
             typer.echo(f"{kind.replace('_', ' ')}: {cell}: {why}")
     for layer, why in found["absent"].items():
-        typer.echo(f"no switch for {layer}: {why}")
+        typer.echo(f"{layer}: {why}")
     typer.echo(f"tables: {found['folder']}")
 
 
