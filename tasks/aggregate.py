@@ -45,9 +45,8 @@ def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:
     for bench in (b for b in Bench if b.facts.switches is Switches.OWN):
         told = outbox.read(root / f"data/joint/{bench}.json")
         if "runs" in told:
-            found.append(
-                f"{bench}: {told['runs']} {told.get('unit', 'server starts')} in {told['blocks']} blocks; ended because {told['stopped']}"
-            )
+            what = f"{told['runs']} {told.get('unit', 'server starts')} in {told['blocks']} blocks"
+            found.append(f"{bench}: {what}; ended because {told['stopped']}")
         absent = told.get("absent", {})
         title = told.get("title")
         found += [f"{layer}: {title} has {results.no_switch(root, absent[layer])}" for layer in layers if layer in absent]

@@ -143,6 +143,12 @@ def no_switch(root: Path, why: str) -> str:
     return f"no switch ({why}); {'the testbed has the row' if there else '`make run TESTBED=1` brings the row'}"
 
 
+def absent(root: Path, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Why an engine has no switch, by layer and, of a layer of the stack, which bench has its row."""
+    stack = params.load(root / "params" / "stack.yaml", Stack)
+    return {layer: no_switch(root, why) if layer in stack.layers else f"no switch ({why})" for layer, why in reasons.items()}
+
+
 def _deployment_text(root: Path, scene: str) -> str | None:
     """What the fleet serves with nothing switched, in words; None without params/fleet.yaml."""
     path = root / "params/fleet.yaml"

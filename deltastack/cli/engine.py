@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deltastack.cli import output
-from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
     from deltastack.engine.bench import Order
@@ -20,6 +19,8 @@ app = typer.Typer(
 REFUSED = 3
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SHOWN = 100
+_EXACT = ("passes", "_read_byte", "_written_byte")
+"""Ends of the names of exact work, where a declaration says what it is formed from."""
 
 Name = Annotated[str, typer.Argument(help="A YAML file, or a name in params/engines.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
@@ -39,7 +40,7 @@ def run(
 ) -> None:
     """Measure every set of layers and every technique alone in one experiment; goes on where it was cut."""
     from tasks import engine as task
-    from tasks import engines
+    from tasks import engines, results
     from tasks.stage_runner import root_from
 
     root = root_from(Path.cwd())
@@ -49,6 +50,7 @@ def run(
     task.write(frames, folder, engine)
     found = task.findings(root, engine, frames) | {"folder": str(folder.relative_to(root))}
     engines.keep(root, engine.name, found)
+    found["absent"] = results.absent(root, found["absent"])
     frames.forget()
     if as_json:
         output.emit_json(found)
@@ -121,14 +123,19 @@ def show_findings(found: dict[str, Any]) -> None:
         for cell, why in found[kind].items():
             typer.echo(f"{kind.replace('_', ' ')}: {cell}: {why}")
     for layer, why in found["absent"].items():
-        typer.echo(f"no switch for {layer}: {why}")
+        typer.echo(f"{layer}: {why}")
     typer.echo(f"tables: {found['folder']}")
 
 
 def _work(counts: dict[str, float]) -> str:
-    """The exact counts of one run of the load, and what shows techniques at work."""
-    shown = {k: v for k, v in counts.items() if k.endswith("_tokens") or k == "acceptance" or "." in k}
-    return ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in shown.items()) or "the answers carry no counts"
+    """The exact counts of one run of the load, and what shows techniques at work.
+
+    >>> _work({"computed_tokens": 480.0, "weights_read_byte": 433563648.0, "request_s": 0.1})
+    'computed tokens 480, weights read byte 433,563,648'
+    """
+    shown = {k: v for k, v in counts.items() if k.endswith(("_tokens", *_EXACT)) or k == "acceptance" or "." in k}
+    told = {k: f"{v:,.0f}" if k.endswith(_EXACT) else f"{v:g}" for k, v in shown.items()}
+    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in told.items()) or "the answers carry no counts"
 
 
 def _span(row: dict[str, Any]) -> str:
@@ -142,7 +149,7 @@ def _formula(row: dict[str, Any]) -> str:
     gap = "" if row["gap"] is None else f"; gap {100 * row['gap']:+.1f} pp"
     if row["gap_lo"] is not None:
         gap += f" [{100 * row['gap_lo']:+.1f}, {100 * row['gap_hi']:+.1f}]"
-    why = f" ({row['reason']})" if row["verdict"] == Verdict.INDICATIVE else ""
+    why = f" ({row['reason']})" if row["reason"] else ""
     return f"{row['formula']:<14} Δ {row['delta']:+.1%} {ends}{gap}: {row['verdict']}{why}"
 
 

@@ -180,7 +180,7 @@ class Engine(Params):
     @property
     def unit(self) -> str:
         """What a run of a cell is called: a server that runs already is visited."""
-        return "server starts" if self.start is not None else "visits to servers that run already"
+        return "server starts" if self.start is not None else "visits"
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -136,8 +136,8 @@ def observe(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple
     faults: dict[Slot, CellError] = {}
     found: list[Observed] = []
     try:
-        for step, back in _steps(at, visits):
-            _each(visits[::-1] if back else visits, step, faults)
+        for step in _steps(at, visits):
+            _each(visits, step, faults)
             if faults:
                 break
         else:
@@ -149,21 +149,25 @@ def observe(at: Setup, slots: Sequence[Slot], *, ask: Collection[Slot]) -> tuple
     return tuple(found)
 
 
-def _steps(at: Setup, visits: list[Visit]) -> Iterator[tuple[Callable[[Visit], None], bool]]:
-    """What every server of a group does, one after another, and whether in reverse order, as every second turn is."""
+def _steps(at: Setup, visits: list[Visit]) -> Iterator[Callable[[Visit], None]]:
+    """What every server of a group does, one after another.
+
+    Every round of turns has the same order, so that each server waits equally long between two turns. One that had two turns
+    on end, as an order that turns round gives the last one, would find its caches warm: it took up to 9 % less.
+    """
     logs = _logs(visits)
-    yield (lambda v: v.start(partial(serving, at, v.cell, logs[v.slot]))), False
-    yield Visit.warm, False
-    yield Visit.begin, False
+    yield lambda v: v.start(partial(serving, at, v.cell, logs[v.slot]))
+    yield Visit.warm
+    yield Visit.begin
     parts = loading.turns(at, [v.cell for v in visits])
     for number, some in enumerate(parts):
         if at.engine.experiment.gap_s and number == -(-len(parts) // 2):
-            yield Visit.rest, False
+            yield Visit.rest
             time.sleep(at.engine.experiment.gap_s)
-            yield Visit.wake, False
-        yield partial(Visit.turn, some=some), number % 2 == 1
-    yield Visit.end, False
-    yield Visit.question, False
+            yield Visit.wake
+        yield partial(Visit.turn, some=some)
+    yield Visit.end
+    yield Visit.question
 
 
 def _logs(visits: Sequence[Visit]) -> dict[Slot, str]:
