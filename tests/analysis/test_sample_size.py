@@ -117,7 +117,7 @@ def test_the_sentence_says_how_long() -> None:
     assert quiet.endswith("the product rule holds.")
     assert alone.endswith("indicative, so the product rule is neither right nor wrong (1 of 3 process starts).")
     drawn = told(results(Bench.FLEET), Estimate(0.03, 0.0, 0.05))
-    assert drawn == " (the gap is within ±2.0 pp in 7 of 20 draws of its parameters)"
+    assert drawn == " (the gap is within ±2.0 pp in 7 of 8 draws of its parameters)"
     assert told(results(samples=4), Estimate(0.03, None, None)) == ""
     assert sample_size.blocks_needed(1.0, 2, 1e-9, 0.95) is None
 
