@@ -133,7 +133,7 @@ def test_a_field_of_another_kind_is_named(changed: dict[str, Any], said: str, tm
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"timestamp": 0, "input_length": 6, "input_length": 7, "output_length": 5}', "field 'input_length' is given twice"),
+        ('{"timestamp": 0, "input_length": 6, "input_length": 7, "output_length": 5}', "key 'input_length' is given twice"),
         ("[1]", "a JSON list, wanted an object"),
         ('{"input_length": 3, "output_length": ' + "[" * 50_000, "maximum recursion"),
         ('{"input_length": ' + "9" * 5000 + "}", "Exceeds the limit"),
