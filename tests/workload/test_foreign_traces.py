@@ -119,6 +119,8 @@ def test_more_tokens_than_any_context(tokens: str, tmp_path: Path) -> None:
         ({"input_length": 10**400}, "field 'input_length' is too large"),
         ({"hash_ids": "12"}, "field 'hash_ids' is no list of whole numbers"),
         ({"hash_ids": [1.5]}, "field 'hash_ids' is no list of whole numbers"),
+        ({"timestamp": float("inf")}, "timestamp cannot be read"),
+        ({"timestamp": 1e15}, "more than ten years after the first row"),
         ({"input_length": float("nan")}, "prompt tokens cannot be read"),
         ({"input_length": float("inf")}, "prompt tokens too large"),
     ],
