@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,12 +159,24 @@ def prepare(root: Path) -> None:
     marker = root / ".run" / f"mlflow-{metadata.version('mlflow')}"
     with stage_runner.lock(root / ".run" / "locks" / "mlflow-db.lock", "another process makes the tracking database, waiting"):
         if marker.is_file() and Path(uri.removeprefix("sqlite:///")).is_file():
+            if (was := marker.read_text().strip()) != uri:
+                _moved(was, uri)
+                marker.write_text(f"{uri}\n")
             return
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_CAPS})
         if done.returncode != 0:
             raise TrackingError(f"mlflow could not make its database {uri}: {done.stderr.strip().splitlines()[-1:]}")
         marker.write_text(f"{uri}\n")
+
+
+def _moved(was: str, uri: str) -> None:
+    """Let a database that was moved or copied with its checkout look for artifacts beside itself; MLflow keeps whole paths."""
+    database = Path(uri.removeprefix("sqlite:///"))
+    places = [Path(u.removeprefix("sqlite:///")).with_name("mlartifacts").as_uri() for u in (was, uri)]
+    with closing(sqlite3.connect(database)) as there, there:
+        there.execute("UPDATE experiments SET artifact_location = REPLACE(artifact_location, ?, ?)", places)
+        there.execute("UPDATE runs SET artifact_uri = REPLACE(artifact_uri, ?, ?)", places)
 
 
 def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path) -> str:

@@ -252,3 +252,19 @@ def test_what_lets_one_in_is_never_said(tmp_path: Path, monkeypatch: pytest.Monk
     assert "t0ken" not in said
     assert said.startswith("http://127.0.0.1:9/a did not take 1 set of results")
     assert tracking.shown("sqlite:////x/mlflow.db") == "sqlite:////x/mlflow.db"
+
+
+def test_artifacts_of_a_moved_checkout_lie_beside_it(project: Path, tmp_path: Path) -> None:
+    """MLflow keeps whole paths: after a move they name the new place, for what was published before and for what comes."""
+    outbox.put(project)
+    (before,) = tracking.deliver(project)
+    moved = project.rename(tmp_path / "moved")
+    write_metrics(moved, 0.75)
+    outbox.put(moved)
+    (after,) = tracking.deliver(moved)
+
+    here = client(moved)
+    assert not project.exists()
+    for run_id in (before, after):
+        assert here.get_run(run_id).info.artifact_uri.startswith((moved / "mlartifacts").as_uri())
+        assert here.list_artifacts(run_id)
