@@ -5,6 +5,7 @@ The same inputs every time. ``python -m benchmarks.corpus`` tries more of each.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,23 @@ def test_params(file: str, tmp_path: Path) -> None:
         found = answer(read)
         assert not (found.taken and params_files.must_be_refused(case, value)), f"taken in silence: {case.name}"
         assert found.taken or path.stem in found.words, f"{case.name}, no file in: {found.words}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_key_given_twice(file: str, tmp_path: Path) -> None:
+    """In every YAML file of params, at its top or in the first entry of its list: refused, with both lines."""
+    root = params_files.project(tmp_path)
+    read, path = params_files.readers(root)[file], root / "params" / file
+    lines = path.read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if re.match(r"(- )?[a-z_]+:", line))
+    key = re.findall(r"[a-z_]+", lines[at])[0]
+    mark = "- " if lines[at].startswith("- ") else ""
+    rest = " " * len(mark) + lines[at].removeprefix(mark)
+    path.write_text("\n".join([*lines[:at], f"{mark}{key}: 1", rest, *lines[at + 1 :]]) + "\n")
+
+    found = answer(read)
+    assert f"line {at + 2}: key '{key}' stands in line {at + 1} already" in found.words
+    assert path.stem in found.words
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
