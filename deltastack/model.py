@@ -5,11 +5,13 @@ Every other room speaks in these words (docs/decisions/0001). All of them are fr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from deltastack.errors import UnknownNameError
 
@@ -251,10 +253,50 @@ class Usage:
         return weakest(found)
 
 
+MOST_COUNT = 2**63 - 1
+"""The largest whole number that a table holds."""
+
+
 class Params(BaseModel):
-    """Values of one technique or stage, read from params/: frozen, exact keys, finite numbers."""
+    """Values of one technique or stage, read from params/: frozen, exact keys, finite numbers; ``true`` is no number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers(cls, values: Any) -> Any:
+        """Refuse what pydantic would turn into a number, and whole numbers that nothing can hold."""
+        if isinstance(values, dict):
+            for name in values.keys() & cls.model_fields.keys():
+                for one in _flat(values[name]) if _of_numbers(cls, name) else ():
+                    if isinstance(one, bool) or (isinstance(one, int) and abs(one) > MOST_COUNT):
+                        found = str(one).lower() if isinstance(one, bool) else f"one of {int(math.log10(abs(one))) + 1} digits"
+                        raise ValueError(f"{name}: wanted a number that can be one, found {found}")
+        return values
+
+
+@cache
+def _of_numbers(kind: type[BaseModel], field: str) -> bool:
+    """Whether a field is made of numbers, words beside them at most."""
+    leaves = set(_leaves(kind.model_fields[field].annotation))
+    words = {x for x in leaves if isinstance(x, str) or (isinstance(x, type) and issubclass(x, str))}
+    return bool(leaves & {int, float}) and leaves - words <= {int, float, type(None), ...}
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    inner = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    if not inner:
+        yield annotation
+    for one in inner:
+        yield from _leaves(one)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _flat(one)
+    else:
+        yield value
 
 
 AA_TWIN = "base@aa"

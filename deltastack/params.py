@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from deltastack.model import Evidence, Params
 from deltastack.strict_yaml import YamlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 P = TypeVar("P", bound=Params)
@@ -70,6 +71,21 @@ def parse(value: object, kind: type[P], where: str) -> P:
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']} (found {_short(e['input'])})" for e in error.errors()
         )
         raise ParamsError(f"{where}: {breaches}") from error
+
+
+@contextmanager
+def changed_by(file: str | None) -> Iterator[None]:
+    """Name ``file``, which changes values of another, in what is refused of them.
+
+    Raises:
+        ParamsError: What was refused.
+    """
+    try:
+        yield
+    except ParamsError as error:
+        if file is None or file in str(error):
+            raise
+        raise ParamsError(f"{error}; as {file} changes it") from error
 
 
 def _short(value: object) -> str:

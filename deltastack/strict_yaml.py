@@ -105,6 +105,19 @@ def documents(data: bytes) -> list[Any]:
     return found
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON for ``json.loads(..., object_pairs_hook=once)``.
+
+    Raises:
+        YamlError: A key given twice, which JSON's reader would pass over.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise YamlError(f"key '{next(n for n in names if names.count(n) > 1)[:40]}' is given twice; keep one of them")
+    return found
+
+
 def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")

@@ -1,7 +1,8 @@
 """A Prefect server for one run: it lives as long as the run, also if the run is killed.
 
 Prefect's own temporary server outlives a kill -9; this one has the parent-death signal. ``python -m flows.server PORT``
-is the server's process.
+is the server's process, here and for `make up`. It answers only to requests that name this machine: a page of the web whose
+name was made to point here could otherwise deploy a flow, which is a command, through the reader's own browser.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deltastack.errors import PreflightError
 from flows import service_state
 from tasks import stage_runner
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
 HOST = "127.0.0.1"
+HOSTS = (HOST, "localhost")
+"""What a request may call this machine."""
 PATIENCE_S = 180.0
 """A first start makes the database; on two busy cores that took up to 60 s."""
 GRACE_S = 5.0
@@ -88,10 +95,19 @@ def _path() -> str:
 
 
 def _serve(port: int) -> None:
-    stage_runner.die_with_parent(signal.SIGTERM, int(os.environ[_PARENT]))
+    if _PARENT in os.environ:
+        stage_runner.die_with_parent(signal.SIGTERM, int(os.environ[_PARENT]))
     import uvicorn
 
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, host=HOST, port=port, log_level="critical", lifespan="on")
+    uvicorn.run("flows.server:app", factory=True, host=HOST, port=port, log_level="critical", lifespan="on")
+
+
+def app() -> ASGIApp:
+    """Prefect's server behind the check of the host that a request names."""
+    from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    return TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ import psutil
 
 from deltastack.errors import DeltastackError, InputError, PreflightError
 from flows import service_state, tracking
+from flows.server import HOST, HOSTS
 from tasks import stage_runner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOST = "127.0.0.1"
 POOL = "deltastack"
 PORTS = {"prefect": 4200, "mlflow": 5000}
 """Tried first; another free port is taken if something else listens there."""
@@ -38,6 +38,7 @@ OFFLINE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes of 240 MB that only serve its GenAI pages
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT__SERVER_FINAL": "1",  # as `prefect server start` sets it
     "PYTHONUNBUFFERED": "1",
 }
 PAGES_ASK = "PREFECT_SERVER_UI_API_URL"
@@ -118,16 +119,16 @@ def status(root: Path) -> None:
 def _prefect(root: Path) -> Plan:
     port = _port(root, "prefect")
     url = f"http://{HOST}:{port}"
-    return Plan("prefect", ["prefect", "server", "start", "--host", HOST, "--port", str(port)], url, f"{url}/api/health")
+    return Plan("prefect", ["flows.server", str(port)], url, f"{url}/api/health")
 
 
 def _mlflow(root: Path) -> Plan:
     port = _port(root, "mlflow")
     url = f"http://{HOST}:{port}"
     store = ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--artifacts-destination", str(root / "mlartifacts")]
-    return Plan(
-        "mlflow", ["mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store], url, f"{url}/health"
-    )
+    named = ["--allowed-hosts", ",".join(f"{h}:*" for h in HOSTS)]
+    words = ["mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *named, *store]
+    return Plan("mlflow", words, url, f"{url}/health")
 
 
 def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:

@@ -46,5 +46,5 @@ def markdown_table(rows: list[list[str]]) -> list[str]:
     """Rows, the first the head, as a Markdown table; empty if there are none."""
     from deltastack.report import escaped
 
-    lines = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
+    lines = ["| " + " | ".join(escaped(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return [lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]] if rows else []

@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from deltastack.errors import TrackingError
 from flows import mlflow_view, summary
@@ -44,17 +47,35 @@ def address(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
 
 
+def shown(uri: str) -> str:
+    """``uri`` without what lets one in: no user, password, query or fragment; for messages and receipts.
+
+    >>> shown("https://me:secret@host:5000/a?token=b")
+    'https://host:5000/a'
+    """
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else uri
+
+
+def _hidden(text: str, uri: str) -> str:
+    """``text`` of another's error with every secret of ``uri`` blotted out."""
+    parts = urlsplit(uri)
+    for secret in filter(None, (uri, parts.netloc if "@" in parts.netloc else "", parts.password, parts.query)):
+        text = text.replace(secret, shown(uri) if secret == uri else "***")
+    return text
+
+
 def published(root: Path) -> bool:
     """Whether the results in the working tree are where they should be, and none waits; imports no MLflow."""
     uri = address(root)
     there = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).is_file()
-    return there and not outbox.pending(root) and outbox.delivered(root, outbox.key(root), uri)
+    return there and not outbox.pending(root) and outbox.delivered(root, outbox.key(root), shown(uri))
 
 
 def publish(root: Path) -> str | None:
     """Queue the results in the working tree, unless the server has them already; their key."""
     name = outbox.key(root)
-    if outbox.delivered(root, name, address(root)) and published(root):
+    if outbox.delivered(root, name, shown(address(root))) and published(root):
         return name
     return outbox.put(root)
 
@@ -79,7 +100,7 @@ def deliver(root: Path, say: Callable[[str], object] = print) -> list[str]:
                 run_id = _take(client, root, content, path.with_suffix(""))
             except Exception as error:  # MLflow raises whatever its transport raises
                 raise TrackingError(_away(root, error, len(waiting) - len(delivered))) from error
-            outbox.done(root, path, address(root), run_id)
+            outbox.done(root, path, shown(address(root)), run_id)
             delivered.append(run_id)
     return delivered
 
@@ -96,19 +117,24 @@ def download(root: Path, run_id: str, folder: Path) -> Path:
         client.get_run(run_id)
         client.download_artifacts(run_id, "", str(folder))
     except Exception as error:  # MLflow raises whatever its transport raises
-        first = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise TrackingError(f"{address(root)} gave no run {run_id}: {first[:160]}") from error
+        raise TrackingError(f"{shown(address(root))} gave no run {run_id}: {_first(root, error)}") from error
     if not (folder / "params" / "stack.yaml").is_file():
-        raise TrackingError(f"run {run_id} of {address(root)} carries no tables of a whole pipeline run (a run of one layer?)")
+        raise TrackingError(
+            f"run {run_id} of {shown(address(root))} carries no tables of a whole pipeline run (a run of one layer?)"
+        )
     return folder
 
 
 def _away(root: Path, error: Exception, count: int) -> str:
-    first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return (
-        f"{address(root)} did not take {count} set{'s' * (count > 1)} of results ({first[:160]}); kept in .run/outbox, "
-        "delivered by the next run or by `deltastack sync`"
+        f"{shown(address(root))} did not take {count} set{'s' * (count > 1)} of results ({_first(root, error)}); kept in "
+        ".run/outbox, delivered by the next run or by `deltastack sync`"
     )
+
+
+def _first(root: Path, error: Exception) -> str:
+    """The first line of another's error, without secrets of the address."""
+    return _hidden(next(iter(str(error).splitlines()), "") or type(error).__name__, address(root))[:160]
 
 
 def _client(root: Path) -> MlflowClient:
@@ -133,12 +159,24 @@ def prepare(root: Path) -> None:
     marker = root / ".run" / f"mlflow-{metadata.version('mlflow')}"
     with stage_runner.lock(root / ".run" / "locks" / "mlflow-db.lock", "another process makes the tracking database, waiting"):
         if marker.is_file() and Path(uri.removeprefix("sqlite:///")).is_file():
+            if (was := marker.read_text().strip()) != uri:
+                _moved(was, uri)
+                marker.write_text(f"{uri}\n")
             return
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_CAPS})
         if done.returncode != 0:
             raise TrackingError(f"mlflow could not make its database {uri}: {done.stderr.strip().splitlines()[-1:]}")
         marker.write_text(f"{uri}\n")
+
+
+def _moved(was: str, uri: str) -> None:
+    """Let a database that was moved or copied with its checkout look for artifacts beside itself; MLflow keeps whole paths."""
+    database = Path(uri.removeprefix("sqlite:///"))
+    places = [Path(u.removeprefix("sqlite:///")).with_name("mlartifacts").as_uri() for u in (was, uri)]
+    with closing(sqlite3.connect(database)) as there, there:
+        there.execute("UPDATE experiments SET artifact_location = REPLACE(artifact_location, ?, ?)", places)
+        there.execute("UPDATE runs SET artifact_uri = REPLACE(artifact_uri, ?, ?)", places)
 
 
 def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path) -> str:

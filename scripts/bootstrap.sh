@@ -19,6 +19,13 @@ case "$want" in
     *) stop "bootstrap knows 'core', 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 
+# Scripts of a virtual environment carry its place: of one that was moved or copied here, they would run the other checkout's code.
+built=$([ ! -f .venv/pyvenv.cfg ] || awk '/^command = / {sub(/^.* -m venv [^\/]*/, ""); print}' .venv/pyvenv.cfg)
+if [ -n "$built" ] && [ "$built" != "$(pwd -P)/.venv" ]; then
+    printf 'this checkout was moved or copied (.venv is that of %s): setting it up anew\n' "$built"
+    rm -rf .venv
+fi
+
 stamp=".venv/ready-$want"
 key=$(cat constraints.txt pyproject.toml scripts/bootstrap.sh | cksum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ] && exit 0

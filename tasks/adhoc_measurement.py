@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deltastack import layers
 from deltastack.errors import ParamsError, UnknownNameError
 from deltastack.evaluation import testbed_cells
-from deltastack.model import Component, Resource, cell_of
+from deltastack.model import Component, Resource, cell_name, cell_of
 from tasks import stage_runner, testbed
 
 if TYPE_CHECKING:
@@ -156,4 +156,4 @@ def _switches(root: Path, name: str) -> tuple[Switch, ...]:
         raise UnknownNameError(f"no cell '{name}'; a cell is LAYER, LAYER+LAYER or LAYER/TECHNIQUE; there are: {there}")
     chosen = testbed.chosen(root, [layers.layer(x) for x in sorted(on)])
     here = {n: frozenset(c.name for c in some) for n, some in chosen.items()}
-    return testbed_cells.of_stack(chosen, here)[name] if on else ()
+    return testbed_cells.of_stack(chosen, here)[cell_name(on)] if on else ()

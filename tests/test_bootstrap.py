@@ -143,6 +143,21 @@ def test_a_finished_set_up_is_not_repeated(checkout: Path) -> None:
     assert bootstrap(checkout).returncode == 3
 
 
+@pytest.mark.parametrize("options", ["", "--without-pip ", "--prompt=mine "])
+def test_a_moved_checkout_is_set_up_anew(checkout: Path, options: str) -> None:
+    """Scripts of a moved .venv would run the other checkout's code: it goes, and its place is said; one of this place stays."""
+    (checkout / "bin" / "rm").symlink_to(str(shutil.which("rm")))
+    (checkout / ".venv").mkdir()
+    settings = checkout / ".venv" / "pyvenv.cfg"
+    settings.write_text(f"home = /usr/bin\ncommand = /usr/bin/python3 -m venv {options}{checkout.resolve()}/.venv\n")
+    assert "moved" not in bootstrap(checkout).stdout
+    assert settings.exists()
+
+    settings.write_text(f"home = /usr/bin\ncommand = /usr/bin/python3 -m venv {options}/a place/deltastack/.venv\n")
+    assert "this checkout was moved or copied (.venv is that of /a place/deltastack/.venv)" in bootstrap(checkout).stdout
+    assert not (checkout / ".venv").exists()
+
+
 def test_make_alone_prints_the_targets() -> None:
     """Every promised target stands in the help with a word on it."""
     done = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607 - make is on the path

@@ -19,7 +19,9 @@ from deltastack.strict_yaml import YamlError
 if TYPE_CHECKING:
     from pathlib import Path
 
-Positive = Annotated[float, Field(gt=0, strict=True)]
+MOST = 1e15
+"""No published figure is larger; ratios of figures up to it, and their logarithms, stay finite."""
+Positive = Annotated[float, Field(gt=0, le=MOST, strict=True)]
 _SHOWN = 20
 _FORM = "wanted a list of cases with id, source, conditions, resource, unit, higher_is_better, baseline, singles, joint"
 

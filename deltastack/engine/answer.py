@@ -6,6 +6,7 @@ Three kinds of events are read: those of OpenAI's completions and chat, and thos
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,6 @@ def _numbers(value: Mapping[str, Any], name: str) -> list[tuple[str, float]]:
     for key, inner in value.items():
         if isinstance(inner, dict):
             found += _numbers(inner, f"{name}.{key}")
-        elif isinstance(inner, int | float) and not isinstance(inner, bool):
+        elif isinstance(inner, int | float) and not isinstance(inner, bool) and math.isfinite(inner):
             found.append((f"{name}.{key}", float(inner)))
     return found

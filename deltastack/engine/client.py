@@ -148,7 +148,7 @@ async def _ask(server: httpx.AsyncClient, request: Request, blank: Record, timeo
                 outcome, error = await _refused(response)
     except (TimeoutError, httpx.TimeoutException):
         outcome, error = Outcome.TIMEOUT, f"no whole answer in {timeout_s:g} s"
-    except (httpx.HTTPError, ValueError) as wrong:
+    except (httpx.HTTPError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as wrong:  # any form
         outcome, error = Outcome.ERROR, f"{type(wrong).__name__}: {wrong}"[:SHOWN]
     return replace(
         blank,

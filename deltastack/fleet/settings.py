@@ -190,6 +190,7 @@ def load(root: Path, *, draw: int = 0, draws: int = 1, scene: Scene | None = Non
     """
     tree = params.read_yaml(root / FILE)
     tree = params.overlaid(tree, scene.fleet, scene.file, "fleet") if scene else tree
-    drawn = params.draw(tree, FILE, number=draw, of=draws)
-    values = params.parse(drawn.values, FleetParams, FILE)
+    with params.changed_by(scene.file if scene else None):
+        drawn = params.draw(tree, FILE, number=draw, of=draws)
+        values = params.parse(drawn.values, FleetParams, FILE)
     return Settings(values.model_copy(update={"capacity": values.capacity.of_draw(draw)}), drawn.evidence)

@@ -110,7 +110,7 @@ def _yaml(text: str, path: Path) -> list[Any]:
 
 
 def _json(text: str, path: Path) -> list[Any]:
-    decoder, at, found = json.JSONDecoder(), 0, []
+    decoder, at, found = json.JSONDecoder(object_pairs_hook=strict_yaml.once), 0, []
     while text[at:].strip():
         at += len(text[at:]) - len(text[at:].lstrip())
         try:

@@ -116,24 +116,27 @@ def chosen(  # noqa: PLR0913 - one keyword a place that values come from
     """
     where = f"{FOLDER}/{layer.name}.yaml"
     tree = read(root, layer)
-    drawn = params.draw(_in_scene(tree, layer, scene) if scene else tree, where, number=draw, of=draws)
-    choices = params.parse(drawn.values, LayerConfig, where).techniques
-    have = {t.name for t in layer.techniques}
-    if choices.keys() != have:
-        raise ParamsError(f"{where} has techniques {', '.join(choices)}; layer '{layer.name}' has: {', '.join(sorted(have))}")
-    return tuple(
-        ConfiguredTechnique(
-            technique=t,
-            params=params.parse(choices[t.name].params | dict((override or {}).get(t.name, {})), t.params, f"{where}: {t.name}"),
-            on=choices[t.name].on,
-            quality=choices[t.name].quality,
-            on_testbed=choices[t.name].on if choices[t.name].on_testbed is None else bool(choices[t.name].on_testbed),
-            evidence=weakest(
-                [Evidence.SIMULATED, *(e for n, e in drawn.evidence.items() if n.startswith(f"techniques.{t.name}."))]
-            ),
+    with params.changed_by(scene.file if scene else None):
+        drawn = params.draw(_in_scene(tree, layer, scene) if scene else tree, where, number=draw, of=draws)
+        choices = params.parse(drawn.values, LayerConfig, where).techniques
+        have = {t.name for t in layer.techniques}
+        if choices.keys() != have:
+            raise ParamsError(f"{where} has techniques {', '.join(choices)}; layer '{layer.name}' has: {', '.join(sorted(have))}")
+        return tuple(
+            ConfiguredTechnique(
+                technique=t,
+                params=params.parse(
+                    choices[t.name].params | dict((override or {}).get(t.name, {})), t.params, f"{where}: {t.name}"
+                ),
+                on=choices[t.name].on,
+                quality=choices[t.name].quality,
+                on_testbed=choices[t.name].on if choices[t.name].on_testbed is None else bool(choices[t.name].on_testbed),
+                evidence=weakest(
+                    [Evidence.SIMULATED, *(e for n, e in drawn.evidence.items() if n.startswith(f"techniques.{t.name}."))]
+                ),
+            )
+            for t in layer.techniques
         )
-        for t in layer.techniques
-    )
 
 
 def values_file(root: Path, layer: Layer) -> Path:

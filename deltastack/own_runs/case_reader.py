@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deltastack import strict_yaml
+from deltastack.composition.published import MOST
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
 from deltastack.own_runs.experiment import Experiment, Mechanism, Metric, Observation
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-Positive = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=MOST, strict=True, allow_inf_nan=False)]
+Told = Annotated[float, Field(ge=-MOST, le=MOST, strict=True, allow_inf_nan=False)]
 _FORM = (
     "wanted a list of cases: id, metric, higher_is_better and source with either base, a_alone, b_alone, together, or factors "
     "and cells, or baseline, singles, joint"
@@ -49,8 +51,8 @@ class _Case(BaseModel):
     hardware: str = ""
     model: str = ""
     higher_is_better: bool = Field(strict=True)
-    repeats: int | None = Field(default=None, ge=1)
-    largest_cv: float | None = None
+    repeats: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
+    largest_cv: Told | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     note: str = ""
     mechanisms: dict[str, _Mechanism] = Field(default_factory=dict)
@@ -71,7 +73,7 @@ class PairCase(_Case):
     a_alone: _Single
     b_alone: _Single
     together: Positive
-    check: dict[str, float] = Field(default_factory=dict)
+    check: dict[str, Told] = Field(default_factory=dict)
 
     @property
     def layers(self) -> tuple[str, ...]:

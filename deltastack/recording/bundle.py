@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pydantic
 from pydantic import Field
 
-from deltastack import contracts
+from deltastack import contracts, strict_yaml
 from deltastack.contracts import atomic
 from deltastack.errors import ContractError, InputError
 from deltastack.model import Bench, Params
@@ -167,25 +167,13 @@ def _manifest(path: Path, content: bytes | None) -> Manifest:
     if content is None or len(content) > _MANIFEST_BYTES:
         raise InputError(f"{path}: no {MANIFEST}; wanted a bundle that `deltastack record` wrote")
     try:
-        return Manifest.model_validate(json.loads(content, object_pairs_hook=_once))
+        return Manifest.model_validate(json.loads(content, object_pairs_hook=strict_yaml.once))
     except pydantic.ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"]))
         raise InputError(f"{path}: {MANIFEST}, {place}: {fault['msg']} (found {str(fault['input'])[:60]!r})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {MANIFEST} is no JSON ({str(error)[:80]})") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON.
-
-    Raises:
-        ValueError: A key given twice.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
-    return found
 
 
 def _tables(parts: Mapping[str, bytes]) -> dict[str, pd.DataFrame]:

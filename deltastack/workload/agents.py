@@ -27,15 +27,15 @@ LEAST_OUTPUT_TOKENS = 8
 class Sessions(Params):
     """What agents do."""
 
-    sessions: int = Field(ge=1)
-    hours: float = Field(gt=0)
-    turns: float = Field(ge=1, description="mean")
-    tenants: int = Field(default=1, ge=1, description="each with a system prompt of its own")
-    system_tokens: int = Field(ge=0)
-    first_tokens: int = Field(ge=1)
-    step_tokens: int = Field(ge=1, description="that a turn adds: the answer before, and what the tool said")
-    output_tokens: float = Field(ge=LEAST_OUTPUT_TOKENS, description="mean")
-    tool_s: float = Field(gt=0, description="mean time between turns")
+    sessions: int = Field(ge=1, le=1_000_000)
+    hours: float = Field(gt=0, le=100_000)
+    turns: float = Field(ge=1, le=10_000, description="mean")
+    tenants: int = Field(default=1, ge=1, le=1_000_000, description="each with a system prompt of its own")
+    system_tokens: int = Field(ge=0, le=10_000_000)
+    first_tokens: int = Field(ge=1, le=10_000_000)
+    step_tokens: int = Field(ge=1, le=1_000_000, description="that a turn adds: the answer before, and what the tool said")
+    output_tokens: float = Field(ge=LEAST_OUTPUT_TOKENS, le=1_000_000, description="mean")
+    tool_s: float = Field(gt=0, le=1e6, description="mean time between turns")
     seed: int = Field(default=1, ge=0)
 
 

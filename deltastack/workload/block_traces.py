@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from deltastack import strict_yaml
 from deltastack.errors import WorkloadError
 from deltastack.workload.prefixes import BLOCK_TOKENS, Blocks, Recency
 from deltastack.workload.raw import Raw
@@ -93,7 +94,7 @@ def read(lines: Iterable[str], kind: str = "mooncake") -> Raw:
 def _row(line: str, kind: _Kind) -> _Row | str:
     """One request, or what is wrong with its line."""
     try:
-        row = json.loads(line, object_pairs_hook=_once)
+        row = json.loads(line, object_pairs_hook=strict_yaml.once)
         if not isinstance(row, dict):
             return f"a JSON {type(row).__name__}, wanted an object"
         if kind is KINDS["mooncake"] and BAILIAN_MARK in row:
@@ -107,15 +108,6 @@ def _row(line: str, kind: _Kind) -> _Row | str:
         return (
             f"{len(found.hashes)} blocks of {kind.block_tokens} tokens in a prompt of {found.prompt:.0f}: blocks of another size"
         )
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        message = f"field '{next(n for n in names if names.count(n) > 1)}' is given twice"
-        raise ValueError(message)
     return found
 
 

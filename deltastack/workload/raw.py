@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 100_000_000
 """In one request: ten times the longest context that a model was announced with (Llama 4 Scout, 10 million)."""
+MOST_S = 3.2e8
+"""From the first request to the last: ten years, as for a workload that is generated. Source: this project."""
 SHOWN_ROWS = 20
 """Bad rows that a message lists; their number is always given in full."""
 
@@ -58,12 +60,14 @@ class Read:
 
 def bad_rows(raw: Raw) -> dict[int, str]:
     """What is wrong, by line, in order of lines; a row with several faults is named with all of them."""
-    earlier = np.maximum.accumulate(np.where(np.isnan(raw.time_s), -np.inf, raw.time_s))
-    backwards = np.concatenate(([False], raw.time_s[1:] < earlier[:-1])) if raw.time_s.size else np.zeros(0, bool)
-    out = _out_of_order(raw.time_s) if backwards.any() else backwards
+    time_s = np.where(np.isfinite(raw.time_s), raw.time_s, np.nan)
+    earlier = np.maximum.accumulate(np.where(np.isnan(time_s), -np.inf, time_s))
+    backwards = np.concatenate(([False], time_s[1:] < earlier[:-1])) if time_s.size else np.zeros(0, bool)
+    out = _out_of_order(time_s) if backwards.any() else backwards
     fewer = out.sum() < backwards.sum()
     faults = (
-        ("timestamp cannot be read", np.isnan(raw.time_s)),
+        ("timestamp cannot be read", np.isnan(time_s)),
+        ("more than ten years after the first row", time_s - _first(time_s) > MOST_S),
         ("time runs ahead of the rows after it" if fewer else "time runs backwards", out if fewer else backwards),
         *_count_faults("images", raw.images, 0),
         *_count_faults("prompt tokens", raw.prompt_tokens, 1),
@@ -106,6 +110,12 @@ def to_workload(raw: Raw, *, name: str, kind: str, rule: ImageRule, drop_bad: bo
         }
     )
     return Read(frame=WORKLOAD.check(frame, name), format=kind, dropped=len(bad))
+
+
+def _first(time_s: NDArray[np.float64]) -> float:
+    """The time of the first row that has one."""
+    there = time_s[~np.isnan(time_s)]
+    return float(there[0]) if there.size else 0.0
 
 
 def _out_of_order(time_s: NDArray[np.float64]) -> NDArray[np.bool_]:

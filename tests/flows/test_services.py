@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +96,8 @@ def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.Monke
     with urllib.request.urlopen(f"{service_state.load(project)['prefect'].url}/ui-settings", timeout=30) as reply:  # noqa: S310 - as above
         assert json.load(reply)["api_url"] == service_state.prefect_api(project)
 
+    refuse_strangers(project)
+
     completed = awaited(lambda: a_run(project, "COMPLETED"), "a scheduled run that completes")
     assert completed["auto_scheduled"]
     assert (project / "data" / "d.txt").is_file()
@@ -115,6 +118,17 @@ def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.Monke
     assert services(project, "down") == ["worker stopped", "prefect stopped", "mlflow stopped"]
     assert not any(p.is_running() for p in pids)
     assert not service_state.path(project).exists()
+
+
+def refuse_strangers(project: Path) -> None:
+    """A request that calls this machine by a name of the web is refused by both servers, whatever it asks for."""
+    for name, path in (("prefect", "/api/deployments/filter"), ("mlflow", "/api/2.0/mlflow/experiments/search")):
+        url = f"{service_state.load(project)[name].url}{path}"
+        request = urllib.request.Request(url, b"{}", {"Host": "evil.example", "Content-Type": "application/json"})  # noqa: S310 - as above
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)  # noqa: S310 - as above
+        with refused.value as reply:
+            assert reply.code in {400, 403}
 
 
 def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,3 +240,31 @@ def test_a_published_run_comes_back(tmp_path: Path, database: Path, monkeypatch:
     assert found.analysis.total.equals(result_sets.side(root, str(root), tmp_path).analysis.total)
     with pytest.raises(TrackingError, match="gave no run 0000"):
         result_sets.side(root, "0" * 32, tmp_path / "scratch")
+
+
+def test_what_lets_one_in_is_never_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """User, password and token of the address stand in no message and in no receipt; nor what the transport says of it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:9/a?token=t0ken")
+    error = ConnectionError("HTTPConnectionPool: http://me:s3cret@127.0.0.1:9/a?token=t0ken refused me:s3cret@127.0.0.1:9 s3cret")
+
+    said = tracking._away(tmp_path, error, 1)
+    assert "s3cret" not in said
+    assert "t0ken" not in said
+    assert said.startswith("http://127.0.0.1:9/a did not take 1 set of results")
+    assert tracking.shown("sqlite:////x/mlflow.db") == "sqlite:////x/mlflow.db"
+
+
+def test_artifacts_of_a_moved_checkout_lie_beside_it(project: Path, tmp_path: Path) -> None:
+    """MLflow keeps whole paths: after a move they name the new place, for what was published before and for what comes."""
+    outbox.put(project)
+    (before,) = tracking.deliver(project)
+    moved = project.rename(tmp_path / "moved")
+    write_metrics(moved, 0.75)
+    outbox.put(moved)
+    (after,) = tracking.deliver(moved)
+
+    here = client(moved)
+    assert not project.exists()
+    for run_id in (before, after):
+        assert here.get_run(run_id).info.artifact_uri.startswith((moved / "mlartifacts").as_uri())
+        assert here.list_artifacts(run_id)

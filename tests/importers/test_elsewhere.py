@@ -221,3 +221,10 @@ def test_imported_layers_are_listed_and_taken_out(
     assert call("--remove", "../../params/stack")[0] == 2
     assert call("--remove", "fp8")[2] == "deltastack: no imported layer 'fp8'; there are: nvfp4\n"
     assert json.loads(call("--json")[1])[0]["layer"] == "nvfp4"
+
+
+def test_a_key_given_twice_is_no_result(tmp_path: Path) -> None:
+    """JSON's own reader would take the last one without a word."""
+    (tmp_path / "a.json").write_text(json.dumps(vllm()).replace("{", '{"request_throughput": 3, ', 1))
+    with pytest.raises(InputError, match=r"a\.json: not JSON \(key 'request_throughput' is given twice; keep one of them\)"):
+        read(tmp_path / "a.json")

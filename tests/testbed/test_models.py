@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,24 @@ def test_a_local_checkpoint_is_served(family: str, tmp_path: Path) -> None:
     a, b = engine.run(session), direct.run(session)
 
     assert all(torch.equal(x.tokens, y.tokens) for x, y in zip(a.served, b.served, strict=True))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_code_of_a_checkpoint_is_never_run(known: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    """``auto_map`` names a module beside the weights, for a family that is known here and for one that is not."""
+    tiny.model("llava").save_pretrained(tmp_path / "saved")
+    path = tmp_path / "saved" / "config.json"
+    mapped = {"AutoConfig": "mine.Config", "AutoModelForImageTextToText": "mine.Model"}
+    content = json.loads(path.read_text()) | {"auto_map": mapped} | ({} if known else {"model_type": "nobodys"})
+    path.write_text(json.dumps(content))
+    (tmp_path / "saved" / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+
+    if known:
+        models.engine(tmp_path, chosen(profile="checkpoint", checkpoint="saved"))
+    else:
+        with pytest.raises(ParamsError, match="cannot be read"):
+            models.engine(tmp_path, chosen(profile="checkpoint", checkpoint="saved"))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:

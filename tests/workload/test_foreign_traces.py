@@ -119,6 +119,8 @@ def test_more_tokens_than_any_context(tokens: str, tmp_path: Path) -> None:
         ({"input_length": 10**400}, "field 'input_length' is too large"),
         ({"hash_ids": "12"}, "field 'hash_ids' is no list of whole numbers"),
         ({"hash_ids": [1.5]}, "field 'hash_ids' is no list of whole numbers"),
+        ({"timestamp": float("inf")}, "timestamp cannot be read"),
+        ({"timestamp": 1e15}, "more than ten years after the first row"),
         ({"input_length": float("nan")}, "prompt tokens cannot be read"),
         ({"input_length": float("inf")}, "prompt tokens too large"),
     ],
@@ -133,7 +135,7 @@ def test_a_field_of_another_kind_is_named(changed: dict[str, Any], said: str, tm
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"timestamp": 0, "input_length": 6, "input_length": 7, "output_length": 5}', "field 'input_length' is given twice"),
+        ('{"timestamp": 0, "input_length": 6, "input_length": 7, "output_length": 5}', "key 'input_length' is given twice"),
         ("[1]", "a JSON list, wanted an object"),
         ('{"input_length": 3, "output_length": ' + "[" * 50_000, "maximum recursion"),
         ('{"input_length": ' + "9" * 5000 + "}", "Exceeds the limit"),

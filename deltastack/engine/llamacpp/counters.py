@@ -58,9 +58,9 @@ def of_answer(body: Mapping[str, Any]) -> RequestCounts:
     if missing:
         raise EvidenceError(f"'timings' of an answer lack {', '.join(missing)}: this engine counts otherwise than the pinned one")
     return RequestCounts(
-        computed=int(timings["prompt_n"]),
-        cached=int(timings["cache_n"]),
-        generated=int(timings["predicted_n"]),
+        computed=_whole(timings["prompt_n"], "prompt_n"),
+        cached=_whole(timings["cache_n"], "cache_n"),
+        generated=_whole(timings["predicted_n"], "predicted_n"),
         drafted=_draft(timings, "draft_n"),
         accepted=_draft(timings, "draft_n_accepted"),
     )
@@ -115,10 +115,22 @@ def _samples(lines: Iterable[str]) -> Iterable[tuple[str, int]]:
     for line in lines:
         name, _, amount = line.partition(" ")
         if name.startswith(_PREFIX):
-            yield name.removeprefix(_PREFIX), round(float(amount))
+            yield name.removeprefix(_PREFIX), _whole(amount, name)
+
+
+def _whole(value: Any, name: str) -> int:
+    """A count as an engine tells it.
+
+    Raises:
+        EvidenceError: No number.
+    """
+    try:
+        return round(float(value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EvidenceError(f"{name} is {str(value)[:40]!r}, wanted a count: this engine counts otherwise") from error
 
 
 def _draft(timings: Mapping[str, Any], key: str) -> Count:
     if key in timings:
-        return Count(int(timings[key]))
+        return Count(_whole(timings[key], key))
     return Count(None, "the answer was not decoded speculatively")

@@ -46,8 +46,15 @@ class Content(NamedTuple):
 
 
 def read(source: Path) -> Content:
-    """The model in ``source``; the fields that speak of the container are left out, since a writer has its own."""
-    reader = weights.library().GGUFReader(source)
+    """The model in ``source``; the fields that speak of the container are left out, since a writer has its own.
+
+    Raises:
+        PreflightError: No whole GGUF file.
+    """
+    try:
+        reader = weights.library().GGUFReader(source)
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
+        raise PreflightError(f"{source.name} is no whole GGUF file ({str(error)[:80]}): install the package again") from error
     fields = (f for f in reader.fields.values() if not f.name.startswith("GGUF.") and f.name not in _OF_THE_CONTAINER)
     return Content(tuple(fields), tuple(weights.dequantized(tensor) for tensor in reader.tensors))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+import operator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from deltastack.errors import ParamsError
 
 if TYPE_CHECKING:
     import mmap
@@ -23,22 +27,42 @@ class Entry(NamedTuple):
 
 _DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "I8": "int8", "U8": "uint8", "I32": "int32", "I64": "int64"}
 """Words of the safetensors format and of torch."""
+MOST_HEADER_BYTES = 100_000_000
+"""As the format's own library allows."""
 
 
 def listed(file: BinaryIO) -> list[Entry]:
     """The tensors of a safetensors file, in the order in which they lie.
 
     Source: the safetensors format: eight bytes of length, a header in JSON, then the tensors.
+
+    Raises:
+        ParamsError: No whole file of this format.
     """
+    size = file.seek(0, 2)
+    file.seek(0)
     length = int.from_bytes(file.read(8), "little")
-    header = json.loads(file.read(length))
-    found = [
-        Entry(name, _DTYPES[one["dtype"]], tuple(one["shape"]), 8 + length + begin, end - begin)
-        for name, one in header.items()
-        if name != "__metadata__"
-        for begin, end in [one["data_offsets"]]
-    ]
+    try:
+        header = _header(file, length, size)
+        found = [_entry(name, one, 8 + length, size) for name, one in header.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ParamsError(f"{Path(file.name).name} is no whole safetensors file ({str(error)[:80]}): copy it again") from error
     return sorted(found, key=lambda e: e.offset)
+
+
+def _header(file: BinaryIO, length: int, size: int) -> dict[str, Any]:
+    if not 2 <= length <= min(MOST_HEADER_BYTES, size - 8):  # noqa: PLR2004 - the shortest object of JSON
+        raise ValueError(f"a header of {length} bytes in a file of {size}")
+    found: dict[str, Any] = json.loads(file.read(length))
+    return found
+
+
+def _entry(name: str, one: Any, start: int, size: int) -> Entry:
+    begin, end = (operator.index(x) for x in one["data_offsets"])
+    shape = tuple(operator.index(x) for x in one["shape"])
+    if not 0 <= begin <= end <= size - start or min(shape, default=0) < 0:
+        raise ValueError(f"tensor {name[:40]!r} lies outside the file")
+    return Entry(name, _DTYPES[one["dtype"]], shape, start + begin, end - begin)
 
 
 def viewed(entry: Entry, memory: mmap.mmap | bytearray, offset: int) -> Tensor:

@@ -111,6 +111,10 @@ def filled(p: Testbed, tensors: dict[str, Any], where: str) -> Any:
     return model
 
 
+_OWN_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""A checkpoint brings weights and sizes; code that its ``auto_map`` names is never run, and nobody is asked whether it may."""
+
+
 def _checkpoint(root: Path, p: Testbed) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForImageTextToText
@@ -120,11 +124,11 @@ def _checkpoint(root: Path, p: Testbed) -> Any:
     size_byte = sum(f.stat().st_size for f in files)
     _refuse_large(size_byte, p)
     try:
-        name = AutoConfig.from_pretrained(folder, local_files_only=True).architectures or ["unknown"]
+        name = AutoConfig.from_pretrained(folder, **_OWN_CODE).architectures or ["unknown"]
         if not name[0].startswith(("Llava", "Qwen3VL", "SmolVLM")):
             raise ParamsError(f"the checkpoint at {folder} is a {name[0]}; the testbed serves LLaVA, Qwen3-VL and SmolVLM")
-        model: Any = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, dtype=p.dtype)
-    except (SafetensorError, OSError, ValueError) as error:
+        model: Any = AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, dtype=p.dtype, **_OWN_CODE)
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:  # any config.json
         words = " ".join(str(error).split())[:200]
         raise ParamsError(f"the checkpoint at {folder} cannot be read ({words}): copy it again, whole") from error
     return model.eval()
