@@ -12,7 +12,7 @@ import queue
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deltastack.errors import ClusterError
@@ -26,6 +26,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 POLL_S = 1.0
 """How often a silent cluster is asked whether it still has workers."""
+WAIT_S = 60.0
+"""How long an answer of the scheduler, or the first worker, is waited for."""
 
 
 def _nothing(item: object, result: object) -> None:
@@ -40,8 +42,7 @@ class Cluster:
     """Of the scheduler: tcp://HOST:PORT, or tls://."""
     root: Path
     """The checkout, whose params travel with the work."""
-    wait_s: float = 60.0
-    """How long an answer of the scheduler, or the first worker, is waited for."""
+    wait_s: float = field(default_factory=lambda: WAIT_S)
 
     def map(self, function: Callable[[A], B], items: Sequence[A], done: Callable[[A, B], None] = _nothing) -> list[B]:
         """As ``Executor.map``.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -28,7 +29,7 @@ _KEPT_MOST = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A pickled function; unpickled where it runs."""
+    """A pickled function, compressed; unpickled where it runs."""
 
     function: bytes
     files: dict[str, bytes]
@@ -49,7 +50,8 @@ def pack(function: Callable[[Any], Any], root: Path) -> Sent:
     out = io.BytesIO()
     _Pickler(out, root).dump(function)
     files = {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted((root / PARAMS).rglob("*")) if p.is_file()}
-    return Sent(function=out.getvalue(), files=files, digest=_digest(out.getvalue(), files), environment=here())
+    pressed = zlib.compress(out.getvalue(), 1)
+    return Sent(function=pressed, files=files, digest=_digest(pressed, files), environment=here())
 
 
 def here() -> dict[str, str]:
@@ -89,7 +91,7 @@ def opened(sent: Sent, name: str, folder: Path) -> Callable[[Any], Any]:
             refuse_other(here(), sent.environment, name)
             if _digest(sent.function, sent.files) != sent.digest:
                 raise ClusterError(f"worker {name}: what came is not what was sent (hash {sent.digest[:16]}); run again")
-            _OPEN[sent.digest] = _Unpickler(io.BytesIO(sent.function), _placed(sent, folder)).load()
+            _OPEN[sent.digest] = _Unpickler(io.BytesIO(zlib.decompress(sent.function)), _placed(sent, folder)).load()
             for old in list(_OPEN)[:-_KEPT_MOST]:
                 del _OPEN[old]
         return _OPEN[sent.digest]
