@@ -108,12 +108,17 @@ def refuse_other(there: dict[str, str], mine: dict[str, str], name: str) -> None
 
 
 def _placed(sent: Sent, folder: Path) -> Path:
-    """A folder with the params in it."""
+    """A folder with the params in it, whole or absent; functions with equal params share it."""
     root = folder / f"deltastack-{_digest(b'', sent.files)[:16]}"
+    if root.is_dir():
+        return root
+    part = root.with_suffix(".part")
+    part.mkdir(exist_ok=True, parents=True)
     for name, content in sent.files.items():
-        path = root / name
+        path = part / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    part.rename(root)
     return root
 
 

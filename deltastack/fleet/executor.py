@@ -11,10 +11,11 @@ import re
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from deltastack.errors import ParamsError
+from deltastack.errors import ParamsError, PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,6 +96,7 @@ def chosen(root: Path, name: str = "threads") -> Executor:
 
     Raises:
         ParamsError: No such executor.
+        PreflightError: A cluster, and Dask is not installed here.
     """
     asked = os.environ.get(VARIABLE) or name
     if asked in LOCAL:
@@ -104,6 +106,8 @@ def chosen(root: Path, name: str = "threads") -> Executor:
         raise ParamsError(
             f"{where}: no executor '{asked}'; there are: {', '.join(LOCAL)}, or tcp://HOST:PORT of a Dask scheduler"
         )
+    if find_spec("distributed") is None:
+        raise PreflightError(f"{asked}: Dask is not installed here; pip install 'deltastack[cluster]'")
     from deltastack.fleet.cluster import Cluster
 
     return Cluster(address=asked, root=root)

@@ -11,7 +11,7 @@ from distributed import versions
 
 from deltastack import layers
 from deltastack.contracts import DELTA, JOINT
-from deltastack.errors import ClusterError, ParamsError
+from deltastack.errors import ClusterError, ParamsError, PreflightError
 from deltastack.evaluation import fleet_estimates
 from deltastack.evaluation.cell_checkpoint import Kept
 from deltastack.evaluation.fleet_runner import FleetRunner
@@ -55,6 +55,9 @@ def test_the_environment_comes_before_the_params(monkeypatch: pytest.MonkeyPatch
         executor.chosen(ROOT, "here")
     monkeypatch.setenv(executor.VARIABLE, "tcp://there:1")
     assert executor.chosen(ROOT, "processes") == Cluster(address="tcp://there:1", root=ROOT)
+    monkeypatch.setattr(executor, "find_spec", lambda _: None)
+    with pytest.raises(PreflightError, match=r"^tcp://there:1: Dask is not installed here; pip install 'deltastack\[cluster\]'$"):
+        executor.chosen(ROOT)
     monkeypatch.setenv(executor.VARIABLE, "there")
     with pytest.raises(ParamsError, match=r"^DELTASTACK_DASK: no executor 'there'"):
         executor.chosen(ROOT)
