@@ -2,6 +2,7 @@
 
 Two figures: the speed-up of a sweep from one worker to two, and what a task costs beside its work, by tasks that do nothing.
 Every round times each executor once, in turn, so that all of them see the same load; ratios are of medians. Rows are compared.
+On a busy machine clocks tell little: the processor seconds of the busiest worker say what two free processors would give.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 
 from deltastack.evaluation import sweep
 from deltastack.fleet.executor import Processes, Serial
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 ROUNDS, TASKS, RATES = 3, 1000, 40
+DASK = ("dask x1", "dask x2")
 PLATFORMS, PRECISIONS = ("b200_sxm", "h100_sxm", "h200_sxm", "l40s"), ("bf16", "fp8")
 
 
@@ -67,10 +70,21 @@ def _rounds(work: sweep.Sweep, points: list[sweep.Point], one: Servers, two: Ser
     for _ in range(ROUNDS):
         found["load"].append(os.getloadavg()[0])
         for name, where in executors.items():
+            before = [_processor_s(at) for at in (one, two)]
             found.setdefault(f"sweep, {name}", []).append(_seconds(lambda at=where: at.map(work.row, points)))
+            if name in DASK:
+                at = (one, two)[DASK.index(name)]
+                spent = [now - was for now, was in zip(_processor_s(at), before[DASK.index(name)], strict=True)]
+                found.setdefault(f"busiest, {name}", []).append(max(spent))
             found.setdefault(f"start, {name}", []).append(_seconds(lambda at=where: at.map(reciprocal, [1])))
             found.setdefault(f"tasks, {name}", []).append(_seconds(lambda at=where: at.map(reciprocal, range(1, TASKS + 1))))
     return found
+
+
+def _processor_s(at: Servers) -> list[float]:
+    """Processor seconds of each worker so far."""
+    times = [psutil.Process(worker.pid).cpu_times() for worker in at.workers]
+    return [t.user + t.system for t in times]
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -90,6 +104,10 @@ def _told(found: dict[str, list[float]], points: int) -> None:
     for name in ("processes", "dask"):
         one, two = middle[f"sweep, {name} x1"], middle[f"sweep, {name} x2"]
         print(f"{name}: {one / two:.2f} times as fast with two workers as with one")
+    one, two = (middle[f"busiest, {name}"] for name in DASK)
+    print(
+        f"dask: the busiest worker computes {one:.2f} s of one, {two:.2f} s of two: {one / two:.2f} times as fast on free processors"
+    )
     print("rows are equal in all of them")
 
 
