@@ -105,9 +105,7 @@ def _told(found: dict[str, list[float]], points: int) -> None:
         one, two = middle[f"sweep, {name} x1"], middle[f"sweep, {name} x2"]
         print(f"{name}: {one / two:.2f} times as fast with two workers as with one")
     one, two = (middle[f"busiest, {name}"] for name in DASK)
-    print(
-        f"dask: the busiest worker computes {one:.2f} s of one, {two:.2f} s of two: {one / two:.2f} times as fast on free processors"
-    )
+    print(f"dask: the busiest worker computes {one:.2f} s of one, {two:.2f} s of two: {one / two:.2f} times as fast if free")
     print("rows are equal in all of them")
 
 
