@@ -15,6 +15,7 @@
     - CapacityError           the model, the context or the rate does not fit the deployment
     - OutOfValidityError      a technique outside the domain in which its physics holds
     - PreflightError          this machine lacks something (disk, git, a server)
+    - ClusterError            a Dask cluster that is not there, runs other code, or lost its workers
   x StageError                a stage of the graph failed
     - BusyError               another run holds the graph: try again
     - CellError               one run of one cell failed; the experiment goes on without it
@@ -95,6 +96,10 @@ class OutOfValidityError(RefusedError):
 
 class PreflightError(RefusedError):
     """This machine lacks something that the work needs."""
+
+
+class ClusterError(RefusedError):
+    """A Dask cluster that is not there, runs other code, or lost its workers."""
 
 
 class StageError(DeltastackError):

@@ -33,6 +33,7 @@ class Stack(Params):
         default_factory=dict, description="sets of layer parameters that are simulated, by effort; 1 for one that is left out"
     )
 
+    executor: str = Field(default="threads", description="threads, processes, or tcp://HOST:PORT of a Dask scheduler")
     occasions_kept: int = Field(default=30, ge=1, description="runs of one experiment on one host that a verdict may go by")
 
     @model_validator(mode="before")

@@ -15,6 +15,7 @@ from deltastack import layers, params
 from deltastack.contracts import atomic
 from deltastack.evaluation.cell_checkpoint import Kept
 from deltastack.evaluation.fleet_runner import FleetRunner
+from deltastack.fleet import executor
 from deltastack.fleet import scene as scenes
 from deltastack.fleet.trace_arrays import requests
 from deltastack.stack import Stack
@@ -69,6 +70,7 @@ def fleet_runner(root: Path, name: str, stage: str = "") -> FleetRunner:
         draws=chosen.draws,
         canonical=chosen.canonical,
         scene=served,
+        executor=executor.chosen(root, chosen.executor),
         kept=kept(root, name, stage, (*INPUTS, served.file)) if stage else None,
     )
 

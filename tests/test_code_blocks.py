@@ -22,7 +22,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(console|sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 QUICK = {"compose", "published", "factorial"}
 RESULTS = "ds.read()"
-OTHERS = {"cat", "cp", "dask", "dvc", "git", "pip", "pre-commit", "prefect", "python", "sh", "ssh"}
+OTHERS = {"cat", "cp", "dask", "dvc", "git", "helm", "kubectl", "pip", "pre-commit", "prefect", "python", "sh", "ssh"}
 """Commands of others that pages show."""
 
 

@@ -113,6 +113,7 @@ def _workbench(root: Path, scene: str | None, variant: str | None, draws: int | 
     """
     from deltastack.errors import ParamsError
     from deltastack.evaluation.fleet_runner import FleetRunner
+    from deltastack.fleet import executor
     from deltastack.fleet.trace_arrays import requests
     from deltastack.workload import settings
     from tasks import fleet
@@ -126,7 +127,13 @@ def _workbench(root: Path, scene: str | None, variant: str | None, draws: int | 
         chosen = chosen.model_copy(update={"trace": None, "generator": mixed})
     known = requests(place.workload.frame(root, chosen))
     return FleetRunner(
-        root=root, requests=known, draws=draws or stack.draws, canonical=stack.canonical, served=served, scene=place
+        root=root,
+        requests=known,
+        draws=draws or stack.draws,
+        canonical=stack.canonical,
+        served=served,
+        scene=place,
+        executor=executor.chosen(root, stack.executor),
     )
 
 

@@ -31,6 +31,7 @@ from deltastack.cli import (
     report,
     run,
     solve,
+    sweep,
     workload,
 )
 
@@ -58,6 +59,7 @@ _add(factorial.factorial, "factorial runs.csv --metric tpot_ms")
 _add(report.report, "report")
 _add(fleet.simulate, "simulate --closed-loop 64 --output-tokens 200 --draws 1")
 _add(fleet.capacity, "capacity --scene assistant --draws 1")
+_add(sweep.sweep, "sweep --scene assistant --platform h100_sxm --platform l40s --rate 1:64:7 --out sweep.parquet")
 _add(measure.measure, "measure --cells base,idle,storage --budget 60")
 _add(estimate.estimate, "estimate idle --scene vision_night")
 _add(plan.plan, "plan --layer fp8 --layer prefix_cache --layer speculation")

@@ -28,6 +28,7 @@ CANNOT_BE_TOLD = 6
 INTERRUPTED = 130
 REFUSED = 3
 EXTRAS = {
+    "cluster": ("dask", "distributed"),
     "graph": ("altair", "dvc", "filelock", "mlflow", "networkx", "prefect", "ruamel", "SALib", "vl_convert"),
     "engine": ("gguf", "httpx", "PIL", "xllamacpp"),
     "testbed": ("safetensors", "sklearn", "torch", "transformers"),

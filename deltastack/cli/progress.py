@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Step = Callable[[Done], object]
 
 
+TENTHS = 10
+
+
 class Lines:
     """One line a stage: its number, how many there are, and how it went."""
 
@@ -46,6 +49,28 @@ def shown() -> Iterator[tuple[Begin, Step]]:
         return
     with _bar() as found:
         yield found
+
+
+@contextmanager
+def counted(what: str, count: int) -> Iterator[Callable[[int], object]]:
+    """What hears how many of ``count`` are there: a bar where a terminal is there, else a line every tenth."""
+    if not sys.stderr.isatty():
+        said = [-1]
+
+        def line(there: int) -> None:
+            if (tenth := TENTHS * there // max(count, 1)) > said[0]:
+                said[0] = tenth
+                output.say(f"{there}/{count} {what}")
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn(what))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=count)
+        yield lambda there: bar.update(task, completed=there)
 
 
 @contextmanager

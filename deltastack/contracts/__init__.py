@@ -13,7 +13,7 @@ from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.files import atomic
 from deltastack.contracts.relation import Absence, Single
-from deltastack.contracts.tables import COUNTER, DELTA, IMPORTED, JOINT, QUALITY, SCENES, TOTAL, USAGE, WORKLOAD
+from deltastack.contracts.tables import COUNTER, DELTA, IMPORTED, JOINT, QUALITY, SCENES, SWEEP, TOTAL, USAGE, WORKLOAD
 
 __all__ = [
     "COUNTER",
@@ -22,6 +22,7 @@ __all__ = [
     "JOINT",
     "QUALITY",
     "SCENES",
+    "SWEEP",
     "TOTAL",
     "USAGE",
     "WORKLOAD",

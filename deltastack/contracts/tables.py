@@ -232,6 +232,31 @@ SCENES = Contract(
 """What saves in one scene: every technique alone (``LAYER/TECHNIQUE``), every layer with all of its techniques that are on, the
 joint run, and each formula with its gap. ``on``: whether the scene's stack has it."""
 
+SWEEP = Contract(
+    name="sweep",
+    version=1,
+    columns=(
+        _text("scene"),
+        _text("platform"),
+        _text("precision"),
+        _REPLICATE,
+        Column(name="rate_per_s", dtype="float64", unit="per_s", low=0),
+        Column(name="met", dtype="float64", unit="1", nullable=True, low=0, high=1),
+        *(Column(name=f"{name}_p99_s", dtype="float64", unit="s", nullable=True, low=0) for name in ("ttft", "tpot", "e2e")),
+        Column(name="power_w", dtype="float64", unit="w", nullable=True, low=0),
+        Column(name="energy_j", dtype="float64", unit="j", nullable=True, low=0),
+        Column(name="cost_usd", dtype="float64", unit="usd", nullable=True, low=0),
+        Column(name="carbon_g", dtype="float64", unit="g", nullable=True, low=0),
+        _EVIDENCE,
+        _REASON,
+    ),
+    key=("scene", "platform", "precision", "replicate", "rate_per_s"),
+    relations=(Absence(columns=("met", "ttft_p99_s", "e2e_p99_s", "power_w", "energy_j", "cost_usd", "carbon_g")),),
+    remedy="deltastack sweep",
+)
+"""A scene with nothing switched on, on a platform, in a precision, at a rate: the share of requests that meets its goal, the
+99th percentiles, the power of all accelerators, and what a request takes. Amounts stand where enough requests meet their goal."""
+
 TOTAL = Contract(
     name="total",
     version=2,

@@ -203,12 +203,12 @@ def _answer(runs: Sequence[Run], load: Requests | Loop) -> dict[str, Any]:
         tokens_per_s = closed_loop.steady_tokens_per_s(result, served, load.clients)
     else:
         tokens_per_s = float(served.output_tokens.sum()) / result.span_s
-    power_w = _power_w(central)
+    watts = power_w(central)
     return {
         "output_tokens_per_s": tokens_per_s,
         "requests_per_s": tokens_per_s / float(served.output_tokens.mean()),
-        "power_w": power_w,
-        "energy_per_token_j": power_w / tokens_per_s,
+        "power_w": watts,
+        "energy_per_token_j": watts / tokens_per_s,
         "ttft_s": percentiles(ttft_s(result)),
         "tpot_s": percentiles(tpot_s(result, served)),
         "e2e_s": percentiles(e2e_s(result)),
@@ -224,7 +224,7 @@ def _answer(runs: Sequence[Run], load: Requests | Loop) -> dict[str, Any]:
     }
 
 
-def _power_w(run: Run) -> float:
+def power_w(run: Run) -> float:
     """Mean power of all accelerators of the run, without their nodes."""
     return sum(line.accelerator_w * line.time_s for line in power_states.lines(run.account)) / run.result.span_s
 
