@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Params)
 
 
-class Technique(Generic[P]):
+class Technique(ABC, Generic[P]):
     """One technique of a layer: a pure rewrite on the fleet, a reversible switch on the testbed, or both.
 
     A subclass says all that the project knows of it. Without ``rewrite`` it has no cell on the fleet, and without ``switch``
@@ -51,9 +52,10 @@ class Technique(Generic[P]):
         del engine, p
         return None
 
+    @abstractmethod
     def control(self, p: P) -> P:
         """The same technique where Δ must be exactly 0."""
-        raise NotImplementedError
+        ...
 
     @property
     def on_fleet(self) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from deltastack.outcomes import Resolution, Verdict
-from deltastack.report.html.first_screen import PILL, FirstScreen, first_screen, saves
+from deltastack.report.figures.dumbbell import TOO_MUCH, dumbbell
+from deltastack.report.html.first_screen import PILL, FirstScreen, _cell, first_screen, saves
 from deltastack.report.html.page import html
-from tests.report.test_page import results
+from tests.report.test_page import LAYERS, results
 
 JARGON = (
     "Shapley",
@@ -90,3 +91,19 @@ def test_markup_in_names_and_words_is_shown_as_text() -> None:
     page = html(replace(made, workload={**made.workload, "words": "<script>alert(1)</script>"}), {})
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_the_gap_of_the_dumbbell_is_spreadsheet_minus_together() -> None:
+    """By hand: the product is 1 - 0.95 x 0.8 x 1.25 = +5 %, together -5 %: ten points too much; pairs stand below it."""
+    rows = dumbbell(results()).rows
+    whole = rows[rows["layers"] == "all layers"].iloc[0]
+    assert (whole["spreadsheet"], whole["together"], whole["gap"]) == pytest.approx((5.0, -5.0, 10.0), abs=0.02)
+    assert whole["side"] == TOO_MUCH
+    assert set(rows[rows["layers"] == "storage + idle"]["label"]) == {"0.0"}
+    assert set(rows["layers"].str.count(r"\+")) == {0, 1}
+    assert dumbbell(results(layers={"idle": LAYERS["idle"]})).rows.empty
+
+
+def test_a_layer_without_a_switch_is_no_zero() -> None:
+    """Nobody measured it there: the cell says so and has no number."""
+    assert _cell(None) == ("soft", "no switch here", None)

@@ -19,7 +19,7 @@ WIDTH, STEP = 300, 40
 PAIR = 2
 MOST_PAIRS = 2
 """Pairs of layers shown beside the whole stack, for each bench and load: those with the largest gap."""
-TOO_MUCH, TOO_LITTLE = "spreadsheet promises too much", "spreadsheet promises too little"
+TOO_MUCH, TOO_LITTLE, RIGHT = "spreadsheet promises too much", "too little", "what is true"
 _LOAD = {
     OperatingPoint.AT_CAPACITY: "full load",
     OperatingPoint.AT_TRACE: "today's load",
@@ -51,22 +51,22 @@ def _rows(a: FactorialAnalysis) -> list[dict[str, Any]]:
 
 
 def _row(where: str, cell: str, predicted: float, together: float) -> dict[str, Any]:
-    gap = 100 * (predicted - together)
+    gap = round(100 * (predicted - together), 1) + 0.0
     return {
         "where": where,
         "layers": cell,
         "spreadsheet": 100 * predicted,
         "together": 100 * together,
         "gap": gap,
-        "label": f"{gap:+.1f}",
-        "side": TOO_MUCH if gap > 0 else TOO_LITTLE,
+        "label": f"{gap:+.1f}" if gap else "0.0",
+        "side": TOO_MUCH if gap > 0 else TOO_LITTLE if gap < 0 else RIGHT,
     }
 
 
 def _chart(rows: pd.DataFrame) -> Any:
     names = alt.Axis(labelLimit=170, labelFontSize=12, ticks=False, domain=False, labelPadding=8)
     y = alt.Y("layers:N", title=None, sort=None, axis=names)
-    side = alt.Color("side:N", title=None, scale=alt.Scale(domain=[TOO_MUCH, TOO_LITTLE], range=[LOSES, SAVES]))
+    side = alt.Color("side:N", title=None, scale=alt.Scale(domain=[TOO_MUCH, TOO_LITTLE, RIGHT], range=[LOSES, SAVES, NEUTRAL]))
     base = alt.Chart(rows)
     axis = alt.X("spreadsheet:Q", title="saving, % of the base (below 0: costs)", scale=alt.Scale(zero=True, nice=True))
     zero = alt.Chart(rows).mark_rule(color=INK, strokeDash=[3, 3], opacity=0.6).encode(x=alt.datum(0))

@@ -160,7 +160,7 @@ def _cell(x: LayerSaving | None) -> Cell:
 
 
 def _advice(name: str, shown: tuple[FactorialAnalysis, ...], found: list[LayerSaving | None]) -> tuple[str, str]:
-    """What to do with a layer, from what it does where it is on; a measured cost outweighs nothing that is only simulated."""
+    """What to do with a layer, from what it does where it is on; where it also costs, the advice says so."""
     known = [(a.factorial, x) for a, x in zip(shown, found, strict=True) if x is not None and not x.disabled]
     saving = [(f, x) for f, x in known if x.resolution is Resolution.SAVES]
     costing = [f for f, x in known if x.resolution is Resolution.COSTS]
