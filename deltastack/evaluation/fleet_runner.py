@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import accelerator, evaluate, settings
 from deltastack.fleet.executor import Threads
+from deltastack.fleet.once import Once
 from deltastack.layers.techniques import ConfiguredTechnique, apply_techniques, chosen
 from deltastack.model import NO_SCENE, Evidence, OperatingPoint, Usage, weakest
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.layers.technique import Layer
+
+
+DRAWS_AT_ONCE = 4
+"""Draws whose simulations are kept while their cells run: cells run by draw, a few of them at a time."""
 
 
 class Refused(NamedTuple):
@@ -69,16 +73,15 @@ class FleetRunner:
     _known: dict[tuple[int, str], dict[OperatingPoint, Usage] | str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _loads: Once = field(default_factory=lambda: Once(DRAWS_AT_ONCE), init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: neither what was simulated already, nor what is kept, nor the lock."""
-        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_known", "_lock", "kept"}}
+        """What travels to another process: neither what was simulated already, nor what is kept."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_known", "kept"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """As it was, with nothing simulated yet."""
-        self.__dict__.update(state | {"_loads": {}, "_known": {}, "_lock": Lock(), "kept": None})
+        self.__dict__.update(state | {"_loads": Once(DRAWS_AT_ONCE), "_known": {}, "kept": None})
 
     @property
     def scene_name(self) -> str:
@@ -136,13 +139,15 @@ class FleetRunner:
 
     def _offered(self, draw: int) -> Offered:
         """What every cell of a draw is offered; the unloaded times of its requests are simulated once."""
-        with self._lock:
-            if draw not in self._loads:
-                known = self._settings[draw]
-                base = known.values.deployment.deployment()
-                where = accelerator.load(self.root, base.platform)
-                self._loads[draw] = evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
-            return self._loads[draw]
+
+        def make() -> Offered:
+            known = self._settings[draw]
+            base = known.values.deployment.deployment()
+            where = accelerator.load(self.root, base.platform)
+            return evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
+
+        found: Offered = self._loads.of(draw, make)
+        return found
 
     def seen(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[str, str]:
         """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.
@@ -169,7 +174,8 @@ class FleetRunner:
     def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[OperatingPoint, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 
-        Cells of equal content are simulated once: a layer with nothing on, a technique that is all of its layer, the base.
+        Cells of equal content are simulated once: a layer with nothing on, a technique that is all of its layer, the base. So are
+        those of a draw that differ in nothing that decides when requests end: the rest is charged to one simulation.
 
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
@@ -185,7 +191,7 @@ class FleetRunner:
             if self.kept is not None:
                 self.kept.add(*job[0], found)
 
-        self.executor.map(self._held, list(left.items()), keep)
+        self.executor.map(self._held, sorted(left.items(), key=lambda job: job[0][0]), keep)
         return [self._known[key] for key in keys]
 
     def content(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> str:

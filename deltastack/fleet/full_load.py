@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from deltastack.errors import CapacityError, OutOfValidityError
 from deltastack.fleet import capacity, load_samples
+from deltastack.fleet.once import Once
 from deltastack.fleet.slo import objectives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deltastack.fleet.load_samples import LoadSamples
+    from deltastack.fleet.serving import Server, Simulated
     from deltastack.fleet.settings import Capacity, Goals
     from deltastack.fleet.simulator import Requests, Result
     from deltastack.fleet.slo import Objectives
 
 
+MOST = 64
+"""Simulations of a draw that are kept: some fifteen deployments by what decides when requests end, three of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Offered:
-    """The trace and samples of it, with the goals of each request: those of the deployment with nothing switched on."""
+    """The trace and samples of it, with the goals of each request: those of the deployment with nothing switched on.
+
+    What equal servers make of it is simulated once.
+    """
 
     trace: Objectives
     load: LoadSamples
+    _once: Once = field(default_factory=lambda: Once(MOST), repr=False)
+
+    def at_trace(self, server: Server) -> Simulated:
+        """What a server makes of the trace's own arrivals.
+
+        Raises:
+            DeltastackError: As ``Server.serve``.
+        """
+        found: Simulated = self._once.of(("trace", server.key), lambda: server.simulated(self.trace.requests))
+        return found
+
+    def full(self, server: Server) -> Simulated:
+        """A server at its goodput.
+
+        Raises:
+            CapacityError: As ``goodput``.
+        """
+        found: Simulated = self._once.of(
+            ("full", server.key), lambda: at_rate(self.load, server, goodput(self.load, server.result))
+        )
+        return found
 
 
 def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Requests], Result]) -> Offered:
@@ -37,6 +67,11 @@ def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Re
         serve: The deployment with nothing switched on.
     """
     return Offered(trace=objectives(requests, goals, serve), load=load_samples.load_samples(requests, how, goals, serve))
+
+
+def at_rate(load: LoadSamples, server: Server, rate_per_s: float) -> Simulated:
+    """What a server makes of the first sample at a rate, a piece of a stream without an end."""
+    return server.simulated(load_samples.at(load.samples[0].requests, rate_per_s), rate_per_s)
 
 
 def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
