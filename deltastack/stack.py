@@ -17,6 +17,8 @@ class Ran(Params):
     bench: Bench
     input: str
     quoted: str
+    after: str
+    """What has simulated its cells, or what it needs first."""
 
 
 class Stack(Params):

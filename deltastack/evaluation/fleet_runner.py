@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from deltastack.layers.technique import Layer
 
 
-DRAWS_AT_ONCE = 4
-"""Draws whose simulations are kept while their cells run: cells run by draw, a few of them at a time."""
+SIDE_BY_SIDE = 2
+"""Draws whose cells run in turn."""
+DRAWS_AT_ONCE = 2 * SIDE_BY_SIDE
+"""Draws whose simulations are kept."""
 
 
 class Refused(NamedTuple):
@@ -68,6 +72,8 @@ class FleetRunner:
     """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
     executor: Executor = field(default_factory=Threads)
     """Where cells run."""
+    central_arrivals: int | None = None
+    """Seeds of arrivals with the central values; None: those of params/fleet.yaml."""
     kept: Kept | None = field(default=None, compare=False)
     """Cells that are there are not run again, and finished ones are added."""
     _known: dict[tuple[int, str], dict[OperatingPoint, Usage] | str] = field(
@@ -90,9 +96,12 @@ class FleetRunner:
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
-        return tuple(
+        found = [
             settings.load(self.root, draw=n, draws=self.draws, scene=self.scene).serving(self.served) for n in range(self.draws)
-        )
+        ]
+        if self.central_arrivals is not None:
+            found[0] = found[0].seeded(self.central_arrivals)
+        return tuple(found)
 
     def chosen(
         self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None
@@ -119,7 +128,7 @@ class FleetRunner:
         base = known.values.deployment.deployment()
         ready = evaluate.prepare(base, self.requests, accelerator.load(self.root, base.platform), known.values)
         try:
-            evaluate.at_capacity(ready, known)
+            self._offered(0).full(ready.server)
         except CapacityError as error:
             where = self.scene.file if self.scene else settings.FILE
             wanted = ", ".join(f"{k} {v:g}" for k, v in known.values.goals.model_dump().items())
@@ -191,7 +200,7 @@ class FleetRunner:
             if self.kept is not None:
                 self.kept.add(*job[0], found)
 
-        self.executor.map(self._held, sorted(left.items(), key=lambda job: job[0][0]), keep)
+        self.executor.map(self._held, _by_draw(left), keep)
         return [self._known[key] for key in keys]
 
     def content(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> str:
@@ -219,3 +228,14 @@ class FleetRunner:
             return self.usage(draw, cell.techniques)
         except (OutOfValidityError, CapacityError) as error:
             return str(error)
+
+
+def _by_draw(jobs: Mapping[tuple[int, str], tuple[int, Cell]]) -> list[tuple[tuple[int, str], tuple[int, Cell]]]:
+    """Jobs of a few draws at a time, from each in turn: cells of one draw share simulations, those of two run side by side."""
+    seen: Counter[int] = Counter()
+    turns = []
+    for key, job in jobs.items():
+        draw = key[0]
+        turns.append(((draw // SIDE_BY_SIDE, seen[draw], draw), (key, job)))
+        seen[draw] += 1
+    return [job for _, job in sorted(turns, key=itemgetter(0))]

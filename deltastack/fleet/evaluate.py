@@ -110,7 +110,8 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
 def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
     """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals.
 
-    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart.
+    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart; the search for the
+    rate of one begins at that of the one before.
     """
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
@@ -118,11 +119,15 @@ def _split(deployment: Deployment, requests: Requests, platform: Platform, value
     few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
     load = full_load.offered(requests, values.goals, few, together.server.result).load
 
+    near_per_s = 0.0
+
     def rate_per_s(split: Deployment) -> float:
+        nonlocal near_per_s
         try:
-            return goodput(prepare(split, requests, platform, values), load)
+            near_per_s = full_load.goodput(load, prepare(split, requests, platform, values).server.result, near_per_s)
         except CapacityError:
             return 0.0
+        return near_per_s
 
     found = ways(arithmetic.tables(tables, deployment, platform), deployment)
     chosen = best(found, rate_per_s)
@@ -242,7 +247,7 @@ def _charged(ready: Prepared, settings: Settings, simulated: Simulated, pooled: 
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.observe(memory_pool.demand(tier, result, ready.deployment), ready.deployment),
+        memory_pool=pooled or memory_pool.seen(tier, result, ready.deployment),
     )
     return Run(
         usage=component_usage.usage(account, requests.arrival_s.size),

@@ -74,12 +74,13 @@ def at_rate(load: LoadSamples, server: Server, rate_per_s: float) -> Simulated:
     return server.simulated(load_samples.at(load.samples[0].requests, rate_per_s), rate_per_s)
 
 
-def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
+def goodput(load: LoadSamples, serve: Callable[[Requests], Result], near_per_s: float = 0.0) -> float:
     """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
 
     Args:
         load: What is offered.
         serve: The deployment in question; it may refuse a rate as outside its validity.
+        near_per_s: A rate at which the search may begin; 0: a small sample finds one.
 
     Raises:
         CapacityError: No rate meets the goals; what ``serve`` refused is said with it.
@@ -94,6 +95,7 @@ def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
             return 0.0
 
     try:
-        return capacity.goodput(partial(met, load.pilot), [partial(met, aim) for aim in load.samples], share=load.share)
+        samples = [partial(met, aim) for aim in load.samples]
+        return capacity.goodput(partial(met, load.pilot), samples, share=load.share, near_per_s=near_per_s)
     except CapacityError as error:
         raise CapacityError("; ".join([str(error), *refused[-1:]])) from error

@@ -68,6 +68,11 @@ class Pool(NamedTuple):
         )
 
 
+def seen(tier: Tier | None, result: Result, deployment: Deployment) -> Pool | None:
+    """The pool of ``deployment`` under the demand of one run; None where nothing is pooled."""
+    return observe(demand(tier, result, deployment), deployment) if deployment.memory.pooled_share else None
+
+
 def demand(tier: Tier | None, result: Result, deployment: Deployment) -> NDArray[np.float64]:
     """Bytes (G replicas, ``INSTANTS``) that each replica's tier holds in host memory over the run; 0 without such a tier."""
     held = np.zeros((deployment.replicas, INSTANTS))

@@ -74,8 +74,8 @@ def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, 
     index = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :instants] % instants
     seen = saving(demand, quantile=quantile)
     peaks = np.quantile(demand[:, index], quantile, axis=-1).sum(axis=0)
-    draws = [saving(demand[:, i], quantile=quantile) for i in index[peaks > 0]]
-    low, high = np.quantile([seen, *draws], [0.025, 0.975])
+    together = np.quantile(demand.sum(axis=0)[index], quantile, axis=-1)
+    low, high = np.quantile([seen, *(1 - together[peaks > 0] / peaks[peaks > 0])], [0.025, 0.975])
     return Pooled(
         saving=seen,
         low=float(low),
