@@ -175,6 +175,8 @@ class Total(NamedTuple):
     reason: str | None
     units: int | None = None
     """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
+    held_in: int | None = None
+    """Draws in which the gap lies inside the tolerance; None where nothing is drawn, or there is nothing to compose."""
 
 
 class CellPrediction(NamedTuple):
@@ -272,7 +274,16 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
         return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None)
     gap = found[_gap(name)].estimate(row, confidence)
     verdict, reason = _verdict(f, name, gap, tolerance, confidence)
-    return Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row))
+    told = Total(name, saving, gap, verdict, reason, found[_gap(name)].units(row))
+    return _by_draws(told, found[_gap(name)].spread[row], tolerance, confidence) if f.drawn and reason != ONE_LAYER else told
+
+
+def _by_draws(total: Total, gaps: NDArray[np.float64], tolerance: float, confidence: float) -> Total:
+    """The verdict on draws: by the share of them in which the formula holds; a single draw has none."""
+    if gaps.size == 1:
+        return total
+    verdict, held_in = statistics.verdict_of_draws(gaps, tolerance, confidence)
+    return total._replace(verdict=verdict, held_in=held_in)
 
 
 def _verdict(f: Factorial, name: Formula, gap: Estimate, tolerance: float, confidence: float) -> tuple[Verdict, str | None]:

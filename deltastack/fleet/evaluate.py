@@ -201,11 +201,13 @@ def run(
         given = offered(prepare(settings.values.deployment.deployment(), requests, platform, settings.values), settings)
     ready = prepare(deployment, requests, platform, settings.values)
     server = ready.server
-    first = _charged(ready, settings, given.at_trace(server))
+    first = _charged(ready, settings, given.at_trace(server), words=False)
     late = given.trace.misses(first.result)
     found = {OperatingPoint.AT_TRACE: replace(first.usage, missed=tuple(late))}
     try:
-        found[OperatingPoint.AT_CAPACITY] = _charged(ready, settings, given.full(server), first.account.memory_pool).usage
+        found[OperatingPoint.AT_CAPACITY] = _charged(
+            ready, settings, given.full(server), first.account.memory_pool, words=False
+        ).usage
     except CapacityError as error:
         found[OperatingPoint.AT_CAPACITY] = _unknown(found[OperatingPoint.AT_TRACE], str(error))
     return found
@@ -226,7 +228,9 @@ def observe(ready: Prepared, requests: Requests, settings: Settings) -> Run:
     return _charged(ready, settings, ready.server.simulated(requests))
 
 
-def _charged(ready: Prepared, settings: Settings, simulated: Simulated, pooled: memory_pool.Pool | None = None) -> Run:
+def _charged(
+    ready: Prepared, settings: Settings, simulated: Simulated, pooled: memory_pool.Pool | None = None, *, words: bool = True
+) -> Run:
     """What a simulation takes, per request.
 
     Args:
@@ -234,6 +238,7 @@ def _charged(ready: Prepared, settings: Settings, simulated: Simulated, pooled: 
         settings: One draw of params/fleet.yaml.
         simulated: What it served, and how.
         pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
+        words: Whether ``Run.words`` is wanted.
     """
     requests, (result, pool, tier), rate_per_s = simulated
     if rate_per_s is not None:
@@ -247,7 +252,7 @@ def _charged(ready: Prepared, settings: Settings, simulated: Simulated, pooled: 
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.seen(tier, result, ready.deployment),
+        memory_pool=pooled or memory_pool.seen(tier, result, ready.deployment, interval=words),
     )
     return Run(
         usage=component_usage.usage(account, requests.arrival_s.size),
