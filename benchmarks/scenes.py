@@ -104,7 +104,7 @@ def _cell(record: dict[str, Any] | None, *, gap: bool, digits: int) -> str:
     if record is None:
         return "no row"
     if gap:
-        return f"{record['verdict']} ({100 * record['gap']:+.1f})" if record["gap"] is not None else "-"
+        return f"{record['reason'] or record['verdict']} ({100 * record['gap']:+.1f})" if record["gap"] is not None else "-"
     if record["delta"] is None:
         return "-"
     low, high = record["lo"], record["hi"]

@@ -60,7 +60,7 @@ def load(root: Path) -> Analysis:
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
     analysis = load(root)
-    said = wording(analysis)
+    said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
     fleet = analysis.total["bench"] == str(Bench.FLEET)
     total = analysis.total.assign(scene=analysis.total["scene"].mask(fleet, analysis.stack.scene))

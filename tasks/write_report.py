@@ -66,7 +66,7 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
         cases=read_published(root / claims.CASES),
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
         history=history.read(root),
-        swings=_swings(root),
+        swings=read_swings(root),
         view=view(root),
     )
 
@@ -80,7 +80,12 @@ def view(root: Path) -> View:
     return params.load(root / VIEW, View)
 
 
-def _swings(root: Path) -> tuple[Swing, ...]:
+def read_swings(root: Path) -> tuple[Swing, ...]:
+    """The sensitivities of this checkout.
+
+    Raises:
+        EvidenceError: A file that is no table of them.
+    """
     found: list[Swing] = []
     for path in sorted((root / SENSITIVITY).glob("*.json")):
         try:

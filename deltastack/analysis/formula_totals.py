@@ -1,7 +1,8 @@
 """Formulas held against the observed joint result: totals, gaps and verdicts.
 
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
-the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw. Blocks of
+the same sample, so their errors are paired. Draws of a model give a range around the central draw, and a formula its verdict by
+the share of them in which it holds. Blocks of
 measurements give a jackknife over blocks, or over the nest that differs (``mean_of``). A single sample gives no interval, and
 then no verdict.
 """
@@ -283,7 +284,8 @@ def _by_draws(total: Total, gaps: NDArray[np.float64], tolerance: float, confide
     if gaps.size == 1:
         return total
     verdict, held_in = statistics.verdict_of_draws(gaps, tolerance, confidence)
-    return total._replace(verdict=verdict, held_in=held_in)
+    reason = "; ".join(filter(None, (f"holds in {held_in} of {gaps.size} draws", total.reason)))
+    return total._replace(verdict=verdict, held_in=held_in, reason=reason)
 
 
 def _verdict(f: Factorial, name: Formula, gap: Estimate, tolerance: float, confidence: float) -> tuple[Verdict, str | None]:
