@@ -41,8 +41,7 @@ GLOSSARY = (
     ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
     (
         "holds / fails / undecided",
-        "measured: the interval of the gap lies inside the tolerance, outside it, or across its edge; simulated: the gap lies "
-        "inside in 95 % of the draws of the parameters, in 5 % at most, or in so many of them",
+        "the interval of the gap lies inside the tolerance, outside it, or across its edge; simulated: by its share of draws",
     ),
     ("not resolved", "the interval of a saving holds 0, or the saving is within the A/A noise floor"),
     ("disabled here", "no technique of the layer is enabled on this bench (params/layers gives the reason)"),
