@@ -29,7 +29,9 @@ FIRST, LAST = "<!-- scenes: python -m benchmarks.scenes --write -->", "<!-- end 
 def main() -> None:
     """Print both tables, and write them where asked."""
     scenes = tables(ROOT)
-    text = "\n".join([*table(scenes), "", *own(scenes), "", *published(_published.held())])
+    text = "\n".join(
+        [*table(scenes), "", *own(scenes), "", *published(_published.held([r for t in scenes for r in _records(t)]))]
+    )
     print(text)
     if "--write" in sys.argv:
         write(text)
@@ -104,7 +106,7 @@ def _cell(record: dict[str, Any] | None, *, gap: bool, digits: int) -> str:
     if record is None:
         return "no row"
     if gap:
-        return f"{record['verdict']} ({100 * record['gap']:+.1f})" if record["gap"] is not None else "-"
+        return f"{record['reason'] or record['verdict']} ({100 * record['gap']:+.1f})" if record["gap"] is not None else "-"
     if record["delta"] is None:
         return "-"
     low, high = record["lo"], record["hi"]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from deltastack.evaluation.delta_summary import far
 from deltastack.model import Bench, OperatingPoint, Resource
+from deltastack.outcomes import Verdict
 
 if TYPE_CHECKING:
     from deltastack.statistics import Estimate
@@ -132,6 +133,17 @@ def points(value: Any) -> str:
     ('+2.1 pp', '+0.0 pp')
     """
     return "–" if pd.isna(value) else f"{round(100 * float(value), 1) + 0:+.1f} pp"
+
+
+def verdict(word: object, held_in: int | None, draws: int | None) -> str:
+    """A verdict; on a model also in how many draws of its parameters the formula holds.
+
+    >>> verdict("holds", 19, 20), verdict("undecided", 12, 20), verdict("fails", 1, 20), verdict("undecided", None, None)
+    ('holds in 19 of 20 draws', 'holds in 12 of 20 draws', 'fails: holds in 1 of 20 draws', 'undecided')
+    """
+    if held_in is None:
+        return str(word or "–")
+    return f"{'fails: ' if word == Verdict.FAILS else ''}holds in {held_in} of {draws} draws"
 
 
 def change(delta: Any, digits: int = 1) -> str:

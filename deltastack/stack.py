@@ -16,6 +16,8 @@ class Ran(Params):
 
     bench: Bench
     input: str
+    after: str
+    """What has simulated its cells, or what it needs first."""
 
 
 class Stack(Params):

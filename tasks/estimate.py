@@ -1,4 +1,4 @@
-"""Stage ``estimate``: a layer in a scene, each technique alone and all together, as data/delta/estimated/SCENE/LAYER.parquet.
+"""Stage ``estimate``: every layer in a scene, each technique alone and all together, as data/delta/estimated/SCENE/LAYER.parquet.
 
 Beside it LAYER.json says in words what each technique did, which did not hold here and has no row, and which misses the
 latency goals at the trace's own arrivals; data/quality/estimated/SCENE/LAYER.parquet what others published of the answers.
@@ -16,11 +16,18 @@ from tasks import fleet, stage_runner
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltastack.evaluation.fleet_runner import FleetRunner
 
-def run(root: Path, scene: str, layer: str) -> None:
-    """Write the Δ table of ``layer`` in ``scene``, and what is known of its answers."""
+
+def run(root: Path, scene: str) -> None:
+    """Write the Δ table of every layer in ``scene``, and what is known of its answers."""
+    at = fleet.fleet_runner(root, scene, "estimate")
+    for name in fleet.stack(root).layers:
+        _estimate(root, at, scene, name)
+
+
+def _estimate(root: Path, at: FleetRunner, scene: str, layer: str) -> None:
     which = layers.layer(layer)
-    at = fleet.fleet_runner(root, scene, f"estimate-{layer}")
     rows, refused, missed = fleet_estimates.delta_rows(at, which)
     folder = root / "data" / "delta" / "estimated" / scene
     DELTA.write(DELTA.frame(rows), folder / f"{layer}.parquet")

@@ -37,7 +37,6 @@ def run(root: Path, name: str) -> None:
 def _fleet(root: Path, name: str, path: Path) -> None:
     """Simulate every set of layers in a scene; goes on where it was cut."""
     stack, at = fleet.stack(root), fleet.fleet_runner(root, name, "joint")
-    at.check()
     found = fleet_estimates.joint_rows(at, [layers.layer(n) for n in stack.layers], stack.cells)
     JOINT.write(JOINT.frame(found.rows), path)
     bad = {(one.layer, one.technique) for one in found.refused}

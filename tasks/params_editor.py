@@ -64,7 +64,7 @@ def add_scene(root: Path, name: str) -> None:
         return
     content["scenes"].append(name)
     first = content["factorials"][content["scene"]]
-    content["factorials"][name] = dict(first) | {"input": f"params/scenes/{name}.yaml"}
+    content["factorials"][name] = dict(first) | {"input": f"params/scenes/{name}.yaml", "after": f"data/baseline/{name}.parquet"}
     _written(path, yaml, content)
 
 

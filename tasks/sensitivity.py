@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(root: Path, layer: str) -> None:
     """Write the swings of ``layer``; a quick run writes none."""
     at = fleet.fleet_runner(root, fleet.stack(root).scene)
-    at = replace(at, requests=sensitivity.window(at.requests), draws=1)
+    at = replace(at, requests=sensitivity.window(at.requests), draws=1, central_arrivals=1)
     found = sensitivity.swings(at, layers.layer(layer)) if at.canonical else []
     with atomic(root / "data" / "sensitivity" / f"{layer}.json") as part:
         rows = [one._asdict() for one in found]

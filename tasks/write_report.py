@@ -73,12 +73,17 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
         engines=engines.shown(root),
         history=history.read(root),
-        swings=_swings(root),
+        swings=read_swings(root),
         view=results.view(root),
     )
 
 
-def _swings(root: Path) -> tuple[Swing, ...]:
+def read_swings(root: Path) -> tuple[Swing, ...]:
+    """The sensitivities of this checkout.
+
+    Raises:
+        EvidenceError: A file that is no table of them.
+    """
     found: list[Swing] = []
     for path in sorted((root / SENSITIVITY).glob("*.json")):
         try:

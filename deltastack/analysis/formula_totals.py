@@ -1,7 +1,8 @@
 """Formulas held against the observed joint result: totals, gaps and verdicts.
 
 Every formula is fed from single-layer cells only; ``pairwise`` also from the pairs. Base, singles and joint come from
-the same sample, so their errors are paired. Draws of a model give quantile intervals around the central draw. Blocks of
+the same sample, so their errors are paired. Draws of a model give a range around the central draw, and a formula its verdict by
+the share of them in which it holds. Blocks of
 measurements give a jackknife over blocks, or over the nest that differs (``mean_of``). A single sample gives no interval, and
 then no verdict. A verdict on draws is in points; one on measurements in logs, with process starts and occasions (``occasions``).
 """
@@ -197,8 +198,8 @@ class Total(NamedTuple):
     """Blocks, pairs of blocks or process starts behind the gap's interval; None for draws."""
     repeated: Repeated | None = None
     """In logs, over process starts and occasions; None for draws, or where it has no interval."""
-    within: int | None = None
-    """In how many draws the gap lies inside the tolerance; None for blocks and for a single draw."""
+    held_in: int | None = None
+    """Draws in which the gap lies inside the tolerance; None where nothing is drawn, or there is nothing to compose."""
 
 
 class CellPrediction(NamedTuple):
@@ -309,11 +310,20 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
     repeated = _repeated(f, found, name, row, terms)
     if not composed:
         return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None, repeated=repeated)
-    gap = found[_gap(name)].estimate(row, terms.confidence)
-    verdict, reason = _verdict(f, name, gap, repeated, terms)
     gaps = found[_gap(name)]
-    within = int((np.abs(gaps.spread[row]) <= terms.tolerance).sum()) if f.drawn and gap.low is not None else None
-    return Total(name, saving, gap, verdict, reason, gaps.units(row), repeated, within)
+    gap = gaps.estimate(row, terms.confidence)
+    verdict, reason = _verdict(f, name, gap, repeated, terms)
+    told = Total(name, saving, gap, verdict, reason, gaps.units(row), repeated)
+    return _by_draws(told, gaps.spread[row], terms) if f.drawn and reason != ONE_LAYER else told
+
+
+def _by_draws(total: Total, gaps: NDArray[np.float64], terms: Terms) -> Total:
+    """The verdict on draws: by the share of them in which the formula holds; a single draw has none."""
+    if gaps.size == 1:
+        return total
+    verdict, held_in = statistics.verdict_of_draws(gaps, terms.tolerance, terms.confidence)
+    reason = "; ".join(filter(None, (f"holds in {held_in} of {gaps.size} draws", total.reason)))
+    return total._replace(verdict=verdict, held_in=held_in, reason=reason)
 
 
 def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: int, terms: Terms) -> Repeated | None:

@@ -40,6 +40,8 @@ class Line(NamedTuple):
     """The product of the single savings less the joint saving."""
     verdict: str
     """Whether the product may be used there: ``holds``, ``fails`` or ``undecided``."""
+    why: str | None = None
+    """In how many draws it holds."""
 
 
 def scene_rows(
@@ -77,7 +79,7 @@ def lines(tables: Sequence[pd.DataFrame], resources: Sequence[Resource] = (Resou
                 continue
             layers = {r["subject"]: _cell(r) for (kind, _), r in records.items() if kind == "layer"}
             named = (str(scene), OperatingPoint(str(operating_point)), Resource(str(resource)))
-            found.append(Line(*named, layers, _cell(whole), product["gap"], str(product["verdict"])))
+            found.append(Line(*named, layers, _cell(whole), product["gap"], str(product["verdict"]), product["reason"]))
     return found
 
 

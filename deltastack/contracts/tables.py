@@ -104,7 +104,7 @@ DELTA = Contract(
     ),
     key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("base", "optimized"), _ONE_HOST),
-    remedy="dvc repro estimate@SCENE-LAYER or measure@LAYER",
+    remedy="dvc repro estimate@SCENE or measure@LAYER",
 )
 """Base and optimized amounts of one layer. ``technique`` is a technique's name, or ``all`` for the layer with
 every technique that params switch on."""
@@ -178,7 +178,7 @@ QUALITY = Contract(
     ),
     key=("bench", "subject", "metric", "scene"),
     relations=(Absence(columns=("change", "lo", "hi"), exact=False), _ONE_HOST),
-    remedy="dvc repro measure@LAYER, estimate@SCENE-LAYER, joint@SCENE or joint@BENCH",
+    remedy="dvc repro measure@LAYER, estimate@SCENE, joint@SCENE or joint@BENCH",
 )
 """What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
 with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""

@@ -48,6 +48,25 @@ def observed(bench_of: FleetRunner, layer: Layer) -> bool:
     return any(t.on_fleet for t in bench_of.chosen(layer))
 
 
+def simulate_all(bench_of: FleetRunner, layers: Sequence[Layer], cells: str = "all") -> None:
+    """Simulate every cell that ``delta_rows`` and ``joint_rows`` of these layers ask for, draw by draw.
+
+    Raises:
+        ParamsError: As ``statistics.planned``.
+    """
+    layers = [x for x in layers if observed(bench_of, x)]
+    places = statistics.planned([x.name for x in layers], cells)
+    refused = [r for layer in layers for r in valid(bench_of, layer)[1]]
+    bad = {(r.layer, r.technique) for r in refused}
+    jobs: list[tuple[int, Cell]] = []
+    for draw in range(bench_of.draws):
+        for layer in layers:
+            alone = [t for t in bench_of.chosen(layer, draw) if t.on_fleet and (layer.name, t.name) not in bad]
+            jobs += [*((draw, Cell(t.name, (t,))) for t in alone), (draw, Cell(ALL, tuple(t for t in alone if t.on)))]
+        jobs += [(draw, cell) for cell in _cells(bench_of, layers, draw, refused, places)]
+    bench_of.usages(jobs)
+
+
 def delta_rows(
     bench_of: FleetRunner,
     layer: Layer,

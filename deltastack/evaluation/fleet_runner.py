@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from threading import Lock
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from deltastack.errors import CapacityError, OutOfValidityError, ParamsError
 from deltastack.fleet import accelerator, evaluate, settings
 from deltastack.fleet.executor import Threads
+from deltastack.fleet.once import Once
 from deltastack.layers.techniques import ConfiguredTechnique, apply_techniques, chosen
 from deltastack.model import NO_SCENE, Evidence, OperatingPoint, Usage, weakest
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
     from deltastack.fleet.settings import Settings
     from deltastack.fleet.simulator import Requests
     from deltastack.layers.technique import Layer
+
+
+SIDE_BY_SIDE = 2
+"""Draws whose cells run in turn."""
+DRAWS_AT_ONCE = 2 * SIDE_BY_SIDE
+"""Draws whose simulations are kept."""
 
 
 class Refused(NamedTuple):
@@ -64,21 +72,22 @@ class FleetRunner:
     """What is served, for whom, and with what switched on; None: params/fleet.yaml and params/layers as they are."""
     executor: Executor = field(default_factory=Threads)
     """Where cells run."""
+    central_arrivals: int | None = None
+    """Seeds of arrivals with the central values; None: those of params/fleet.yaml."""
     kept: Kept | None = field(default=None, compare=False)
     """Cells that are there are not run again, and finished ones are added."""
     _known: dict[tuple[int, str], dict[OperatingPoint, Usage] | str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _loads: dict[int, Offered] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _loads: Once = field(default_factory=lambda: Once(DRAWS_AT_ONCE), init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: neither what was simulated already, nor what is kept, nor the lock."""
-        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_known", "_lock", "kept"}}
+        """What travels to another process: neither what was simulated already, nor what is kept."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"_loads", "_known", "kept"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """As it was, with nothing simulated yet."""
-        self.__dict__.update(state | {"_loads": {}, "_known": {}, "_lock": Lock(), "kept": None})
+        self.__dict__.update(state | {"_loads": Once(DRAWS_AT_ONCE), "_known": {}, "kept": None})
 
     @property
     def scene_name(self) -> str:
@@ -87,9 +96,12 @@ class FleetRunner:
 
     @cached_property
     def _settings(self) -> tuple[Settings, ...]:
-        return tuple(
+        found = [
             settings.load(self.root, draw=n, draws=self.draws, scene=self.scene).serving(self.served) for n in range(self.draws)
-        )
+        ]
+        if self.central_arrivals is not None:
+            found[0] = found[0].seeded(self.central_arrivals)
+        return tuple(found)
 
     def chosen(
         self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None
@@ -116,7 +128,7 @@ class FleetRunner:
         base = known.values.deployment.deployment()
         ready = evaluate.prepare(base, self.requests, accelerator.load(self.root, base.platform), known.values)
         try:
-            evaluate.at_capacity(ready, known)
+            self._offered(0).full(ready.server)
         except CapacityError as error:
             where = self.scene.file if self.scene else settings.FILE
             wanted = ", ".join(f"{k} {v:g}" for k, v in known.values.goals.model_dump().items())
@@ -136,13 +148,15 @@ class FleetRunner:
 
     def _offered(self, draw: int) -> Offered:
         """What every cell of a draw is offered; the unloaded times of its requests are simulated once."""
-        with self._lock:
-            if draw not in self._loads:
-                known = self._settings[draw]
-                base = known.values.deployment.deployment()
-                where = accelerator.load(self.root, base.platform)
-                self._loads[draw] = evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
-            return self._loads[draw]
+
+        def make() -> Offered:
+            known = self._settings[draw]
+            base = known.values.deployment.deployment()
+            where = accelerator.load(self.root, base.platform)
+            return evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
+
+        found: Offered = self._loads.of(draw, make)
+        return found
 
     def seen(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> dict[str, str]:
         """What techniques were seen to do at the trace's own arrivals, in words; empty where the amounts say it all.
@@ -169,7 +183,8 @@ class FleetRunner:
     def usages(self, cells: Sequence[tuple[int, Cell]]) -> list[dict[OperatingPoint, Usage] | str]:
         """Usage of every (draw, cell), in order; the reason in words where a cell does not hold.
 
-        Cells of equal content are simulated once: a layer with nothing on, a technique that is all of its layer, the base.
+        Cells of equal content are simulated once: a layer with nothing on, a technique that is all of its layer, the base. So are
+        those of a draw that differ in nothing that decides when requests end: the rest is charged to one simulation.
 
         Raises:
             DeltastackError: Anything but a technique out of validity or a workload that does not fit.
@@ -185,7 +200,7 @@ class FleetRunner:
             if self.kept is not None:
                 self.kept.add(*job[0], found)
 
-        self.executor.map(self._held, list(left.items()), keep)
+        self.executor.map(self._held, _by_draw(left), keep)
         return [self._known[key] for key in keys]
 
     def content(self, draw: int, techniques: Iterable[ConfiguredTechnique]) -> str:
@@ -213,3 +228,14 @@ class FleetRunner:
             return self.usage(draw, cell.techniques)
         except (OutOfValidityError, CapacityError) as error:
             return str(error)
+
+
+def _by_draw(jobs: Mapping[tuple[int, str], tuple[int, Cell]]) -> list[tuple[tuple[int, str], tuple[int, Cell]]]:
+    """Jobs of a few draws at a time, from each in turn: cells of one draw share simulations, those of two run side by side."""
+    seen: Counter[int] = Counter()
+    turns = []
+    for key, job in jobs.items():
+        draw = key[0]
+        turns.append(((draw // SIDE_BY_SIDE, seen[draw], draw), (key, job)))
+        seen[draw] += 1
+    return [job for _, job in sorted(turns, key=itemgetter(0))]

@@ -91,7 +91,7 @@ class Sweep:
         aim = self._aim(point.scene, point.replicate, known)
         ready = evaluate.prepare(deployment, aim.requests, where, known.values)
         seen = load_samples.at(aim.requests, point.rate_per_s)
-        run = evaluate.observe(ready, seen, known, steady_s=seen.arrival_s.size / point.rate_per_s)
+        run = evaluate.observe(ready, seen, known, rate_per_s=point.rate_per_s)
         met = aim.met(run.result)
         late = [percentiles(values)["p99"] for values in (ttft_s(run.result), tpot_s(run.result, seen), e2e_s(run.result))]
         return (met, *late, *_amounts(run, met, aim.share))

@@ -39,19 +39,21 @@ def rate_per_s(place: float) -> float:
     return float(np.exp(STEP * place))
 
 
-def goodput(pilot: Met, samples: Sequence[Met], *, share: float) -> float:
+def goodput(pilot: Met, samples: Sequence[Met], *, share: float, near_per_s: float = 0.0) -> float:
     """The largest rate [requests/s] at which ``share`` of the requests meets its goal, on average over ``samples``.
 
     Args:
         pilot: The share that meets its goal in a small sample, by place on the grid; more rate meets no more, up to noise.
         samples: The same in each full sample.
         share: The wanted share, in 0..1.
+        near_per_s: A rate close by, if one is known: the search begins there, and leaves the pilot out.
 
     Raises:
         CapacityError: Too few meet their goal at the lowest rate, or enough at the highest.
     """
     each = [cache(met) for met in samples]
-    near = bracket(each[0], share, start=_rough(pilot, share))
+    start = min(max(round(np.log(near_per_s) / STEP), LOWEST), HIGHEST) if near_per_s > 0 else _rough(pilot, share)
+    near = bracket(each[0], share, start=start)
     mean: dict[int, float] = {}
 
     def average(place: int) -> float:

@@ -6,20 +6,18 @@ operator tables -> effects of the deployment's fields -> room for keys and value
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from deltastack.errors import CapacityError, ParamsError
-from deltastack.fleet import endless, full_load, load_samples, memory
+from deltastack.fleet import endless, full_load, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
 from deltastack.fleet.deployment import BOARDS_OWN, Schedule
-from deltastack.fleet.effects import arithmetic, encoder_pool, kv_tier, memory_pool, placement, prefix_cache, schedule, sleep
+from deltastack.fleet.effects import arithmetic, memory_pool, placement, schedule, sleep
 from deltastack.fleet.effects.split import best, ways
 from deltastack.fleet.operators import tables_for
-from deltastack.fleet.simulator import Config, simulate
+from deltastack.fleet.serving import Server, narrowed
+from deltastack.fleet.simulator import Config
 from deltastack.model import OperatingPoint, Usage
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from deltastack.fleet.full_load import Offered
     from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.operators import OperatorTables
+    from deltastack.fleet.serving import Simulated
     from deltastack.fleet.settings import FleetParams, Settings
     from deltastack.fleet.simulator import Requests, Result
 
@@ -52,13 +51,15 @@ class Prepared:
     """What sleep of an encoder saves, and waking it costs."""
 
     @property
-    def room_bytes(self) -> float:
-        """For keys and values in the accelerators of a replica."""
-        return self.config.kv_capacity_tokens * self.tables.kv_bytes_per_token * self.tables.tensor_parallel
-
-    def remembered(self, requests: Requests) -> Requests:
-        """``requests`` with the prefixes alone that the replicas still have."""
-        return prefix_cache.remembered(requests, self.config.kv_capacity_tokens, self.config.replicas)
+    def server(self) -> Server:
+        """What of this decides when requests end."""
+        return Server(
+            tables=self.tables,
+            config=self.config,
+            deployment=narrowed(self.deployment),
+            room_bytes=self.config.kv_capacity_tokens * self.tables.kv_bytes_per_token * self.tables.tensor_parallel,
+            sleep_tradeoff=self.sleep_tradeoff if sleep.sleeps(self.deployment.encoder) else None,
+        )
 
 
 def prepare(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Prepared:
@@ -112,19 +113,24 @@ def prepare(deployment: Deployment, requests: Requests, platform: Platform, valu
 def _split(deployment: Deployment, requests: Requests, platform: Platform, values: FleetParams) -> Deployment:
     """The split of attention and feed-forward with the largest goodput; the same accelerators together set the goals.
 
-    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart.
+    Splits differ by far more than samples do, so one sample of a quarter of the requests tells them apart; the search for the
+    rate of one begins at that of the one before.
     """
     tables = tables_for(deployment.model, platform, deployment.precision, deployment.tensor_parallel)
     together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
     how = values.capacity.of_fleet(deployment.replicas)
     few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
-    load = full_load.offered(requests, values.goals, few, partial(served, together)).load
+    load = full_load.offered(requests, values.goals, few, together.server.result).load
+
+    near_per_s = 0.0
 
     def rate_per_s(split: Deployment) -> float:
+        nonlocal near_per_s
         try:
-            return goodput(prepare(split, requests, platform, values), load)
+            near_per_s = full_load.goodput(load, prepare(split, requests, platform, values).server.result, near_per_s)
         except CapacityError:
             return 0.0
+        return near_per_s
 
     found = ways(arithmetic.tables(tables, deployment, platform), deployment)
     chosen = best(found, rate_per_s)
@@ -197,42 +203,50 @@ def run(
     if given is None:
         given = offered(prepare(settings.values.deployment.deployment(), requests, platform, settings.values), settings)
     ready = prepare(deployment, requests, platform, settings.values)
-    first = observe(ready, ready.requests, settings)
+    server = ready.server
+    first = _charged(ready, settings, given.at_trace(server), words=False)
     late = given.trace.misses(first.result)
     found = {OperatingPoint.AT_TRACE: replace(first.usage, missed=tuple(late))}
     try:
-        found[OperatingPoint.AT_CAPACITY] = at_capacity(ready, settings, given.load, first.account.memory_pool).usage
+        found[OperatingPoint.AT_CAPACITY] = _charged(
+            ready, settings, given.full(server), first.account.memory_pool, words=False
+        ).usage
     except CapacityError as error:
         found[OperatingPoint.AT_CAPACITY] = _unknown(found[OperatingPoint.AT_TRACE], str(error))
     return found
 
 
-def observe(
-    ready: Prepared,
-    requests: Requests,
-    settings: Settings,
-    pooled: memory_pool.Pool | None = None,
-    *,
-    steady_s: float | None = None,
-) -> Run:
+def observe(ready: Prepared, requests: Requests, settings: Settings, rate_per_s: float | None = None) -> Run:
     """Serve ``requests`` and charge what it takes, per request.
 
     Args:
         ready: What serves.
         requests: The requests.
         settings: One draw of params/fleet.yaml.
-        pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
-        steady_s: The time in which as many requests come, of a stream without an end; None: the run ends with its requests.
+        rate_per_s: At which they come as a piece of a stream without an end; None: the run ends with them.
 
     Raises:
         CapacityError: Requests that never fit.
         OutOfValidityError: Sleeping encoders in a closed loop; a tier or a pool outside its validity.
     """
-    requests = ready.remembered(requests)
-    tier = kv_tier.tier(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes)
-    result, pool = _serve(ready, kv_tier.restored(requests, tier))
-    if steady_s is not None:
-        result, pool = _endless(ready, result, pool, steady_s)
+    return _charged(ready, settings, ready.server.simulated(requests, rate_per_s))
+
+
+def _charged(
+    ready: Prepared, settings: Settings, simulated: Simulated, pooled: memory_pool.Pool | None = None, *, words: bool = True
+) -> Run:
+    """What a simulation takes, per request.
+
+    Args:
+        ready: What served.
+        settings: One draw of params/fleet.yaml.
+        simulated: What it served, and how.
+        pooled: What a pool of memory saves, where it was seen elsewhere; None: it is seen in this run.
+        words: Whether ``Run.words`` is wanted.
+    """
+    requests, (result, pool, tier), rate_per_s = simulated
+    if rate_per_s is not None:
+        result, pool = _endless(ready, result, pool, requests.arrival_s.size / rate_per_s)
     account = Account(
         deployment=ready.deployment,
         platform=ready.platform,
@@ -242,7 +256,7 @@ def observe(
         pool=pool,
         settings=settings,
         tier=tier,
-        memory_pool=pooled or memory_pool.observe(memory_pool.demand(tier, result, ready.deployment), ready.deployment),
+        memory_pool=pooled or memory_pool.seen(tier, result, ready.deployment, interval=words),
     )
     return Run(
         usage=component_usage.usage(account, requests.arrival_s.size),
@@ -260,7 +274,7 @@ def offered(reference: Prepared, settings: Settings) -> Offered:
     """
     values = settings.values
     how = values.capacity.of_fleet(reference.config.replicas)
-    return full_load.offered(reference.requests, values.goals, how, partial(served, reference))
+    return full_load.offered(reference.requests, values.goals, how, reference.server.result)
 
 
 def at_capacity(
@@ -288,8 +302,7 @@ def at_rate(
     ready: Prepared, settings: Settings, load: LoadSamples, rate_per_s: float, pooled: memory_pool.Pool | None = None
 ) -> Run:
     """The first sample of ``load`` as a piece of an endless stream at ``rate_per_s``."""
-    seen = load_samples.at(load.samples[0].requests, rate_per_s)
-    return observe(ready, seen, settings, pooled, steady_s=seen.arrival_s.size / rate_per_s)
+    return _charged(ready, settings, full_load.at_rate(load, ready.server, rate_per_s), pooled)
 
 
 def goodput(ready: Prepared, load: LoadSamples) -> float:
@@ -298,7 +311,7 @@ def goodput(ready: Prepared, load: LoadSamples) -> float:
     Raises:
         CapacityError: No rate meets them, or what a tier carries does not.
     """
-    return full_load.goodput(load, partial(served, ready))
+    return full_load.goodput(load, ready.server.result)
 
 
 def served(ready: Prepared, requests: Requests) -> Result:
@@ -307,22 +320,7 @@ def served(ready: Prepared, requests: Requests) -> Result:
     Raises:
         OutOfValidityError: A tier that has to carry more than it can.
     """
-    requests = ready.remembered(requests)
-    return _serve(ready, kv_tier.requests(requests, ready.deployment, ready.tables, room_bytes=ready.room_bytes))[0]
-
-
-def _serve(ready: Prepared, requests: Requests) -> tuple[Result, sleep.Pool | None]:
-    """The simulation, and what encoders of their own did."""
-    encoder = ready.deployment.encoder
-    requests = encoder_pool.requests(requests, ready.deployment)
-    if sleep.sleeps(encoder):
-        seen, pool = sleep.served(ready.tables, requests, ready.config, encoder=encoder, sleep_tradeoff=ready.sleep_tradeoff)
-        result = simulate(ready.tables, seen, replace(ready.config, encoder_pool=0))
-        return result, sleep.until(pool, result.span_s, encoder=encoder, sleep_tradeoff=ready.sleep_tradeoff)
-    result = simulate(ready.tables, requests, ready.config)
-    if not ready.config.encoder_pool:
-        return result, None
-    return result, sleep.Pool(result.encoder_s, result.encoder_idle_s, 0.0, 0, np.zeros(0))
+    return ready.server.result(requests)
 
 
 def _endless(ready: Prepared, result: Result, pool: sleep.Pool | None, period_s: float) -> tuple[Result, sleep.Pool | None]:

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from deltastack.errors import CapacityError, OutOfValidityError
 from deltastack.fleet import capacity, load_samples
+from deltastack.fleet.once import Once
 from deltastack.fleet.slo import objectives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deltastack.fleet.load_samples import LoadSamples
+    from deltastack.fleet.serving import Server, Simulated
     from deltastack.fleet.settings import Capacity, Goals
     from deltastack.fleet.simulator import Requests, Result
     from deltastack.fleet.slo import Objectives
 
 
+MOST = 64
+"""Simulations of a draw that are kept: some fifteen deployments by what decides when requests end, three of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Offered:
-    """The trace and samples of it, with the goals of each request: those of the deployment with nothing switched on."""
+    """The trace and samples of it, with the goals of each request: those of the deployment with nothing switched on.
+
+    What equal servers make of it is simulated once.
+    """
 
     trace: Objectives
     load: LoadSamples
+    _once: Once = field(default_factory=lambda: Once(MOST), repr=False)
+
+    def at_trace(self, server: Server) -> Simulated:
+        """What a server makes of the trace's own arrivals.
+
+        Raises:
+            DeltastackError: As ``Server.serve``.
+        """
+        found: Simulated = self._once.of(("trace", server.key), lambda: server.simulated(self.trace.requests))
+        return found
+
+    def full(self, server: Server) -> Simulated:
+        """A server at its goodput.
+
+        Raises:
+            CapacityError: As ``goodput``.
+        """
+        found: Simulated = self._once.of(
+            ("full", server.key), lambda: at_rate(self.load, server, goodput(self.load, server.result))
+        )
+        return found
 
 
 def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Requests], Result]) -> Offered:
@@ -39,12 +69,18 @@ def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Re
     return Offered(trace=objectives(requests, goals, serve), load=load_samples.load_samples(requests, how, goals, serve))
 
 
-def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
+def at_rate(load: LoadSamples, server: Server, rate_per_s: float) -> Simulated:
+    """What a server makes of the first sample at a rate, a piece of a stream without an end."""
+    return server.simulated(load_samples.at(load.samples[0].requests, rate_per_s), rate_per_s)
+
+
+def goodput(load: LoadSamples, serve: Callable[[Requests], Result], near_per_s: float = 0.0) -> float:
     """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
 
     Args:
         load: What is offered.
         serve: The deployment in question; it may refuse a rate as outside its validity.
+        near_per_s: A rate at which the search may begin; 0: a small sample finds one.
 
     Raises:
         CapacityError: No rate meets the goals; what ``serve`` refused is said with it.
@@ -59,6 +95,7 @@ def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
             return 0.0
 
     try:
-        return capacity.goodput(partial(met, load.pilot), [partial(met, aim) for aim in load.samples], share=load.share)
+        samples = [partial(met, aim) for aim in load.samples]
+        return capacity.goodput(partial(met, load.pilot), samples, share=load.share, near_per_s=near_per_s)
     except CapacityError as error:
         raise CapacityError("; ".join([str(error), *refused[-1:]])) from error

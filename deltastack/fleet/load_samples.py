@@ -11,6 +11,7 @@ Source of systematic sampling: Cochran, Sampling Techniques (1977), ch. 8.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ from deltastack.fleet.slo import objectives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from deltastack.fleet.settings import Capacity, Goals
     from deltastack.fleet.simulator import Requests, Result
@@ -65,12 +68,18 @@ def sample(requests: Requests, count: int, random: np.random.Generator) -> Reque
         count: How many.
         random: Draws the first request, the order and the gaps.
     """
-    order = np.lexsort((requests.output_tokens, requests.prompt_tokens, requests.images))
+    order = _order(requests)
     places = (np.arange(count) + random.random()) * (order.size / count)
     rows = random.permutation(order[places.astype(np.int64)])
     drawn = {f.name: getattr(requests, f.name)[rows] for f in fields(requests)}
     arrival_s = np.cumsum(random.exponential(1.0, count))
     return replace(requests, **(drawn | {"arrival_s": arrival_s * count / arrival_s[-1]}))
+
+
+@lru_cache(maxsize=2)
+def _order(requests: Requests) -> NDArray[np.intp]:
+    """Rows by images, prompt and output; one workload is sampled again and again."""
+    return np.lexsort((requests.output_tokens, requests.prompt_tokens, requests.images))
 
 
 def at(requests: Requests, rate_per_s: float) -> Requests:

@@ -178,6 +178,11 @@ class Settings(NamedTuple):
         served = params.parse(self.values.deployment.model_dump() | dict(changed), Served, f"{FILE}: deployment")
         return self._replace(values=self.values.model_copy(update={"deployment": served}))
 
+    def seeded(self, arrivals: int) -> Settings:
+        """The same with so many seeds of arrivals."""
+        capacity = self.values.capacity.model_copy(update={"arrivals": arrivals})
+        return self._replace(values=self.values.model_copy(update={"capacity": capacity}))
+
 
 def load(root: Path, *, draw: int = 0, draws: int = 1, scene: Scene | None = None) -> Settings:
     """Draw number ``draw`` of ``draws``; 0 is the central values. A scene's values replace the file's.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis, FactorialAnalysis, LayerSaving
     from deltastack.analysis.targets import TargetAnswer
     from deltastack.model import Bench, OperatingPoint
+    from deltastack.report.context import Swing
 
 
 def metrics(analysis: Analysis) -> dict[str, Any]:
@@ -80,13 +81,18 @@ def overall(analysis: Analysis) -> Verdict:
     return next((v for v in order if v in found), Verdict.UNDECIDED)
 
 
-def wording(analysis: Analysis) -> dict[str, Any]:
-    """The whole of summary.json: headline, verdicts, evidence, conditions, and the rows of the closing tables."""
+def wording(analysis: Analysis, swings: Sequence[Swing] = ()) -> dict[str, Any]:
+    """The whole of summary.json: headline, verdicts, evidence, conditions, and the rows of the closing tables.
+
+    Args:
+        analysis: All that follows from the tables.
+        swings: Sensitivities of layers on the fleet.
+    """
     named = {_name(analysis, a): a for a in analysis.factorials}
     return {
         "schema": SCHEMA,
-        "headline": headline.headline(analysis),
-        "other_operating_points": headline.others(analysis),
+        "headline": headline.headline(analysis, swings),
+        "other_operating_points": headline.others(analysis, swings),
         "card": card(analysis),
         "canonical": analysis.stack.canonical,
         "effort": analysis.stack.effort,
@@ -120,6 +126,7 @@ def _total(a: FactorialAnalysis) -> dict[str, Any]:
         "gap_lo": gap[1],
         "gap_hi": gap[2],
         "verdict": product.verdict if len(f.layers) > 1 else None,
+        "held_in": product.held_in,
         "caveat": a.caveat,
         "one_start": f.one_start,
         "noise_floor": a.noise_floor.largest if a.noise_floor else None,

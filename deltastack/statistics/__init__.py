@@ -7,7 +7,7 @@ averaged. One formula family a file; replicates on the first axis, simulations o
 from deltastack.statistics.aa_noise import resolution
 from deltastack.statistics.estimate import Estimate
 from deltastack.statistics.factorial import at_base, averaged, pair_table
-from deltastack.statistics.formula_verdict import LEAST_STARTS, indicative, log_tolerance, verdict
+from deltastack.statistics.formula_verdict import LEAST_STARTS, indicative, log_tolerance, verdict, verdict_of_draws
 from deltastack.statistics.half_factorial import HALVED, half, half_effects, planned
 from deltastack.statistics.interval import Bounds, Interval, mean_bounds, mean_interval
 from deltastack.statistics.jackknife_interval import jackknife, jackknife_groups, pseudo_values
@@ -55,4 +55,5 @@ __all__ = [
     "says_holds",
     "shapley",
     "verdict",
+    "verdict_of_draws",
 ]

@@ -27,7 +27,7 @@ def delta(technique: str, *optimized: float) -> list[tuple[object, ...]]:
 
 def total(joint: float, product: float) -> pd.DataFrame:
     """The joint run, and the product with its gap."""
-    head, rest = (*HEAD, Resource.ENERGY_J), ("simulated", None, True, "range_of_draws", 3)
+    head, rest = (*HEAD, Resource.ENERGY_J), ("simulated", "holds in 0 of 3 draws", True, "range_of_draws", 3)
     gap = product - joint
     return TOTAL.frame(
         [
@@ -79,7 +79,7 @@ def test_lines_by_hand() -> None:
     (x,) = lines([table()])
     one = x._asdict() | {"layers": {n: c._asdict() for n, c in x.layers.items()}, "joint": x.joint._asdict()}
     assert scene_lines([one]) == []
-    words = "15.0 % of energy together (idle +20.0 %); the product may not be used (gap +5.0 points)"
+    words = "15.0 % of energy together (idle +20.0 %); the product may not be used (gap +5.0 points, holds in 0 of 3 draws)"
     assert scene_lines([one, one | {"scene": "other"}]) == [
         f"scene mine, at capacity: +{words}",
         f"scene other, at capacity: +{words}",

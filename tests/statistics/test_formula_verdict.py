@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deltastack.errors import FormulaError
 from deltastack.outcomes import Verdict
-from deltastack.statistics import Interval, verdict
+from deltastack.statistics import Interval, verdict, verdict_of_draws
 
 
 def gap(low: float, high: float) -> Interval:
@@ -50,7 +50,27 @@ def test_a_wider_tolerance_never_turns_holds_into_fails(low: float, width: float
     assert wide != Verdict.FAILS or narrow == Verdict.FAILS
 
 
+@pytest.mark.parametrize(
+    ("inside", "words"), [(20, "holds"), (19, "holds"), (18, "undecided"), (2, "undecided"), (1, "fails"), (0, "fails")]
+)
+def test_draws_by_hand(inside: int, words: str) -> None:
+    """19 of 20 draws are 95 %: so many inside hold, so many outside fail; an end of the tolerance is inside."""
+    gaps = [*[0.02] * inside, *[-0.0201] * (20 - inside)]
+    assert verdict_of_draws(gaps, 0.02, 0.95) == (words, inside)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.floats(0.001, 0.5), st.floats(1, 10))
+def test_a_wider_tolerance_holds_in_no_fewer_draws(gaps: list[float], tolerance: float, more: float) -> None:
+    """Nor do sign and order of the gaps matter."""
+    narrow, wide = (verdict_of_draws(gaps, t, 0.95) for t in (tolerance, tolerance * more))
+
+    assert narrow[1] <= wide[1]
+    assert verdict_of_draws([-g for g in reversed(gaps)], tolerance, 0.95) == narrow
+
+
 def test_a_tolerance_is_positive() -> None:
     """A tolerance of 0 can never hold and is refused."""
+    with pytest.raises(FormulaError, match="tolerance: found 0, wanted a positive fraction"):
+        verdict_of_draws([0.0], 0.0, 0.95)
     with pytest.raises(FormulaError, match="tolerance: found 0, wanted a positive fraction"):
         verdict(gap(0.0, 0.0), 0.0)

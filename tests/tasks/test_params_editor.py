@@ -62,7 +62,10 @@ def test_a_scene_of_one_s_own_gets_its_stages_once(tmp_path: Path) -> None:
 
     before, after = yaml.safe_load(shipped), yaml.safe_load(once)
     assert after["scenes"] == [*before["scenes"], "mine"]
-    assert after["factorials"]["mine"] == before["factorials"]["assistant"] | {"input": "params/scenes/mine.yaml"}
+    assert after["factorials"]["mine"] == before["factorials"]["assistant"] | {
+        "input": "params/scenes/mine.yaml",
+        "after": "data/baseline/mine.parquet",
+    }
     assert {k: v for k, v in after["factorials"].items() if k != "mine"} == before["factorials"]
     assert {k: v for k, v in after.items() if k not in {"scenes", "factorials"}} == {
         k: v for k, v in before.items() if k not in {"scenes", "factorials"}

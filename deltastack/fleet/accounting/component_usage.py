@@ -17,6 +17,7 @@ Source: this project, decision 0004. Assumes: the node's power is drawn whether 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.fleet.accounting import storage_cost
@@ -169,7 +170,14 @@ def _weight_shares(tables: OperatorTables) -> dict[Component, float]:
 
 def _evidence(account: Account, *names: str) -> Evidence:
     """The weakest of the operator times and the named parameters; power and hardware of another board are assumed."""
-    roofline = any((codes == Source.ROOFLINE).any() for codes in account.tables.sources.values())
     known = account.settings.evidence
-    guessed = roofline or (any(n.startswith(("power.", "carbon.embodied")) for n in names) and carried(account.platform.board_w))
+    guessed = _roofline(account.tables) or (
+        any(n.startswith(("power.", "carbon.embodied")) for n in names) and carried(account.platform.board_w)
+    )
     return weakest([Evidence.ASSUMED if guessed else Evidence.SIMULATED, *(known[n] for n in names if n in known)])
+
+
+@lru_cache(maxsize=64)
+def _roofline(tables: OperatorTables) -> bool:
+    """Whether some operator time is a bound and nobody's measurement."""
+    return any(bool((codes == Source.ROOFLINE).any()) for codes in tables.sources.values())

@@ -73,6 +73,7 @@ def contended(storage: Storage, *, read_bytes_per_s: float, write_bytes_per_s: f
     return _contended(_drive(storage), storage, how, read_bytes_per_s, write_bytes_per_s)
 
 
+@lru_cache(maxsize=256)
 def loading(storage: Storage, model: str) -> Loading:
     """Loading every tensor of ``model``'s bf16 file with one direct read each.
 

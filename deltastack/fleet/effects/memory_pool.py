@@ -68,6 +68,20 @@ class Pool(NamedTuple):
         )
 
 
+def seen(tier: Tier | None, result: Result, deployment: Deployment, *, interval: bool = True) -> Pool | None:
+    """The pool of ``deployment`` under the demand of one run; None where nothing is pooled.
+
+    Args:
+        tier: What fills host memory.
+        result: The run.
+        deployment: What ran.
+        interval: Whether its words are wanted, which say how well its saving is known; else both ends are the saving itself.
+    """
+    if deployment.memory.pooled_share == 0:
+        return None
+    return observe(demand(tier, result, deployment), deployment, interval=interval)
+
+
 def demand(tier: Tier | None, result: Result, deployment: Deployment) -> NDArray[np.float64]:
     """Bytes (G replicas, ``INSTANTS``) that each replica's tier holds in host memory over the run; 0 without such a tier."""
     held = np.zeros((deployment.replicas, INSTANTS))
@@ -85,7 +99,7 @@ def demand(tier: Tier | None, result: Result, deployment: Deployment) -> NDArray
     return np.minimum(held, deployment.kv_tier.capacity_bytes or np.inf)
 
 
-def observe(demand: NDArray[np.float64], deployment: Deployment) -> Pool | None:
+def observe(demand: NDArray[np.float64], deployment: Deployment, *, interval: bool = True) -> Pool | None:
     """The pool of ``deployment`` under ``demand`` (G replicas, T instants) [any unit]; None where nothing is pooled."""
     memory = deployment.memory
     if memory.pooled_share == 0:
@@ -94,7 +108,7 @@ def observe(demand: NDArray[np.float64], deployment: Deployment) -> Pool | None:
         return Pool(0.0, 0.0, 0.0, None, 1.0, 1 + memory.pooled_share * memory.pool_overhead_share, idle=True)
     groups = np.array_split(demand, -(-demand.shape[0] // max(memory.pool_hosts, 1)))
     apart = np.array([np.quantile(group, 0.99, axis=1).sum() for group in groups])
-    parts = [pooling.pooled(group) for group, needed in zip(groups, apart, strict=True) if needed > 0]
+    parts = [pooling.pooled(group, interval=interval) for group, needed in zip(groups, apart, strict=True) if needed > 0]
     weight = apart[apart > 0] / apart.sum()
     saving, low, high = (float(weight @ [getattr(p, k) for p in parts]) for k in ("saving", "low", "high"))
     known = [p.correlation for p in parts if p.correlation is not None]

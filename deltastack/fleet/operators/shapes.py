@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -78,6 +78,7 @@ def shapes(model: str) -> Shapes:
     return _all()[model]
 
 
+@cache
 def tensor_bytes(model: str) -> tuple[int, ...]:
     """Size [bytes] of every tensor of the bf16 checkpoint, in the order of its names.
 

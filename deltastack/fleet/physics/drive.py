@@ -212,7 +212,7 @@ def _background(
         instants.append(rng.uniform(0, span_s, count))
         kinds.append(np.full(count, kind, dtype=np.int64))
     every, kind_of = np.concatenate(instants), np.concatenate(kinds)
-    order = np.argsort(every, kind="stable")
+    order = np.argsort(every)
     return every[order], kind_of[order]
 
 

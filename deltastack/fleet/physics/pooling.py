@@ -58,31 +58,37 @@ def saving(demand_bytes: ArrayLike, *, quantile: float = 0.99) -> float:
     return float(1 - np.quantile(demand.sum(axis=0), quantile) / apart)
 
 
-def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, seed: int = 0) -> Pooled:
+def pooled(demand_bytes: ArrayLike, *, quantile: float = 0.99, block: int = 24, seed: int = 0, interval: bool = True) -> Pooled:
     """``saving`` with a circular block-bootstrap interval over time, (N, T) demand; all hosts keep their instants together.
 
-    Where demand is rare, a resample may hold none: it has no saving, and is left out.
+    Where demand is rare, a resample may hold none: it has no saving, and is left out. Without ``interval`` both ends are the
+    saving itself.
 
     Raises:
         OutOfValidityError: Not at least one host and two instants, or no demand at all.
     """
     demand = _demand(demand_bytes)
-    instants = demand.shape[1]
-    length = max(1, min(block, instants))
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, instants, (RESAMPLES, -(-instants // length)))
-    index = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :instants] % instants
     seen = saving(demand, quantile=quantile)
-    peaks = np.quantile(demand[:, index], quantile, axis=-1).sum(axis=0)
-    draws = [saving(demand[:, i], quantile=quantile) for i in index[peaks > 0]]
-    low, high = np.quantile([seen, *draws], [0.025, 0.975])
+    low, high = _resampled(demand, seen, quantile, block, seed) if interval else (seen, seen)
     return Pooled(
         saving=seen,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         correlation=correlation(demand) if _correlated(demand) else None,
         hosts=demand.shape[0],
     )
+
+
+def _resampled(demand: NDArray[np.float64], seen: float, quantile: float, block: int, seed: int) -> tuple[float, float]:
+    """Both ends of the interval."""
+    instants = demand.shape[1]
+    length = max(1, min(block, instants))
+    starts = np.random.default_rng(seed).integers(0, instants, (RESAMPLES, -(-instants // length)))
+    index = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :instants] % instants
+    peaks = np.quantile(demand[:, index], quantile, axis=-1).sum(axis=0)
+    together = np.quantile(demand.sum(axis=0)[index], quantile, axis=-1)
+    low, high = np.quantile([seen, *(1 - together[peaks > 0] / peaks[peaks > 0])], [0.025, 0.975])
+    return float(low), float(high)
 
 
 def correlation(demand_bytes: ArrayLike) -> float:

@@ -113,8 +113,8 @@ def _card(a: FactorialAnalysis) -> Card:
     if a.joint is None:
         return Card(title, "no result", "", str(a.totals[Formula.JOINT].reason), "warn", PILL[Verdict.UNDECIDED][1], None)
     tone, pill = PILL[product.verdict or Verdict.UNDECIDED]
-    if product.verdict is Verdict.UNDECIDED and product.within is not None:
-        pill = f"? the spreadsheet is right in {product.within} of {f.draws} draws"
+    if product.held_in is not None:
+        pill = f"{pill[0]} the spreadsheet is right in {product.held_in} of {f.draws} draws"
     if len(f.layers) == 1:
         tone, pill = "soft", "one layer: nothing to multiply"
     said = saves(product.saving.value) if product.saving else "nothing"

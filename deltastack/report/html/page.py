@@ -15,7 +15,7 @@ from deltastack.analysis import annual_fleet_cost, history
 from deltastack.model import Bench, Resource
 from deltastack.report.context import ReportContext
 from deltastack.report.figures import INK, Figure, figures
-from deltastack.report.html import first_screen, sections, table_rows
+from deltastack.report.html import first_screen, scene_table, sections, table_rows
 from deltastack.report.metrics_json import wording
 from deltastack.report.text import occasions
 from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
@@ -46,7 +46,7 @@ GLOSSARY = (
     ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
     (
         "holds / fails / undecided",
-        "the interval of the gap lies inside the tolerance, outside it, or across its edge",
+        "the interval of the gap lies inside the tolerance, outside it, or across its edge; simulated: by its share of draws",
     ),
     ("indicative", "measured with fewer than three process starts, or on a loud machine: nothing is called right or wrong"),
     ("occasion", "one run of a measured experiment on one host at one time; occasions differ by what hours and days change"),
@@ -122,6 +122,7 @@ def html(  # noqa: PLR0913, PLR0917 - one argument a part of the page
         style=Markup(_text("page.css")),  # noqa: S704 - our own file
         screen=first_screen.first_screen(analysis),
         said=(told := dict(said or wording(analysis))) | {"card_words": _what(analysis, told)},
+        scene_table=scene_table.section(told.get("scenes", ())),
         date=date,
         benches=[str(b) for b in analysis.benches],
         stack=analysis.stack,

@@ -8,11 +8,15 @@ from deltastack import formatting
 from deltastack.amounts import moved, per
 from deltastack.evaluation.delta_summary import far
 from deltastack.outcomes import Formula, Resolution, Verdict
+from deltastack.report.text.deciding import by_draws
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deltastack.analysis.analysis import Analysis, FactorialAnalysis
     from deltastack.analysis.formula_totals import Total
     from deltastack.analysis.sample_size import SampleSize
+    from deltastack.report.context import Swing
     from deltastack.statistics import Estimate
 
 ONE_START = "one process start"
@@ -24,19 +28,25 @@ RULE = {
 }
 
 
-def headline(analysis: Analysis) -> list[str]:
+def headline(analysis: Analysis, swings: Sequence[Swing] = ()) -> list[str]:
     """One sentence a bench, at its headline operating point."""
-    said = [sentence(analysis, a) for a in analysis.headlines if a.at_headline]
+    said = [sentence(analysis, a, swings) for a in analysis.headlines if a.at_headline]
     return said or ["No result yet: no resource has a full factorial at the headline operating point."]
 
 
-def others(analysis: Analysis) -> list[str]:
+def others(analysis: Analysis, swings: Sequence[Swing] = ()) -> list[str]:
     """The same of the other operating points."""
-    return [sentence(analysis, a) for a in analysis.headlines if not a.at_headline]
+    return [sentence(analysis, a, swings) for a in analysis.headlines if not a.at_headline]
 
 
-def sentence(analysis: Analysis, a: FactorialAnalysis) -> str:
-    """What all layers together save, and what the product of the single savings predicts."""
+def sentence(analysis: Analysis, a: FactorialAnalysis, swings: Sequence[Swing] = ()) -> str:
+    """What all layers together save, and what the product of the single savings predicts.
+
+    Args:
+        analysis: All of it.
+        a: What is spoken of.
+        swings: Sensitivities: they name what decides a verdict that hangs on parameters.
+    """
     f, layers = a.factorial, " + ".join(a.factorial.layers).replace("_", " ")
     resource = formatting.resource(f.bench, f.resource)
     if a.joint is None:
@@ -52,6 +62,8 @@ def sentence(analysis: Analysis, a: FactorialAnalysis) -> str:
     predicts = (
         f"their product predicts {formatting.change(product.saving.value)}, a gap of {formatting.points(product.gap.value)}{ends}"
     )
+    if product.held_in is not None:
+        return f"{observed}; {predicts}: {by_draws(product, gap.draws or 0, analysis, a, swings)}."
     return f"{observed}; {predicts}: {RULE[product.verdict]}{_because(product)}{decided_by(analysis, a, product)}."
 
 
@@ -98,10 +110,6 @@ def decided_by(analysis: Analysis, a: FactorialAnalysis, product: Total) -> str:
     if product.verdict is not Verdict.UNDECIDED or product.gap is None or product.gap.low is None:
         return ""
     tolerance = analysis.stack.tolerance
-    if product.within is not None:
-        return (
-            f" (the gap is within ±{100 * tolerance:.1f} pp in {product.within} of {a.factorial.draws} draws of its parameters)"
-        )
     if a.outlook is None:
         return ""
     told = f"{_run(a.outlook.at_tolerance)} would decide at ±{100 * tolerance:.1f} pp"

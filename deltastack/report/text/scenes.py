@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 ALONE = 2
 """Scenes from which on the lines are printed: the headline tells of one."""
 POINTS = {"at_capacity": "at capacity", "at_trace": "at its trace"}
-USED = {"holds": "may be used", "fails": "may not be used"}
+USED = {"holds": "the product may be used", "fails": "the product may not be used"}
+UNDECIDED = "whether the product may be used depends on the parameters"
 
 
 def scene_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -22,10 +23,11 @@ def scene_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _line(line: Mapping[str, Any]) -> str:
     where = f"scene {line['scene']}, {POINTS[line['operating_point']]}"
-    gap = "not known" if line["gap"] is None else f"{100 * line['gap']:+.1f} points"
-    word = USED.get(line["verdict"], "may or may not be used: undecided")
+    gap = "gap not known" if line["gap"] is None else f"gap {100 * line['gap']:+.1f} points"
+    gap_words = ", ".join(filter(None, (gap, line.get("why"))))
+    word = USED.get(line["verdict"], UNDECIDED)
     alone = ", ".join(f"{name} {_percent(cell['delta'])}" for name, cell in line["layers"].items())
-    return f"{where}: {_percent(line['joint']['delta'])} of energy together ({alone}); the product {word} (gap {gap})"
+    return f"{where}: {_percent(line['joint']['delta'])} of energy together ({alone}); {word} ({gap_words})"
 
 
 def _percent(delta: float | None) -> str:

@@ -80,9 +80,10 @@ def _total(r: Mapping[str, Any]) -> list[str]:
     kept, cut_off, _ = (r["caveat"] or "").partition("; p99")  # the report has the percentiles
     caveat = f"{kept})" if cut_off else kept
     notes = ", ".join(filter(None, (unresolved, caveat, r.get("indicative") or start or _log_gap(r), floor)))
+    word = formatting.verdict(r["verdict"], r.get("held_in"), r["draws"])
     gap = formatting.points(r["gap"])
     gap = gap if r["gap_lo"] is None else f"{gap} {formatting.short_ends((r['gap_lo'], r['gap_hi']), r['draws'])}"
-    return [what, saving(r), formatting.change(r["product"]), gap, str(r["verdict"] or "–"), notes]
+    return [what, saving(r), formatting.change(r["product"]), gap, word, notes]
 
 
 def _log_gap(r: Mapping[str, Any]) -> str:
