@@ -85,6 +85,17 @@ def kept(root: Path) -> tuple[Recording, ...]:
     return tuple(recording.read(p) for p in sorted((root / FOLDER).glob("*.zip")))
 
 
+def shown(root: Path) -> tuple[Outcome, ...]:
+    """What every kept recording says, one entry a resource; for the page.
+
+    Raises:
+        InputError: A damaged bundle, or one whose runs are not what its manifest says.
+        ContractError: A table that breaks its contract.
+        EvidenceError: No full factorial.
+    """
+    return tuple(o for found in kept(root) for o in outcomes(root, found))
+
+
 def remove(root: Path, name: str) -> None:
     """Forget a recording.
 

@@ -13,7 +13,7 @@ from deltastack.errors import EvidenceError
 from deltastack.report.context import ReportContext, Swing, swings
 from deltastack.report.figures import figures
 from deltastack.report.html import page
-from tasks import claims, engines, history, imported, results
+from tasks import claims, engines, history, imported, recorded, results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,7 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
         cases=read_published(root / claims.CASES),
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
         engines=engines.shown(root),
+        recorded=recorded.shown(root),
         history=history.read(root),
         swings=read_swings(root),
         view=results.view(root),

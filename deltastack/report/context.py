@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
     from deltastack.importers import Saved
+    from deltastack.recording import Outcome
     from deltastack.report.engine_runs import EngineRun
 
 
@@ -51,6 +52,8 @@ class ReportContext:
     cases: tuple[PublishedCase, ...] = ()
     imported: tuple[Saved, ...] = ()
     engines: tuple[EngineRun, ...] = ()
+    recorded: tuple[Outcome, ...] = ()
+    """Of measurements that others recorded (``deltastack replay``), one entry a resource."""
     history: tuple[PastRun, ...] = ()
     swings: tuple[Swing, ...] = ()
     view: View = field(default_factory=lambda: View(accelerators=1000, history=10))

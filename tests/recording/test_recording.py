@@ -17,7 +17,10 @@ from deltastack.contracts import JOINT
 from deltastack.errors import ContractError, DeltastackError, EvidenceError, InputError, UnknownNameError
 from deltastack.model import Bench, Resource
 from deltastack.outcomes import Formula
+from deltastack.report.context import ReportContext
+from deltastack.report.html.page import html
 from tasks import recorded
+from tests.report.test_page import results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,3 +215,13 @@ def test_what_was_not_measured_cannot_be_recorded(tmp_path: Path) -> None:
         recorded.record(tmp_path, Bench.FLEET, tmp_path / "x.zip")
     with pytest.raises(EvidenceError, match="not been measured"):
         recorded.record(tmp_path, Bench.TESTBED, tmp_path / "x.zip")
+
+
+def test_the_page_shows_what_was_recorded_with_its_device_and_date(bundle: Path) -> None:
+    """Beside this machine's results: together +25 %, the product +28 %; the host is a tooltip, as text."""
+    found = recording.outcomes(recording.read(bundle), tolerance=0.02, confidence=0.95)
+    page = html(results(), {}, context=ReportContext(recorded=found))
+    part = page[page.index('id="recorded"') : page.index('class="trust"')]
+    assert "llamacpp, 2026-11-27" in part
+    assert HOST in part
+    assert 'id="recorded"' not in html(results(), {})

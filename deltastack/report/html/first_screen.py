@@ -119,7 +119,19 @@ def _card(a: FactorialAnalysis) -> Card:
         tone, pill = "soft", "one layer: nothing to multiply"
     said = saves(product.saving.value) if product.saving else "nothing"
     number = "cannot tell yet" if a.resolution is Resolution.NOT_RESOLVED else saves(a.joint.value)
-    return Card(title, number, _ends(a.joint), f"the spreadsheet says: {said}", tone, pill, a.caveat)
+    return Card(title, number, _ends(a.joint), f"the spreadsheet says: {said}", tone, pill, _plain(a.caveat))
+
+
+def _plain(caveat: str | None) -> str | None:
+    """A caveat without the percentiles, which stand below, and in words that need no glossary.
+
+    >>> _plain("violates the SLO in 1 of 20 draws (85.5% of requests end within their goal, wanted 90%; p99 of TTFT 125 s)")
+    'misses its latency goals in 1 of 20 draws (85.5% of requests end within their goal, wanted 90%)'
+    """
+    if caveat is None:
+        return None
+    kept, cut, _ = caveat.partition("; p99")
+    return f"{kept}{')' * bool(cut)}".replace("violates the SLO", "misses its latency goals")
 
 
 def saves(value: float) -> str:
@@ -154,9 +166,9 @@ def _cell(x: LayerSaving | None) -> Cell:
     if x.disabled:
         return Cell("soft", "off")
     if x.resolution in {Resolution.NOT_RESOLVED, Resolution.NO_CHANGE}:
-        return Cell("soft", "≈ 0" if x.resolution is Resolution.NO_CHANGE else "cannot tell yet", x.caveat)
+        return Cell("soft", "≈ 0" if x.resolution is Resolution.NO_CHANGE else "cannot tell yet", _plain(x.caveat))
     tone = "good" if x.resolution is Resolution.SAVES else "bad"
-    return Cell(tone, saves(x.share.alone.value), x.caveat)
+    return Cell(tone, saves(x.share.alone.value), _plain(x.caveat))
 
 
 def _advice(name: str, shown: tuple[FactorialAnalysis, ...], found: list[LayerSaving | None]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deltastack import formatting
 from deltastack.analysis.negative_controls import ORDER
 from deltastack.composition import compound, modules_needed, published_gap
-from deltastack.outcomes import Verdict
+from deltastack.outcomes import Formula, Verdict
 from deltastack.report.html.table_rows import head
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
+    from deltastack.recording import Outcome
 
 MODULES = 12
 HALVED, FIFTH = -0.5, -0.2
@@ -92,6 +93,28 @@ def _both_ways(pair: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
     does = ", ".join(r["case"].resource for r in rows if r["verdict"] is Verdict.HOLDS)
     fails = ", ".join(r["case"].resource for r in rows if r["verdict"] is Verdict.FAILS)
     return f"The same pair ({' + '.join(pair)}) composes for {does} and not for {fails}: a formula that held once proves nothing."
+
+
+def recorded(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Measurements that others recorded: where and when, together, the product, its gap and verdict; a row a resource."""
+    rows = []
+    for o in outcomes:
+        joint, product, shared = (o.totals[f] for f in (Formula.JOINT, Formula.INDEPENDENT, Formula.BY_MECHANISM))
+        rows.append(
+            {
+                "name": o.manifest.name,
+                "device": o.manifest.device,
+                "date": o.manifest.recorded_at[:10],
+                "host": o.manifest.host,
+                "resource": formatting.resource(o.factorial.bench, o.factorial.resource),
+                "together": formatting.interval(joint.saving),
+                "product": formatting.percent(product.saving and product.saving.value),
+                "gap": formatting.points(product.gap and product.gap.value),
+                "verdict": product.verdict,
+                "by_mechanism": formatting.percent(shared.saving and shared.saving.value),
+            }
+        )
+    return rows
 
 
 def verdict_counts(findings: Sequence[Finding]) -> str:
