@@ -38,6 +38,7 @@ NO_LOGARITHM = "some cell spends nothing, and 0 has no logarithm"
 NO_MECHANISM = "no mechanism that layers share was measured"
 NOTHING_LEFT = "it promises to leave nothing, which has no logarithm"
 NOT_RUN = "the planned half of the cells leaves out the pairs that this formula needs"
+_NOTHING_PREDICTED = (ONE_LAYER, composition.PAIR_IS_JOINT)
 Statistic = Callable[["Factorial"], NDArray[np.float64]]
 
 
@@ -255,14 +256,24 @@ def held(f: Factorial, *, tolerance: float, confidence: float, at: Circumstances
         return Held(totals, (), ())
     observed = found[Formula.JOINT].central
     cells = tuple(
-        CellPrediction(f.cell(m), n, float(found[n].central[i]), float(observed[i])) for i, m in enumerate(places) for n in named
+        CellPrediction(f.cell(places[i]), n, float(found[n].central[i]), float(observed[i]))
+        for i in range(len(places))
+        for n in named
+        if i in _predicted(n, places)
     )
-    return Held(totals, cells, tuple(_error(f, found, n, places, confidence) for n in named))
+    errors = tuple(_error(f, found, n, places, confidence) for n in named if _predicted(n, places))
+    return Held(totals, cells, errors)
 
 
 def several(f: Factorial) -> list[int]:
     """Places of the cells with two or more layers that were run."""
     return [m for m in f.ran if m.bit_count() > 1]
+
+
+def _predicted(name: str, places: Sequence[int]) -> list[int]:
+    """Rows of the cells that a formula predicts: ``pairwise`` is fed with the pairs, so it predicts three layers and more."""
+    least = 3 if name == Formula.PAIRWISE else 2
+    return [i for i, m in enumerate(places) if m.bit_count() >= least]
 
 
 def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float64]]:
@@ -271,7 +282,8 @@ def _of_cells(f: Factorial, places: Sequence[int]) -> dict[str, NDArray[np.float
     if f.shared:
         said[Formula.BY_MECHANISM] = np.stack([by_mechanism(f.within(m)) for m in places])
     gaps = {n: composition.gap(v, said[Formula.JOINT]) for n, v in said.items() if n != Formula.JOINT}
-    roots = {_root(n): np.sqrt((g**2).mean(axis=0, keepdims=True)) for n, g in gaps.items()}
+    rows = {n: rows for n in gaps if (rows := _predicted(n, places))}
+    roots = {_root(n): np.sqrt((gaps[n][at] ** 2).mean(axis=0, keepdims=True)) for n, at in rows.items()}
     return {**said, **{_gap(n): g for n, g in gaps.items()}, **roots, **({} if f.drawn else _logs(said))}
 
 
@@ -294,10 +306,10 @@ def _root(name: str) -> str:
 
 
 def _error(f: Factorial, found: Mapping[str, Sampled], name: Formula, places: Sequence[int], confidence: float) -> ErrorOverCells:
-    gaps = found[_gap(name)]
-    worst = int(np.abs(gaps.central).argmax())
+    gaps, rows = found[_gap(name)], _predicted(name, places)
+    worst = max(rows, key=lambda i: abs(gaps.central[i]))
     root = found[_root(name)].estimate(0, confidence)
-    return ErrorOverCells(name, root, len(places), f.cell(places[worst]), gaps.estimate(worst, confidence))
+    return ErrorOverCells(name, root, len(rows), f.cell(places[worst]), gaps.estimate(worst, confidence))
 
 
 def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
@@ -314,7 +326,7 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
     gap = gaps.estimate(row, terms.confidence)
     verdict, reason = _verdict(f, name, gap, repeated, terms)
     told = Total(name, saving, gap, verdict, reason, gaps.units(row), repeated)
-    return _by_draws(told, gaps.spread[row], terms) if f.drawn and reason != ONE_LAYER else told
+    return _by_draws(told, gaps.spread[row], terms) if f.drawn and reason not in _NOTHING_PREDICTED else told
 
 
 def _by_draws(total: Total, gaps: NDArray[np.float64], terms: Terms) -> Total:
@@ -338,6 +350,8 @@ def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: in
 def _verdict(f: Factorial, name: Formula, gap: Estimate, repeated: Repeated | None, terms: Terms) -> tuple[Verdict, str | None]:
     if len(f.layers) == 1:
         return Verdict.HOLDS, ONE_LAYER
+    if name is Formula.PAIRWISE and len(f.layers) == 2:  # noqa: PLR2004 - one pair
+        return Verdict.UNDECIDED, composition.PAIR_IS_JOINT
     shares = overlap(f) if name is Formula.WEIGHTED else 0.0
     reason = f"the layers' shares sum to {shares:.2f}: they overlap" if shares > 1 + 1e-9 else None
     if gap.low is None or gap.high is None:

@@ -28,12 +28,13 @@ from deltastack.composition.formulas import (
     weighted,
 )
 from deltastack.composition.gains import compound, delta_to_gain, gain_to_delta, modules_exact, modules_needed
-from deltastack.composition.interactions import interaction, pairwise
+from deltastack.composition.interactions import PAIR_IS_JOINT, interaction, pairwise
 from deltastack.composition.mechanisms import by_mechanism, counted_again
 from deltastack.composition.paper import PaperFigure, paper_table
 from deltastack.composition.published import PublishedCase, PublishedGap, published_gap, read_published
 
 __all__ = [
+    "PAIR_IS_JOINT",
     "PaperFigure",
     "PublishedCase",
     "PublishedGap",

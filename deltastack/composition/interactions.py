@@ -17,6 +17,7 @@ from deltastack.errors import FormulaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PAIR_IS_JOINT = "of two layers the pair is the joint run, so pairwise predicts nothing"
 Array = NDArray[np.float64]
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.02
 CONFIDENCE = 0.95
-PAIR_IS_JOINT = "of two layers the pair is the joint run, so pairwise predicts nothing"
 _YAML = frozenset({".yaml", ".yml"})
 _ONE_COMPONENT = "amounts are not split by component, so this is the same as independent"
 
@@ -93,7 +92,7 @@ def analyse_experiment(
     gaps = {f: sample.saving(quantities.gap(design, f)) for f in quantities.formulas(design)}
     counted = [x for m in design.mechanisms if (x := composition.counted_again(m.name, m.of)) is not None]
     if len(design.layers) == 2:  # noqa: PLR2004 - of two layers the pair is the joint run
-        gaps["pairwise"] = replace(gaps["pairwise"], lo=None, hi=None, reason=PAIR_IS_JOINT)
+        gaps["pairwise"] = replace(gaps["pairwise"], lo=None, hi=None, reason=composition.PAIR_IS_JOINT)
     return CaseResult(
         metric=found.metric.name,
         higher_is_better=found.metric.higher_is_better,

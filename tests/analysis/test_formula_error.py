@@ -20,6 +20,7 @@ from deltastack.analysis.history import PastRun
 from deltastack.contracts import USAGE
 from deltastack.errors import EvidenceError, ParamsError
 from deltastack.model import Bench, Component, OperatingPoint, Resource, cell_of
+from deltastack.outcomes import Formula, Verdict
 from deltastack.stack import Stack
 from tests.report.synthetic import WHOLE, joint
 
@@ -51,9 +52,31 @@ def test_errors_by_hand() -> None:
     found = {e.formula: e for e in errors(f)}
 
     assert found["independent"].root_mean_square.value == pytest.approx(0.4 * math.expm1(0.2))
-    assert found["pairwise"].root_mean_square.value == pytest.approx(0, abs=1e-12)
+    assert "pairwise" not in found
     assert (found["independent"].cells, found["independent"].worst) == (1, ("storage", "pipeline"))
     assert found["independent"].worst_gap.value == pytest.approx(0.4 * math.expm1(0.2))
+
+
+def test_pairwise_is_judged_on_cells_that_it_predicts() -> None:
+    """Pairs are what it is fed with, so of three layers one cell is left: one that leaves e^0.3 more than the pairs say."""
+    left = {"storage": WHOLE, "pipeline": dict.fromkeys(Component, 0.5), "idle": dict.fromkeys(Component, 0.5)}
+    planted = joint(left)
+    planted.loc[planted["cell"].map(lambda c: len(cell_of(c)) == 3), "amount"] *= math.exp(0.3)
+    f = one(planted, tuple(left))
+    found = {e.formula: e for e in errors(f)}
+    of_pairs = [c for c in held(f, tolerance=0.02, confidence=0.95).cells if c.formula == "pairwise"]
+
+    assert (found["independent"].cells, found["pairwise"].cells) == (4, 1)
+    assert found["pairwise"].root_mean_square.value == pytest.approx(0.2 * math.expm1(0.3))
+    assert [len(c.layers) for c in of_pairs] == [3]
+
+
+def test_of_two_layers_pairwise_has_no_verdict() -> None:
+    """The pair is the joint run: a gap of zero that could not be anything else."""
+    f = one(joint({"storage": WHOLE, "pipeline": dict.fromkeys(Component, 0.5)}, {("storage", "pipeline"): 0.2}), NAMES)
+    total = held(f, tolerance=0.02, confidence=0.95).totals[Formula.PAIRWISE]
+
+    assert (total.verdict, total.reason) == (Verdict.UNDECIDED, composition.PAIR_IS_JOINT)
 
 
 def test_opposite_interactions_cancel_in_the_total_and_not_in_the_error() -> None:
