@@ -1,8 +1,9 @@
-"""How a run looks in MLflow's pages: its name, the order of its metrics, the columns of the saved view, what stands side by side.
+"""How a run looks in MLflow's pages: its name, its metrics, the columns of the saved view, what stands side by side.
 
 MLflow's compare page selects the first metric that was logged and shows, side by side, the files that lie at the top of both
-runs' artifacts; its list of runs shows the columns of a saved view (a tag of the experiment, chosen under *Views*). So the
-joint totals are logged first, and the table of totals and the waterfalls are copied to the top. Checked with MLflow 3.17.
+runs' artifacts; its list of runs shows the columns of a saved view (a tag of the experiment, chosen under *Views*). So a run
+logs the numbers of the first screen alone, and the table of totals and the waterfalls are copied to the top; every other number
+is in its file reports/metrics.json. Checked with MLflow 3.17.
 """
 
 from __future__ import annotations
@@ -12,25 +13,28 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from flows import totals
+from flows import totals, tracking_page
 from tasks import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-TABLE = "totals.csv"
+TABLE = tracking_page.TOTALS
 VIEW = "mlflow.sharedViewState.deltastack-totals"
 """The tag that holds the saved view; what follows the last dot goes into ``?viewStateShareKey=``."""
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",  # the list of runs, not of traces, is the first page
     "mlflow.note.content": (
         "What a stack of optimizations really saves. One run a set of results, nested runs its layers.\n\n"
-        "- **Views > Totals** shows the joint savings and the gaps of the product as columns.\n"
+        "- **Views > Totals** shows what is predicted, what is measured together, and the gap.\n"
         "- Tick two runs, **Compare**: parameters that differ under *Show diff only*, the totals under *Artifacts*.\n"
         "- A run's description is its evidence card; `canonical = false` may not be quoted."
     ),
 }
+GAP = "gap"
+SHOWN = (".predicted", ".together", f".{GAP}")
+"""The columns of the saved view, by the end of a metric's name."""
 WIDTH = 240
 """Pixels of a column, so that the name of its metric is read whole."""
 FEW = 2
@@ -60,33 +64,32 @@ def tags(content: Mapping[str, Any]) -> dict[str, str]:
     return found | ({"mlflow.source.git.commit": commit} if commit else {})
 
 
-def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The same metrics: joint totals first, then what the formulas say and miss, then the layers; intervals last.
+def metrics(content: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a run, in the order of the first screen; all there are where a set of results has no headline.
 
-    >>> list(ordered({"layer/a/delta.fleet.x": 1, "gap.fleet.x.weighted": 1, "delta_total.fleet.x.joint.lo": 1,
-    ...               "delta_total.fleet_at_trace.energy_j.joint": 1, "delta_total.fleet.energy_j.joint": 1}))[:3]
-    ['delta_total.fleet.energy_j.joint', 'delta_total.fleet_at_trace.energy_j.joint', 'gap.fleet.x.weighted']
+    >>> metrics({"headline": {"fleet.energy_j.gap": 0.02}, "metrics": {"gap.fleet.energy_j.weighted": 0.1}})
+    {'fleet.energy_j.gap': 0.02}
     """
-    return {n: metrics[n] for n in sorted(metrics, key=_place)}
+    return dict(content.get("headline") or content["metrics"])
 
 
-def _place(metric: str) -> tuple[bool, int, bool, int, int]:
-    """Interval or not, kind, headline basis or not, resource, bench."""
-    parts = metric.split(".")
-    totals_of = metric.startswith(("delta_total.", "gap."))
-    kind = 0 if totals_of and parts[-1] == "joint" else 1 if totals_of else 2
-    bench = next((i for i, b in enumerate(totals.BASES) if b in parts), len(totals.BASES))
-    resource = next((i for i, r in enumerate(totals.RESOURCES) if r in parts), len(totals.RESOURCES))
-    return parts[-1] in {"lo", "hi"}, kind, "_at_" in metric, resource, bench
+def of_layer(content: Mapping[str, Any], layer: str) -> dict[str, float]:
+    """The metrics of a layer's own run: its saving alone and its share, in the places of the first screen.
+
+    >>> of_layer({"headline": {"fleet.energy_j.gap": 0.02}, "metrics": {"layer/a/delta.fleet.energy_j": 0.5,
+    ...     "layer/a/delta.fleet.io_byte": 0.1, "layer/b/delta.fleet.energy_j": 0.2, "shapley/a.fleet.energy_j.lo": 0.3}}, "a")
+    {'layer/a/delta.fleet.energy_j': 0.5, 'shapley/a.fleet.energy_j.lo': 0.3}
+    """
+    own = {n: v for n, v in content["metrics"].items() if n.startswith((f"layer/{layer}/", f"shapley/{layer}."))}
+    places = {n.rpartition(".")[0] for n in content.get("headline") or () if n.endswith(f".{GAP}")}
+    heads = (f"layer/{layer}/delta.", f"shapley/{layer}.")
+    shown = {f"{head}{place}{end}" for head in heads for place in places for end in ("", ".lo", ".hi")}
+    return {n: v for n, v in own.items() if n in shown or not places}
 
 
-def view(metrics: Iterable[str], at_ms: int) -> str:
-    """The saved view *Totals*: joint savings of the headline bases, the product's gaps, verdict, whether it may be quoted."""
-    known = list(ordered(dict.fromkeys(metrics, 0.0)))
-    joint = [n for n in known if n.startswith("delta_total.") and n.endswith(".joint") and "_at_" not in n]
-    joint = [n for n in joint if n.split(".")[2] in totals.RESOURCES]
-    gaps = [g for n in joint if (g := f"gap.{'.'.join(n.split('.')[1:3])}.independent") in known]
-    numbers = [f"metrics.`{n}`" for n in (*joint, *gaps)]
+def view(names: Iterable[str], at_ms: int) -> str:
+    """The saved view *Totals*: of each card what is predicted, measured together and the gap, and whether it may be quoted."""
+    numbers = [f"metrics.`{n}`" for n in names if n.endswith(SHOWN)]
     columns = [*numbers, "tags.`verdict`", "tags.`canonical`", "attributes.`Source`"]
     widths = dict.fromkeys(numbers, WIDTH)
     state = json.dumps({"selectedColumns": columns, "columnOrder": numbers, "columnWidths": widths})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows import summary, totals
+from flows import summary, totals, tracking_page
 from tasks import outbox
 from tasks.stage_outcome import age
 
@@ -55,7 +55,9 @@ def markdown(root: Path) -> str:
             words = picture.stem.replace("_", " ").replace("-", ", ")
             data = base64.b64encode(content).decode()
             parts += ["", f"**{words}**", "", f"![{words}](data:image/png;base64,{data})"]
-    return "\n".join([*parts, "", "The whole report: `reports/report.html`", ""])
+    page = tracking_page.address(root)
+    parts += ["", f"[The run in MLflow]({page})"] if page is not None else []
+    return "\n".join([*parts, "", f"[The whole report]({(root / 'reports/report.html').as_uri()}): `reports/report.html`", ""])
 
 
 def _totals(root: Path) -> list[str]:

@@ -15,12 +15,13 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from deltastack import strict_yaml
 from deltastack.errors import DeltastackError, InputError, PreflightError
-from flows import service_state, tracking
+from flows import service_state, tracking, tracking_page
 from flows.server import HOST, HOSTS
 from tasks import stage_runner
 
@@ -43,6 +44,7 @@ OFFLINE = {
 }
 PAGES_ASK = "PREFECT_SERVER_UI_API_URL"
 """Where Prefect's pages look for their server: the customary port, unless it is said, wherever the server is."""
+WORDS = {"prefect": "Prefect server", "worker": "Prefect worker", "mlflow": "MLflow"}
 STOPPING_ORDER = ("worker", "prefect", "mlflow")
 
 
@@ -108,12 +110,17 @@ def down(root: Path) -> None:
 def status(root: Path) -> None:
     """Print one line a service."""
     running = service_state.load(root)
-    words = {"prefect": "Prefect server", "worker": "Prefect worker", "mlflow": "MLflow"}
-    for name, text in words.items():
+    for name, text in WORDS.items():
         service = running.get(name)
         well = service is not None and service_state.alive(service)
         place = (service.url or f"pool {POOL}, process {service.pid}") if service and well else "not running"
         _say(f"{text:15} {place}")
+    page = tracking_page.address(root)
+    if page is not None:
+        _say(f"{'last totals':15} {page}")
+    if "worker" in running and service_state.alive(running["worker"]):
+        for line in _armed(root / "prefect.yaml"):
+            _say(line)
 
 
 def _prefect(root: Path) -> Plan:
@@ -138,6 +145,7 @@ def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:
         return
     log = _log(root, plan)
     log.parent.mkdir(parents=True, exist_ok=True)
+    _say(f"starting {WORDS[plan.name]}")
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", *plan.words],
@@ -170,6 +178,7 @@ def _deploy(root: Path, api: Mapping[str, str]) -> None:
     key = f"{service_state.load(root)['prefect'].started} {hashlib.sha256((root / 'prefect.yaml').read_bytes()).hexdigest()}\n"
     if marker.is_file() and marker.read_text() == key:
         return
+    _say("deploying prefect.yaml")
     for words in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
         done = subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", *words],
@@ -183,6 +192,24 @@ def _deploy(root: Path, api: Mapping[str, str]) -> None:
         if done.returncode != 0:
             raise PreflightError(f"prefect {' '.join(words)} failed: {(done.stderr or done.stdout).strip()[-400:]}")
     marker.write_text(key)
+
+
+def _armed(file: Path) -> list[str]:
+    """One sentence for each active schedule of prefect.yaml: what runs by itself, and when."""
+    deployments = strict_yaml.document(file.read_bytes()).get("deployments") or ()
+    rows = [(d["name"], s) for d in deployments for s in d.get("schedules") or () if s.get("active", True)]
+    return [f"{name} runs by itself, {_when(schedule)}; `make down` ends that" for name, schedule in rows]
+
+
+def _when(schedule: Mapping[str, Any]) -> str:
+    """When a schedule is due.
+
+    >>> _when({"cron": "15 2 * * *", "timezone": "Etc/UTC"}), _when({"interval": 3.0})
+    ('at cron 15 2 * * * Etc/UTC', 'every 3 s')
+    """
+    if "cron" in schedule:
+        return f"at cron {schedule['cron']} {schedule.get('timezone', 'UTC')}"
+    return f"every {schedule['interval']:g} s"
 
 
 def _log(root: Path, plan: Plan) -> Path:

@@ -17,10 +17,11 @@ from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from deltastack.errors import TrackingError
-from flows import mlflow_view, summary
+from flows import mlflow_view, summary, tracking_page
+from flows.tracking_page import shown
 from tasks import outbox, stage_runner
 
 if TYPE_CHECKING:
@@ -45,16 +46,6 @@ _BATCH = 100
 def address(root: Path) -> str:
     """Where results go: MLFLOW_TRACKING_URI, or the project's own SQLite file."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-
-
-def shown(uri: str) -> str:
-    """``uri`` without what lets one in: no user, password, query or fragment; for messages and receipts.
-
-    >>> shown("https://me:secret@host:5000/a?token=b")
-    'https://host:5000/a'
-    """
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else uri
 
 
 def _hidden(text: str, uri: str) -> str:
@@ -195,13 +186,15 @@ def _take(client: MlflowClient, root: Path, content: dict[str, Any], files: Path
         },
     )
     if run.data.tags.get(COMPLETE) != "true":
-        _log(client, run, mlflow_view.ordered(content["metrics"]), content["params"])
+        _log(client, run, mlflow_view.metrics(content), content["params"])
         _log_workload(client, run, files / "data" / "workload.parquet")
         _log_files(client, run, files)
-        client.set_experiment_tag(experiment, mlflow_view.VIEW, mlflow_view.view(content["metrics"], run.info.start_time))
+        totals = mlflow_view.view(mlflow_view.metrics(content), run.info.start_time)
+        client.set_experiment_tag(experiment, mlflow_view.VIEW, totals)
         for layer in content["layers"]:
             _take_layer(client, experiment, run, layer, content)
         _finish(client, run)
+    tracking_page.note(root, experiment, run.info.run_id)
     return str(run.info.run_id)
 
 
@@ -216,11 +209,10 @@ def _log_files(client: MlflowClient, run: Run, files: Path) -> None:
 
 
 def _take_layer(client: MlflowClient, experiment: str, parent: Run, layer: str, content: dict[str, Any]) -> None:
-    own = {n: v for n, v in content["metrics"].items() if n.startswith((f"layer/{layer}/", f"shapley/{layer}."))}
     tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.runName": f"layer={layer}", "layer": layer}
     run = _run(client, experiment, f"{content['key']}/{layer}", tags)
     params = {n: v for n, v in content["params"].items() if n.startswith(f"{layer}.")}
-    _log(client, run, own, params)
+    _log(client, run, mlflow_view.of_layer(content, layer), params)
     _finish(client, run)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deltastack.analysis.scenes import lines
 from deltastack.contracts import TOTAL, atomic
 from deltastack.model import Bench, Switches
-from deltastack.report import metrics, wording
+from deltastack.report import headline_numbers, metrics, wording
 from tasks import engines, occasions, outbox, results, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def run(root: Path) -> None:
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
     TOTAL.write(total, root / "data/total.parquet")
     _json(root / "reports/metrics.json", metrics(analysis))
+    _json(root / outbox.HEADLINE, headline_numbers(analysis))
     _json(root / "reports/summary.json", said)
     write_report.write(root, analysis, said)
     outbox.put(root)

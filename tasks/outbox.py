@@ -26,9 +26,11 @@ from tasks import history, provenance, stage_runner
 FLOW_RUN = "DELTASTACK_FLOW_RUN"
 """Environment variable: the Prefect flow run that started the stage."""
 METRICS = Path("reports/metrics.json")
+HEADLINE = Path("reports/headline.json")
+"""The dozen numbers of the first screen: DVC's metrics file, and the metrics of a run in MLflow."""
 TABLES = ("data/workload.parquet", "data/baseline/{scene}.parquet", "data/total.parquet", "data/joint/{scene}.parquet")
 ESTIMATED = "data/delta/estimated/{scene}"
-PAGES = ("reports/summary.json", "reports/report.html", "reports/figures/*")
+PAGES = ("reports/headline.json", "reports/summary.json", "reports/report.html", "reports/figures/*")
 BESIDE = (
     *("data/workload.json", "data/joint/engine.json", "data/quality/**/*.parquet", "data/scenes/*.parquet"),
     *("params/*.yaml", "params/layers/*.yaml", "params/scenes/*.yaml"),
@@ -156,6 +158,7 @@ def _entry(root: Path, name: str, was: dict[str, Any]) -> dict[str, Any]:
         "key": name,
         "created": was.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         "metrics": numbers(flat),
+        "headline": numbers(flatten(read(root / HEADLINE))),
         "params": provenance.telling(root),
         "tags": {n: v for n, v in tags.items() if v is not None},
         "layers": provenance.layers(root),

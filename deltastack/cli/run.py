@@ -96,7 +96,7 @@ def sync(
 
 
 def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
-    from flows import summary
+    from flows import summary, tracking_page
     from tasks import outbox
 
     metrics: dict[str, Any] = outbox.read(root / outbox.METRICS)
@@ -111,3 +111,6 @@ def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
     for words, place in (("report", "reports/report.html"), ("numbers", "reports/metrics.json")):
         if (root / place).is_file():
             typer.echo(f"{words:8} {place}")
+    page = tracking_page.address(root)
+    if page is not None:
+        typer.echo(f"{'MLflow':8} {page}")

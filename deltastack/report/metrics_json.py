@@ -1,4 +1,4 @@
-"""metrics.json and summary.json from an analysis.
+"""metrics.json, headline.json and summary.json from an analysis.
 
 metrics.json has dotted names, nested so that DVC, MLflow and pandas flatten them alike:
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from deltastack.model import Bench, OperatingPoint
     from deltastack.report.context import Swing
 
+MOST_CARDS = 3
+"""Results of the whole stack that the first screen and headline.json carry."""
+
 
 def metrics(analysis: Analysis) -> dict[str, Any]:
     """The whole of metrics.json."""
@@ -55,6 +58,22 @@ def metrics(analysis: Analysis) -> dict[str, Any]:
         "verdict": str(overall(analysis)),
         "evidence": {"mix": ",".join(classes)},
     }
+
+
+def headline_numbers(analysis: Analysis) -> dict[str, Any]:
+    """The whole of headline.json: what each card of the first screen says.
+
+    Names are ``<bench>.<resource>.{predicted,together,gap}``, with ``gap.lo`` and ``gap.hi``. Numbers are fractions; the bench
+    is named as in metrics.json. A number that nobody has is absent.
+    """
+    tree: dict[str, Any] = {}
+    for a in analysis.headlines[:MOST_CARDS]:
+        f, product = a.factorial, a.totals[Formula.INDEPENDENT]
+        at = [_where(analysis, f.scene, f.bench, f.operating_point), str(f.resource)]
+        _put(tree, at, "predicted", (product.saving or ())[:1])
+        _put(tree, at, "together", (a.totals[Formula.JOINT].saving or ())[:1])
+        _put(tree, at, "gap", product.gap or ())
+    return tree
 
 
 def _put_factorial(tree: dict[str, Any], a: FactorialAnalysis, where: str) -> None:

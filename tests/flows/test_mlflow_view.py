@@ -1,4 +1,4 @@
-"""How runs look in MLflow: joint totals first, nothing lost, a saved view of columns that are there."""
+"""How runs look in MLflow: the numbers of the first screen, and a saved view of columns that are there."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ from flows import mlflow_view, totals
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = [
-    "layer/idle/delta.fleet.energy_j",
-    "gap.testbed.cpu_s.independent",
-    "gap.fleet.energy_j.independent.lo",
-    "gap.fleet.energy_j.independent",
-    "delta_total.fleet_at_trace.energy_j.joint",
-    "delta_total.fleet.memory_byte_s.joint",
-    "delta_total.fleet.energy_j.independent",
-    "delta_total.testbed.cpu_s.joint",
-    "delta_total.fleet.energy_j.joint.hi",
-    "delta_total.fleet.energy_j.joint",
-]
+HEADLINE = {
+    "fleet.energy_j.predicted": 0.5,
+    "fleet.energy_j.together": 0.4,
+    "fleet.energy_j.gap": 0.1,
+    "fleet.energy_j.gap.lo": 0.05,
+    "fleet.energy_j.gap.hi": 0.15,
+    "engine.cpu_s.together": 0.2,
+}
+OF_IDLE = ["layer/idle/delta.fleet.energy_j", "layer/idle/delta.fleet.energy_j.hi", "shapley/idle.fleet.energy_j"]
+OTHERS = ["layer/idle/delta.fleet.io_byte", "layer/idle/delta.engine.cpu_s", "layer/storage/delta.fleet.energy_j"]
 
 
-@given(st.permutations(NAMES))
-def test_the_joint_totals_come_first_and_nothing_is_lost(names: list[str]) -> None:
-    """In whatever order they were counted: energy of the fleet at capacity leads, intervals end, every value is kept."""
-    metrics = {n: float(i) for i, n in enumerate(names)}
-    found = mlflow_view.ordered(metrics)
+def test_a_run_has_the_numbers_of_the_first_screen_alone() -> None:
+    """In their order; a set of results from before there was a headline keeps all of its numbers."""
+    content = {"headline": HEADLINE, "metrics": dict.fromkeys(OTHERS, 1.0)}
 
-    assert found == metrics
-    assert list(found)[:4] == [
-        "delta_total.fleet.energy_j.joint",
-        "delta_total.testbed.cpu_s.joint",
-        "delta_total.fleet.memory_byte_s.joint",
-        "delta_total.fleet_at_trace.energy_j.joint",
-    ]
-    assert {n.rpartition(".")[2] for n in list(found)[-2:]} == {"lo", "hi"}
+    assert list(mlflow_view.metrics(content).items()) == list(HEADLINE.items())
+    assert mlflow_view.metrics({"metrics": {"a": 1.0}}) == {"a": 1.0}
 
 
-def test_the_view_has_the_headline_totals_and_their_gaps() -> None:
-    """Of the names above: two joint totals of headline resources, the gap of each, and whether they may be quoted."""
-    state = json.loads(json.loads(mlflow_view.view(NAMES, 5))["state"])
+@given(st.permutations([*OF_IDLE, *OTHERS]))
+def test_a_layer_has_its_numbers_in_the_places_that_have_a_gap(names: list[str]) -> None:
+    """Its saving alone and its share, with ends: not another resource, not another layer, not a place without a card."""
+    content = {"headline": HEADLINE, "metrics": dict.fromkeys(names, 1.0)}
+
+    assert set(mlflow_view.of_layer(content, "idle")) == set(OF_IDLE)
+    assert set(mlflow_view.of_layer({"metrics": content["metrics"]}, "storage")) == {"layer/storage/delta.fleet.energy_j"}
+
+
+def test_the_view_has_what_is_predicted_together_and_the_gap() -> None:
+    """In the order of the first screen, without ends, and whether they may be quoted."""
+    state = json.loads(json.loads(mlflow_view.view(HEADLINE, 5))["state"])
 
     assert state["columnOrder"] == [
-        "metrics.`delta_total.fleet.energy_j.joint`",
-        "metrics.`delta_total.testbed.cpu_s.joint`",
-        "metrics.`gap.fleet.energy_j.independent`",
-        "metrics.`gap.testbed.cpu_s.independent`",
+        "metrics.`fleet.energy_j.predicted`",
+        "metrics.`fleet.energy_j.together`",
+        "metrics.`fleet.energy_j.gap`",
+        "metrics.`engine.cpu_s.together`",
     ]
     assert "tags.`canonical`" in state["selectedColumns"]
     assert set(state["columnWidths"]) == set(state["columnOrder"])

@@ -91,8 +91,10 @@ def a_run(root: Path, *kinds: str) -> dict[str, Any] | None:
 def test_scheduled_runs_on_real_servers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up is idempotent, its pages ask its server; a scheduled run completes, a cancelled one ends whole; down stops all."""
     first = services(project, "up")
-    assert [line.split("  ")[0] for line in first] == ["Prefect server", "Prefect worker", "MLflow"]
-    assert services(project, "up") == first
+    began = ["starting Prefect server", "starting MLflow", "deploying prefect.yaml", "starting Prefect worker"]
+    stand = ["Prefect server", "Prefect worker", "MLflow", "nightly runs by itself, every 10 s; `make down` ends that"]
+    assert [line.split("  ")[0] for line in first] == [*began, *stand]
+    assert services(project, "up") == first[len(began) :]
     with urllib.request.urlopen(f"{service_state.load(project)['prefect'].url}/ui-settings", timeout=30) as reply:  # noqa: S310 - as above
         assert json.load(reply)["api_url"] == service_state.prefect_api(project)
 
@@ -143,6 +145,8 @@ def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     (run,) = client.search_runs([experiment.experiment_id])
 
+    page = services(project, "status")[3]
+    assert page.split()[-1].endswith(f"/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts/totals.csv")
     assert run.data.metrics == {"delta_total.fleet.energy_j.joint": 0.125}
     assert [a.path for a in client.list_artifacts(run.info.run_id)] == ["reports", "totals.csv"]
 

@@ -13,6 +13,7 @@ from deltastack.evaluation.delta_summary import far
 from deltastack.layers.measurement import Exactness
 from deltastack.model import Bench, OperatingPoint
 from deltastack.outcomes import Formula, Resolution, Verdict
+from deltastack.report.metrics_json import MOST_CARDS
 from deltastack.report.text.evidence_card import admissible
 from deltastack.statistics import indicative
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from deltastack.analysis.analysis import Analysis, FactorialAnalysis, LayerSaving
     from deltastack.statistics import Estimate
 
-MOST_CARDS = 3
 LOAD = {
     OperatingPoint.AT_CAPACITY: "at full load",
     OperatingPoint.AT_TRACE: "at today's load",

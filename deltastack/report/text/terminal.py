@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 4
 """Of summary.json. 3: ``profile``; 2: a target of the best set; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
-MOST_LINES = 12
-"""Of a run's last 15 lines: one says what ran and two name the report and the numbers."""
+MOST_LINES = 11
+"""Of a run's last 15 lines: one says what ran and three name the report, the numbers and the page in MLflow."""
 Table = list[list[str]]
 
 
