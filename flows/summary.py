@@ -10,15 +10,24 @@ SAID = Path("reports/summary.json")
 
 
 def lines(folder: Path) -> list[str]:
-    """What reports/summary.json in ``folder`` says, as the report's own lines, few enough for a screen."""
+    """What reports/summary.json in ``folder`` says, few enough for a screen; empty if there is none."""
+    said = outbox.read(folder / SAID)
+    if "screen" not in said:
+        return sentences(folder)
+    from deltastack.report import closing_lines
+
+    return closing_lines(said)
+
+
+def sentences(folder: Path) -> list[str]:
+    """Every line that reports/summary.json in ``folder`` has for a terminal; empty if there is none."""
     said = outbox.read(folder / SAID)
     if not said:
         return []
     from deltastack.report import summary_lines
     from deltastack.report.text.scenes import scene_lines
-    from deltastack.report.text.terminal import cut
 
-    return cut([*summary_lines(said), *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))])
+    return [*summary_lines(said), *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
 
 
 def card(folder: Path) -> list[str]:

@@ -9,10 +9,13 @@ from deltastack.analysis.scenes import lines
 from deltastack.contracts import TOTAL, atomic
 from deltastack.model import Bench, Switches
 from deltastack.report import headline_numbers, metrics, wording
+from deltastack.report.html.first_screen import first_screen
 from tasks import engines, occasions, outbox, results, scenes, stage_runner, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deltastack.analysis.analysis import Analysis
 
 
 def run(root: Path) -> None:
@@ -21,6 +24,7 @@ def run(root: Path) -> None:
     occasions.note(root, analysis, analysis.stack.occasions_kept)
     said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
+    said |= {"screen": _screen(analysis)}
     said |= {"engines": [e.sentence for e in engines.shown(root)]}
     simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
@@ -30,6 +34,13 @@ def run(root: Path) -> None:
     _json(root / "reports/summary.json", said)
     write_report.write(root, analysis, said)
     outbox.put(root)
+
+
+def _screen(analysis: Analysis) -> dict[str, Any]:
+    """The page's first screen in words: the decision, the places of the cards, and each layer with its advice."""
+    screen = first_screen(analysis)
+    rows = [{"layer": r.layer, "cells": [c.words for c in r.cells], "advice": r.advice} for r in screen.rows]
+    return {"decision": screen.decision, "places": list(screen.places), "rows": rows}
 
 
 def _scenes(root: Path, first: str) -> list[dict[str, Any]]:

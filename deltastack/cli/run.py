@@ -26,6 +26,7 @@ def run(
         bool, typer.Option("--testbed", help="Measure on the torch testbed too (about 5 minutes; the extra `testbed`).")
     ] = False,
     target: Annotated[str, typer.Option(help="Only this stage of dvc.yaml and what it needs.")] = "aggregate",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Every sentence of the result, not the last 15 lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
     """Bring the whole graph up to date, publish the results, print the headline."""
@@ -59,7 +60,12 @@ def run(
                 testbed_tables.show(root)
             ended = run_stack.run(root, target, remeasure=force_measure, listener=listener)
     done = {d.stage for d in ended.stages}
-    _show(root, ended._replace(stages=[*(d for d in before if d.stage not in done), *ended.stages]), as_json=as_json)
+    _show(
+        root,
+        ended._replace(stages=[*(d for d in before if d.stage not in done), *ended.stages]),
+        as_json=as_json,
+        verbose=verbose,
+    )
 
 
 def _scenes(root: Path, asked: str | None) -> tuple[str, ...]:
@@ -95,7 +101,7 @@ def sync(
         typer.echo(f"{len(runs)} set{'s' * (len(runs) != 1)} of results published" if runs else "nothing waits to be published")
 
 
-def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
+def _show(root: Path, ended: Ended, *, as_json: bool, verbose: bool = False) -> None:
     from flows import summary, tracking_page
     from tasks import outbox
 
@@ -106,11 +112,11 @@ def _show(root: Path, ended: Ended, *, as_json: bool) -> None:
         return
     if not ended.ran:
         typer.echo(f"nothing changed: {len(ended.stages)} stages up to date")
-    for text in summary.lines(root):
+    for text in summary.sentences(root) if verbose else summary.lines(root):
         typer.echo(text)
-    for words, place in (("report", "reports/report.html"), ("numbers", "reports/metrics.json")):
-        if (root / place).is_file():
-            typer.echo(f"{words:8} {place}")
+    places = [p for p in ("reports/report.html", "reports/metrics.json") if (root / p).is_file()]
+    if places:
+        typer.echo(f"{'report':8} {'   '.join(places)}")
     page = tracking_page.address(root)
     if page is not None:
         typer.echo(f"{'MLflow':8} {page}")

@@ -45,6 +45,11 @@ SAID = {
     "targets": [TARGET | {"target": t} for t in "abcde"],
     "workload": "a trace",
     "text_only": "no image in it: the encoder had nothing to do",
+    "screen": {
+        "decision": "Switch on idle (1 of 9 layers).",
+        "places": ["energy, at today's load"],
+        "rows": [{"layer": f"layer{n}", "cells": ["saves 12.5 %"], "advice": "on; check answers"} for n in range(9)],
+    },
 }
 
 
@@ -82,7 +87,7 @@ def test_a_script_gets_one_json_value(run: Run) -> None:
 
 
 def test_the_end_of_a_run_is_at_most_fifteen_lines(run: Run, finished: Path) -> None:
-    """Nine layers and five targets: the first lines, how many are left out, and the two paths."""
+    """Nine layers and five targets: what to switch on, the total, the layers, the two paths; --verbose has the targets."""
     (finished / "reports").mkdir()
     for name, content in (("summary.json", json.dumps(SAID)), ("metrics.json", "{}"), ("report.html", "<p>")):
         (finished / "reports" / name).write_text(content)
@@ -91,9 +96,13 @@ def test_the_end_of_a_run_is_at_most_fifteen_lines(run: Run, finished: Path) -> 
     lines = out.splitlines()
 
     assert len(lines) <= 15
-    assert "+12.5 % [+10.0, +15.0]" in lines[2]
-    assert "more lines in the report" in lines[-3]
-    assert [line.split()[-1] for line in lines[-2:]] == ["reports/report.html", "reports/metrics.json"]
+    assert lines[1] == "Switch on idle (1 of 9 layers)."
+    assert lines[3].split()[:9] == ["energy,", "today's", "load", "+15.0", "%", "+12.5", "%", "[+10.0,", "+15.0]"]
+    assert lines[3].endswith("wrong")
+    assert lines[-1].split() == ["report", "reports/report.html", "reports/metrics.json"]
+    assert max(map(len, lines)) <= 80
+    assert not any(line.startswith("target") for line in lines)
+    assert sum(line.startswith("target") for line in run("run", "--target", "d", "--verbose")[1].splitlines()) == 5
 
 
 def test_quick_is_written_where_dvc_sees_it(run: Run, finished: Path) -> None:

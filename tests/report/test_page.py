@@ -27,7 +27,6 @@ from deltastack.report.figures import figures
 from deltastack.report.html.page import claims as claims_page
 from deltastack.report.html.page import html, png, svg
 from deltastack.report.text.evidence_card import admissible
-from deltastack.report.text.terminal import MOST_LINES, cut
 from deltastack.stack import Stack
 from tests.report.synthetic import BASE, WHOLE, joint
 
@@ -137,7 +136,7 @@ def test_the_verdict_names_basis_evidence_and_gap() -> None:
 
     assert "storage + pipeline + idle costs 5.0 % (range of 20 draws: 5.0 to 5.0) of energy per request, at full load" in sentence
     assert "fleet bench, simulated" in sentence
-    assert "predicts +5.0 %, a gap of +10.0 pp (range of 20 draws: +10.0 to +10.0): the product rule fails" in sentence
+    assert "predicts +5.0 %, a gap of +10.0 points (range of 20 draws: +10.0 to +10.0): the product rule fails" in sentence
 
 
 def test_a_text_only_trace_is_told_in_words() -> None:
@@ -227,16 +226,6 @@ def test_one_layer_says_that_there_is_nothing_to_compose() -> None:
     assert len(summary_lines(wording(one))) <= 15
 
 
-def test_many_lines_are_cut_with_a_word() -> None:
-    """Never more than fifteen lines; the rest is counted."""
-    said = wording(results())
-    said["table"] = [row | {"layer": f"{row['layer']}{i}"} for row in said["table"] for i in range(9)]
-
-    lines = cut(summary_lines(said))
-    assert len(lines) == MOST_LINES
-    assert "more lines in the report" in lines[-1]
-
-
 def test_the_page_shows_what_stands_beside_the_results() -> None:
     """Claims with their command, the pair that composes for memory and not for time, the loud n = 1, curves, a fleet's year."""
     root = Path(__file__).parents[2]
@@ -259,9 +248,9 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
 
     assert "throughput" in text
     row = text[text.index("modelopt-nemotron3-nano-throughput <span") :]
-    assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 pp") < row.index(">fails<")
+    assert row.index("-77.3 %") < row.index("-62.1 %") < row.index("+15.2 points") < row.index(">fails<")
     row = row[row.index("modelopt-nemotron3-nano-memory <span") :]
-    assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 pp") < row.index(">holds<")
+    assert row.index("-62.4 %") < row.index("-61.3 %") < row.index("+1.1 points") < row.index(">holds<")
     assert "composes for model loading memory and not for time per output token" in text
     assert "deltastack claims check zns-40" in text
     assert "n = 1: NO INTERVAL" in page
@@ -276,7 +265,7 @@ def test_the_page_shows_what_stands_beside_the_results() -> None:
     ("change", "said"),
     [
         ((0.0, -0.005, 0.005), ": admissible."),
-        ((-0.03, -0.04, -0.02), "changes by -3.0 pp [-4.0, -2.0] (published), limit -1.0 pp: NOT ADMISSIBLE."),
+        ((-0.03, -0.04, -0.02), "changes by -3.0 points [-4.0, -2.0] (published), limit -1.0 points: NOT ADMISSIBLE."),
         ((-0.01, -0.02, 0.0), ": undecided."),
     ],
 )

@@ -16,12 +16,10 @@ from deltastack.outcomes import Resolution
 from deltastack.report.text.evidence_card import NOT_CANONICAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SCHEMA = 4
 """Of summary.json. 3: ``profile``; 2: a target of the best set; 1: ``beside``, ``floor``, ``word``, ``late``, ``off``."""
-MOST_LINES = 11
-"""Of a run's last 15 lines: one says what ran and three name the report, the numbers and the page in MLflow."""
 Table = list[list[str]]
 
 
@@ -41,12 +39,6 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def cut(lines: list[str]) -> list[str]:
-    """At most ``MOST_LINES``; the last one then says how many are left out."""
-    kept = lines[:MOST_LINES]
-    return kept if len(lines) <= MOST_LINES else [*kept[:-1], f"... and {len(lines) - MOST_LINES + 1} more lines in the report"]
-
-
 def checked(said: Mapping[str, Any]) -> None:
     """Refuse a summary.json of another version.
 
@@ -57,7 +49,7 @@ def checked(said: Mapping[str, Any]) -> None:
         raise EvidenceError(f"summary.json has schema {said.get('schema', 1)}, wanted {SCHEMA}: dvc repro aggregate")
 
 
-def aligned(table: Table) -> list[str]:
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """A table as lines of one width a column; the head is not indented, rows are."""
     shown = [row if n == 0 else [f"  {row[0]}", *row[1:]] for n, row in enumerate(table)]
     widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))] if shown else []
