@@ -127,12 +127,12 @@ def place(bench: object, operating_point: object) -> str:
 
 
 def points(value: Any) -> str:
-    """A difference in percentage points (pp); an absent one is a dash.
+    """A difference in percentage points; an absent one is a dash.
 
     >>> points(0.021), points(-1e-9)
-    ('+2.1 pp', '+0.0 pp')
+    ('+2.1 points', '+0.0 points')
     """
-    return "–" if pd.isna(value) else f"{round(100 * float(value), 1) + 0:+.1f} pp"
+    return "–" if pd.isna(value) else f"{round(100 * float(value), 1) + 0:+.1f} points"
 
 
 def verdict(word: object, held_in: int | None, draws: int | None) -> str:

@@ -103,7 +103,7 @@ def unfit(every: Iterable[QualityReading], bench: Bench, subject: str, limit: fl
         return None
     change = reading.change
     ends = "" if change.low is None or change.high is None else f" [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
-    said = f"{reading.metric.replace('_', ' ')} {100 * change.value:+.1f}{ends} pp, limit {100 * limit:+.1f}"
+    said = f"{reading.metric.replace('_', ' ')} {100 * change.value:+.1f}{ends} points, limit {100 * limit:+.1f}"
     return f"is not admissible ({said})"
 
 

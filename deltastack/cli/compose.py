@@ -105,7 +105,7 @@ def _cases(cases: Sequence[PublishedGap]) -> Table:
     table = _table("published case", "predicted", "observed", "gap")
     for c in cases:
         predicted, observed = (f"{_percent(x)} = {_times(x)}" for x in (c.predicted, c.observed))
-        table.add_row(c.id, predicted, observed, f"{100 * c.gap:+.1f} pp")
+        table.add_row(c.id, predicted, observed, f"{100 * c.gap:+.1f} points")
     return table
 
 

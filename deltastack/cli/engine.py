@@ -146,7 +146,7 @@ def _formula(row: dict[str, Any]) -> str:
     if row["delta"] is None:
         return f"{row['formula']}: not formed: {row['reason']}"
     ends = "no interval" if row["lo"] is None else f"[{row['lo']:+.1%}, {row['hi']:+.1%}]"
-    gap = "" if row["gap"] is None else f"; gap {100 * row['gap']:+.1f} pp"
+    gap = "" if row["gap"] is None else f"; gap {100 * row['gap']:+.1f} points"
     if row["gap_lo"] is not None:
         gap += f" [{100 * row['gap_lo']:+.1f}, {100 * row['gap_hi']:+.1f}]"
     why = f" ({row['reason']})" if row["reason"] else ""

@@ -200,14 +200,14 @@ def markdown(c: Comparison) -> str:
     else:
         lines.append("No parameter differs.")
     if c.totals:
-        lines += ["", "| total | saving before | saving after | Δ of Δ [pp] | |", "|---|---:|---:|---:|---|"]
+        lines += ["", "| total | saving before | saving after | Δ of Δ [points] | |", "|---|---:|---:|---:|---|"]
     order = [ChangeVerdict.WORSE, ChangeVerdict.UNDECIDED, ChangeVerdict.BETTER, ChangeVerdict.SAME]
     for x in sorted(c.totals, key=lambda x: (order.index(x.word), x.change.value)):
         where = f"{x.bench}, {str(x.operating_point).replace('_', ' ')}, {formatting.resource(x.bench, x.resource)}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         before, after = (formatting.change(side.value) for side in (x.before, x.after))
         lines.append(f"| {where} | {before} | {after} | {_points(x.change)} | {note} |")
-    lines += [f"- quality, {q.bench}: {_points(q.change)} pp, {q.word}" for q in c.quality]
+    lines += [f"- quality, {q.bench}: {_points(q.change)} points, {q.word}" for q in c.quality]
     lines += (
         ["", *(f"- `{t.formula}` of {t.where}: {t.before} → {t.after}" for t in c.verdict_changes)] if c.verdict_changes else []
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FACTORS = {"storage": dict.fromkeys(Component, 0.6), "pipeline": dict.fromkeys(Component, 1.0)}
 STACK = Stack(layers=tuple(FACTORS), tolerance=0.02, confidence=0.95, effort="default", layer_draws={"default": 8})
-WORDS = "is not admissible (accuracy text -5.0 [-7.0, -3.0] pp, limit -1.0)"
+WORDS = "is not admissible (accuracy text -5.0 [-7.0, -3.0] points, limit -1.0)"
 
 
 def quality(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
@@ -69,11 +69,11 @@ def test_a_layer_a_technique_that_is_off_and_a_target_say_so() -> None:
     assert re.search(r"  storage .* !", lines)
     assert "disabled" in lines
     assert f"encoder_pool, which {WORDS}, would save 20.0 %" in html(made, {})
-    assert "energy reached (+6.7 pp)\n" in lines
+    assert "energy reached (+6.7 points)\n" in lines
     assert [t["best_unfit"] for t in wording(made)["targets"]] == [WORDS, WORDS]
     assert html(made, {}).count(f"best of 3</span><br><strong>{WORDS}</strong>") == 2  # a third of the energy, and half of it
     both = results(("pipeline+storage", *LOST))
-    assert f"energy reached (+6.7 pp), but all together {WORDS}" in "\n".join(summary_lines(wording(both)))
+    assert f"energy reached (+6.7 points), but all together {WORDS}" in "\n".join(summary_lines(wording(both)))
 
 
 @pytest.mark.parametrize(

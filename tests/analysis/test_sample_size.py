@@ -57,7 +57,7 @@ def test_minutes_by_hand() -> None:
     assert found is not None
     assert found.blocks == 7
     assert found.minutes == pytest.approx(7 * 270 / 60)
-    assert told(made, gap) == " (about 32 minutes of runs would decide at ±2.0 pp; BUDGET=long has 40)"
+    assert told(made, gap) == " (about 32 minutes of runs would decide at ±2.0 points; BUDGET=long has 40)"
     far = Estimate(0.3, 0.3 - 0.4, 0.3 + 0.4)
     assert ", about 27 minutes of runs that it fails at this gap; BUDGET=long has 40" in told(made, far)
 
@@ -111,7 +111,7 @@ def test_the_sentence_says_how_long() -> None:
     quiet = wording(results(Bench.ENGINE, samples=4, sd_log=1e-5))["headline"][0]
     alone = wording(results(samples=4, sd_log=1e-5))["headline"][0]
 
-    assert "is undecided (about 536 minutes of runs would decide at ±2.0 pp, about 94 minutes of runs that it fails" in loud
+    assert "is undecided (about 536 minutes of runs would decide at ±2.0 points, about 94 minutes of runs that it fails" in loud
     assert loud.endswith("at this gap; BUDGET=long has 40).")
     assert quiet.endswith("the product rule holds.")
     assert alone.endswith("indicative, so the product rule is neither right nor wrong (1 of 3 process starts).")

@@ -86,7 +86,7 @@ def test_a_person_sees_savings_and_speed_ups_of_each_case(run: object) -> None:
         "=",
         "2.64x",
         "+15.2",
-        "pp",
+        "points",
     ]
 
 

@@ -66,7 +66,7 @@ def test_the_page_prints_no_percentage_beyond_ten_times() -> None:
     assert "alone 77 kB → 77 MB per request; leave-one-out +" in page
     assert "77 kB → 73.9 MB per request" in page
     assert not [p for p in re.findall(r"[-+]([\d,]+)\.\d %", page) if int(p.replace(",", "")) >= 900]
-    assert not [p for p in re.findall(r"([\d,]+)\.\d pp", page) if int(p.replace(",", "")) >= 900]
+    assert not [p for p in re.findall(r"([\d,]+)\.\d points", page) if int(p.replace(",", "")) >= 900]
 
 
 def test_such_a_row_leads_no_table() -> None:

@@ -23,14 +23,14 @@ def swing(technique: str, parameter: str, moved: float, place: tuple[str, str, s
 @pytest.mark.parametrize(
     ("verdict", "held_in", "words"),
     [
-        (Verdict.HOLDS, 20, "the product rule holds in 20 of 20 draws (within ±2.0 pp)"),
-        (Verdict.FAILS, 1, "the product rule fails: it holds in 1 of 20 draws (within ±2.0 pp)"),
+        (Verdict.HOLDS, 20, "the product rule holds in 20 of 20 draws (within ±2.0 points)"),
+        (Verdict.FAILS, 1, "the product rule fails: it holds in 1 of 20 draws (within ±2.0 points)"),
         (
             Verdict.UNDECIDED,
             12,
             (
-                "the product rule holds in 12 of 20 draws (within ±2.0 pp), so the parameters decide; savings hang most on "
-                "sleep.wake_s (9.0 pp), sleep.share (4.0 pp)"
+                "the product rule holds in 12 of 20 draws (within ±2.0 points), so the parameters decide; savings hang most on "
+                "sleep.wake_s (9.0 points), sleep.share (4.0 points)"
             ),
         ),
     ],
@@ -50,6 +50,6 @@ def test_the_words(verdict: Verdict, held_in: int, words: str) -> None:
 def test_the_headline_never_asks_for_a_longer_run() -> None:
     """Draws are of parameters: the sentence counts them, and says where their ranges stand."""
     for said in (*headline.headline(results()), *headline.others(results())):
-        assert " of 20 draws (within ±2.0 pp)" in said
+        assert " of 20 draws (within ±2.0 points)" in said
         assert "longer run" not in said
         assert "undecided" not in said

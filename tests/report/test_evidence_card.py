@@ -30,7 +30,7 @@ def test_the_card_says_what_is_on_where_and_how_it_is_known() -> None:
     (drawn,) = rows["Intervals"]
     assert drawn.startswith("fleet: the range of 20 draws of the model's parameter ranges,")
     assert drawn.endswith("; it holds a further draw in 90 % of cases")
-    assert "inside ±2.0 pp" in rows["A formula holds if"][0]
+    assert "inside ±2.0 points" in rows["A formula holds if"][0]
     assert rows["Canonical"] == ["yes: default effort, whose numbers may be quoted"]
 
 

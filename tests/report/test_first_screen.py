@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
+import vl_convert
 
 from deltastack.outcomes import Resolution, Verdict
-from deltastack.report.figures.dumbbell import TOO_MUCH, dumbbell
+from deltastack.report.figures.dumbbell import TOO_MUCH, _chart, dumbbell
 from deltastack.report.html.first_screen import PILL, FirstScreen, _cell, first_screen, saves
 from deltastack.report.html.page import html
 from tests.report.test_page import LAYERS, results
@@ -102,6 +104,14 @@ def test_the_gap_of_the_dumbbell_is_spreadsheet_minus_together() -> None:
     assert set(rows[rows["layers"] == "storage + idle"]["label"]) == {"0.0"}
     assert set(rows["layers"].str.count(r"\+")) == {0, 1}
     assert dumbbell(results(layers={"idle": LAYERS["idle"]})).rows.empty
+
+
+def test_the_figure_has_the_order_of_the_cards() -> None:
+    """Not that of the alphabet: the places of the drawing stand one below the other as the rows came."""
+    rows = pd.DataFrame({**dumbbell(results()).rows.iloc[0].to_dict(), "where": where} for where in ("zebra", "apple"))
+    drawn = vl_convert.vegalite_to_svg(_chart(rows).to_json())
+
+    assert 0 < drawn.index(">zebra<") < drawn.index(">apple<")
 
 
 def test_a_layer_without_a_switch_is_no_zero() -> None:

@@ -45,7 +45,7 @@ def test_the_section_says_when_the_product_may_be_used() -> None:
     text = str(scene_table.section([line(), line(operating_point="at_trace", verdict="fails", scene="<b>")]))
 
     assert text.count("<tr>") == 3
-    assert "gap +1.2 pp; holds in 19 of 20 draws" in text
+    assert "gap +1.2 points; holds in 19 of 20 draws" in text
     assert '<span class="fails">may not be used</span>' in text
     assert "&lt;b&gt;" in text
     assert scene_table.section([]) == ""

@@ -75,8 +75,8 @@ def test_a_layer_without_a_switch_is_told_with_the_reason(tmp_path: Path) -> Non
 
     aggregate.run(root)
 
-    assert "idle: an engine has no switch (it never sleeps); `make run TESTBED=1` brings the row" in summary.lines(root)
-    assert not any("routing" in line for line in summary.lines(root))
+    assert "idle: an engine has no switch (it never sleeps); `make run TESTBED=1` brings the row" in summary.sentences(root)
+    assert not any("routing" in line for line in summary.sentences(root))
     page = (root / "reports/report.html").read_text()
     assert "no switch (it never sleeps); `make run TESTBED=1` brings the row (engine)" in page
     assert "prefix cache (engine)" in page

@@ -59,7 +59,13 @@ def test_a_run_reaches_the_page_and_the_last_lines(tmp_path: Path) -> None:
 
     page = (root / "reports/report.html").read_text()
     part = page[page.index("Further engines") :]
-    said = ("storage alone (prefix cache)", "+50.0 % [+49.0, +51.0]", "by the product rule", "+15.0 pp [+14.0, +16.0]", ">fails<")
+    said = (
+        "storage alone (prefix cache)",
+        "+50.0 % [+49.0, +51.0]",
+        "by the product rule",
+        "+15.0 points [+14.0, +16.0]",
+        ">fails<",
+    )
     places = [part.index(words) for words in said]
     assert places == sorted(places)
     for words in (
@@ -69,8 +75,8 @@ def test_a_run_reaches_the_page_and_the_last_lines(tmp_path: Path) -> None:
     ):
         assert words in part
     assert outbox.read(root / "reports/summary.json")["totals"] == totals
-    line = "vLLM here, CPU time: 2 layers together +60.0 % [+59.0, +61.0], by the product +75.0 %, gap +15.0 pp"
-    assert any(one.startswith(line) for one in summary.lines(root))
+    line = "vLLM here, CPU time: 2 layers together +60.0 % [+59.0, +61.0], by the product +75.0 %, gap +15.0 points"
+    assert any(one.startswith(line) for one in summary.sentences(root))
 
 
 def test_an_experiment_without_a_factorial_says_so() -> None:

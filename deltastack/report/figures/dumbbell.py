@@ -76,7 +76,6 @@ def _chart(rows: pd.DataFrame) -> Any:
     label = base.mark_text(dy=-13, fontSize=12, color=INK).encode(x="together:Q", y=y, text="label:N")
     layered = alt.layer(zero, bar, circle, diamond, label).properties(width=WIDTH, height=alt.Step(STEP))
     header = alt.Header(title=None, labelAnchor="start", labelColor=INK, labelFontSize=12, labelFontWeight="bold", labelPadding=4)
-    facet = layered.facet(facet=alt.Facet("where:N", title=None, sort=None, header=header), columns=1).resolve_scale(
-        y="independent"
-    )
-    return themed(facet)
+    places = list(dict.fromkeys(rows["where"]))
+    facet = layered.facet(facet=alt.Facet("where:N", title=None, sort=places, header=header), columns=1)
+    return themed(facet.resolve_scale(y="independent"))

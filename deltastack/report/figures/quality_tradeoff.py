@@ -39,7 +39,7 @@ def against_quality(analysis: Analysis, a: FactorialAnalysis) -> Figure:
         ]
     )
     x = alt.X("saving:Q", title=f"saving of {formatting.resource(f.bench, f.resource)} [%]")
-    y = alt.Y("quality:Q", title="change of accuracy [pp]")
+    y = alt.Y("quality:Q", title="change of accuracy [points]")
     color = alt.Color("layers:O", title="layers on", scale=alt.Scale(range=PALETTE))
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(y=alt.datum(0))
     bars = alt.Chart().mark_rule(strokeWidth=1.5).encode(x=x, y="low:Q", y2="high:Q", color=color)
@@ -72,7 +72,7 @@ def tornado(swings: tuple[Swing, ...], f: Factorial) -> Figure:
         ]
     )
     y = alt.Y("parameter:N", title=None, sort=list(rows["parameter"]) if len(rows) else None, axis=alt.Axis(labelLimit=340))
-    x = alt.X("from:Q", title=f"change of the technique's Δ of {formatting.resource(f.bench, f.resource)} [pp]")
+    x = alt.X("from:Q", title=f"change of the technique's Δ of {formatting.resource(f.bench, f.resource)} [points]")
     bars = alt.Chart(rows).mark_bar(color=JOINT, opacity=0.8, height=14).encode(y=y, x=x, x2="to:Q")
     zero = alt.Chart().mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.datum(0))
     return Figure(

@@ -215,7 +215,7 @@ def _trust(analysis: Analysis) -> list[tuple[str, str]]:
             found.append((f"{bench}, measured", _measured(analysis, bench, mine)))
     quality = admissible(analysis)
     if quality:
-        found.append(("answers", " ".join(quality).replace(" pp", " points")))
+        found.append(("answers", " ".join(quality)))
     if not analysis.stack.canonical:
         found.append(("effort", "quick: these numbers may not be quoted"))
     return found

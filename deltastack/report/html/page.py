@@ -43,7 +43,7 @@ GLOSSARY = (
         "by mechanism",
         "the product with each mechanism that layers share counted once: right where these alone interact",
     ),
-    ("gap", "formula minus observed joint saving, in percentage points (pp); above 0 the formula predicts too much"),
+    ("gap", "formula minus observed joint saving, in percentage points; above 0 the formula predicts too much"),
     (
         "holds / fails / undecided",
         "the interval of the gap lies inside the tolerance, outside it, or across its edge; simulated: by its share of draws",

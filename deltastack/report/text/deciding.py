@@ -21,7 +21,7 @@ LEAST = 0.001
 
 def by_draws(product: Total, draws: int, analysis: Analysis, a: FactorialAnalysis, swings: Sequence[Swing]) -> str:
     """The verdict on the product rule, and what decides it where its draws differ."""
-    held = f"holds in {product.held_in} of {draws} draws (within ±{100 * analysis.stack.tolerance:.1f} pp)"
+    held = f"holds in {product.held_in} of {draws} draws (within ±{100 * analysis.stack.tolerance:.1f} points)"
     if product.verdict is Verdict.HOLDS:
         return f"the product rule {held}"
     if product.verdict is Verdict.FAILS:
@@ -40,4 +40,4 @@ def movers(swings: Sequence[Swing], analysis: Analysis, a: FactorialAnalysis) ->
     found = sorted(
         (s for s in mine if abs(s.high - s.low) >= LEAST), key=lambda s: (-abs(s.high - s.low), s.technique, s.parameter)
     )
-    return ", ".join(f"{s.technique}.{s.parameter} ({100 * abs(s.high - s.low):.1f} pp)" for s in found[:NAMED])
+    return ", ".join(f"{s.technique}.{s.parameter} ({100 * abs(s.high - s.low):.1f} points)" for s in found[:NAMED])

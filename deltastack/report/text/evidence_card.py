@@ -61,7 +61,7 @@ def _quoted(effort: str, *, canonical: bool) -> str:
 def holding(analysis: Analysis) -> list[str]:
     """What a formula has to do to hold, simulated and measured."""
     tolerance = analysis.stack.tolerance
-    found = [f"the interval of its gap to the joint run lies inside ±{100 * tolerance:.1f} pp"]
+    found = [f"the interval of its gap to the joint run lies inside ±{100 * tolerance:.1f} points"]
     if any(not b.facts.simulated for b in analysis.benches):
         limit = log_tolerance(tolerance)
         found.append(f"measured: the gap's interval in logs, over process starts and occasions, lies inside ±{limit:.3f}")

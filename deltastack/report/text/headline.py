@@ -112,7 +112,7 @@ def decided_by(analysis: Analysis, a: FactorialAnalysis, product: Total) -> str:
     tolerance = analysis.stack.tolerance
     if a.outlook is None:
         return ""
-    told = f"{_run(a.outlook.at_tolerance)} would decide at ±{100 * tolerance:.1f} pp"
+    told = f"{_run(a.outlook.at_tolerance)} would decide at ±{100 * tolerance:.1f} points"
     if a.outlook.at_gap is not None:
         told += f", {_run(a.outlook.at_gap)} that it {'fails' if abs(product.gap.value) > tolerance else 'holds'} at this gap"
     budget = a.outlook.long_budget_s
