@@ -17,6 +17,7 @@ from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.engine.techniques import OWN_LAYERS
 from deltastack.errors import ParamsError
+from deltastack.experiment import exact_work
 from deltastack.model import Params, Resource
 from deltastack.stack import Effort, Stack
 from tasks import stage_runner
@@ -180,6 +181,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "given_up": dict(measured.given_up),
         "faults": list(measured.faults),
         "notes": {cell: list(notes) for cell, notes in frames.notes.items()},
+        "exact": exact_work.of_counters(frames.counters).plain(),
         **frames.occasion,
     }
 
