@@ -21,7 +21,7 @@ def run(root: Path) -> None:
     occasions.note(root, analysis, analysis.stack.occasions_kept)
     said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
-    said |= {"exact": _exact(root)}
+    said |= {"exact": _beside(root, "exact"), "starts": _beside(root, "starts")}
     said |= {"engines": [e.sentence for e in engines.shown(root)]}
     simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
@@ -40,10 +40,10 @@ def _scenes(root: Path, first: str) -> list[dict[str, Any]]:
     ]
 
 
-def _exact(root: Path) -> list[dict[str, Any]]:
-    """The card of exact work of every measured bench that counted, with the layers of its factorial."""
+def _beside(root: Path, name: str) -> list[dict[str, Any]]:
+    """What stands under ``name`` beside the table of every measured bench, with the layers of its factorial."""
     told = {b: outbox.read(root / f"data/joint/{b}.json") for b in Bench if not b.facts.simulated}
-    return [{"bench": b, "layers": t["layers"], "card": t["exact"]} for b, t in told.items() if t.get("exact", {}).get("cells")]
+    return [{"bench": b, "layers": t["layers"], "card": t[name]} for b, t in told.items() if t.get(name, {}).get("cells")]
 
 
 def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:

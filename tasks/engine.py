@@ -17,7 +17,7 @@ from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.engine.techniques import OWN_LAYERS
 from deltastack.errors import ParamsError
-from deltastack.experiment import exact_work
+from deltastack.experiment import exact_work, starts
 from deltastack.model import Params, Resource
 from deltastack.stack import Effort, Stack
 from tasks import stage_runner
@@ -182,9 +182,16 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "given_up": dict(measured.given_up),
         "faults": list(measured.faults),
         "notes": {cell: list(notes) for cell, notes in frames.notes.items()},
+        **_starts(frames, engine),
         "exact": exact_work.of_counters(frames.counters).plain(),
         **frames.occasion,
     }
+
+
+def _starts(frames: Frames, engine: Engine) -> dict[str, Any]:
+    """What a start takes, apart from serving; empty where it is not charged to a stated number of requests."""
+    found = starts.of_entries(frames.measured.entries, engine.experiment.start_serves)
+    return {} if found is None else {"starts": found.plain()}
 
 
 def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def _testbed(root: Path, name: str, path: Path) -> None:
     JOINT.write(JOINT.frame(tables.joint_rows(measured.entries, host=measured.host, canonical=stack.canonical)), path)
     work = _exact_work(at, [c for c in (*cells, *apart) if c not in measured.refused])
     facts = {"layers": list(stack.layers), "mechanisms": uses, "exact": work}
+    facts |= testbed.starts_of(measured, p)
     facts |= occasion.stamp(measured.ledger.stem, seen)
     testbed.tell(path.with_suffix(".json"), measured, facts)
     measured.finish()

@@ -143,6 +143,7 @@ class Experiment(Params):
     repeats: dict[str, int] = Field(default_factory=dict, description="runs a block of some cells; others once")
     alone: bool = Field(default=True, description="every technique alone too, where it is no layer by itself")
     count_start: bool = Field(default=False, description="charge the server's start to component storage")
+    start_serves: int | None = Field(None, gt=0, description="requests that one start serves: it is charged to as many")
     gap_s: float = Field(0, ge=0, description="idle time between two halves of the load, charged to component idle")
     together: bool = Field(default=False, description="a block's servers are up at once and take turns; false: one after another")
     half_width: float = Field(0.005, gt=0, lt=1)
