@@ -91,15 +91,17 @@ def _testbed(root: Path) -> list[Error]:
     told = outbox.read(root / "data/joint/testbed.json")
     table, _ = noise_floor.split(JOINT.read(root / "data/joint/testbed.parquet"))
     found, _ = factorials(table, tuple(told["layers"]), mechanisms=told["mechanisms"])
-    return [_of_factorial(f) for f in found if f.shared and f.resource in {Resource.CPU_S, Resource.TIME_S}]
+    loud = ", ".join(told["machine"]["loud"] or ()) or "quiet"
+    return [_of_factorial(f, loud) for f in found if f.shared and f.resource in {Resource.CPU_S, Resource.TIME_S}]
 
 
-def _of_factorial(f: Factorial) -> Error:
+def _of_factorial(f: Factorial, loud: str) -> Error:
     errors = {e.formula: e for e in held(f, tolerance=0.02, confidence=0.95).errors}
     product, mine = errors[Formula.INDEPENDENT], errors[Formula.BY_MECHANISM]
     at = ["+".join(e.worst) for e in (product, mine)]
     gaps = [abs(e.worst_gap.value) for e in (product, mine)]
-    name = f"testbed {f.resource}, {f.amounts.shape[-1]} blocks"
+    roots = " and ".join(f"{100 * e.root_mean_square.value:.1f}" for e in (product, mine))
+    name = f"testbed {f.resource}, {f.amounts.shape[-1]} blocks, machine {loud}, root mean square {roots} points"
     return Error(name, product.cells, gaps[0], at[0], gaps[1], at[1], _counted({m.name: m.of for m in f.shared}))
 
 

@@ -67,8 +67,8 @@ def bad_rows(raw: Raw) -> dict[int, str]:
     fewer = out.sum() < backwards.sum()
     faults = (
         ("timestamp cannot be read", np.isnan(time_s)),
-        ("more than a year from the row in the middle", np.abs(time_s - _middle(time_s)) > AWAY_S),
         ("time runs ahead of the rows after it" if fewer else "time runs backwards", out if fewer else backwards),
+        ("more than a year from the row in the middle", np.abs(time_s - _middle(time_s)) > AWAY_S),
         *_count_faults("images", raw.images, 0),
         *_count_faults("prompt tokens", raw.prompt_tokens, 1),
         *_count_faults("output tokens", raw.output_tokens, 1),
@@ -115,7 +115,7 @@ def to_workload(raw: Raw, *, name: str, kind: str, rule: ImageRule, drop_bad: bo
 def _middle(time_s: NDArray[np.float64]) -> float:
     """The time of the row in the middle of those that have one; a few rows far away do not move it."""
     there = np.sort(time_s[~np.isnan(time_s)])
-    return float(there[there.size // 2]) if there.size else 0.0
+    return float(there[(there.size - 1) // 2]) if there.size else 0.0
 
 
 def _out_of_order(time_s: NDArray[np.float64]) -> NDArray[np.bool_]:
