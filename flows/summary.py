@@ -20,7 +20,7 @@ def lines(folder: Path) -> list[str]:
     from deltastack.report.text.terminal import cut
 
     exact = [line for x in said.get("exact", []) for line in exact_work.lines(x["bench"], x["card"], x["layers"])]
-    apart = [line for x in said.get("starts", []) for line in starts.lines(x["bench"], x["card"], x["layers"])]
+    apart = [line for x in said.get("loading", []) for line in starts.lines(x["bench"], x["card"], x["layers"])]
     rest = [*apart, *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
     return cut([*exact, *summary_lines(said), *rest])
 

@@ -21,7 +21,7 @@ def run(root: Path) -> None:
     occasions.note(root, analysis, analysis.stack.occasions_kept)
     said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
-    said |= {"exact": _beside(root, "exact"), "starts": _beside(root, "starts")}
+    said |= {"exact": _beside(root, "exact"), "loading": _beside(root, "loading")}
     said |= {"engines": [e.sentence for e in engines.shown(root)]}
     simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))

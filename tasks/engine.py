@@ -191,7 +191,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
 def _starts(frames: Frames, engine: Engine) -> dict[str, Any]:
     """What a start takes, apart from serving; empty where it is not charged to a stated number of requests."""
     found = starts.of_entries(frames.measured.entries, engine.experiment.start_serves)
-    return {} if found is None else {"starts": found.plain()}
+    return {} if found is None else {"loading": found.plain()}
 
 
 def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:

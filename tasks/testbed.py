@@ -115,7 +115,7 @@ def starts_of(measured: Measured, settings: Testbed) -> dict[str, Any]:
     from deltastack.experiment import starts
 
     found = starts.of_entries(measured.entries, settings.session.start_serves)
-    return {} if found is None else {"starts": found.plain()}
+    return {} if found is None else {"loading": found.plain()}
 
 
 def tell(path: Path, measured: Measured, facts: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def test_exact_work_comes_first_and_starts_stand_apart(tmp_path: Path) -> None:
 
     work = ExactWork(cells={"base": {"weights_read_byte": 400}, "storage": {"weights_read_byte": 100}})
     apart = Starts(serves=1000, cells={"base": Start(0.2, 0.01), "storage": Start(0.3, 0.008)})
-    told = {"layers": ["storage"], "exact": work.plain(), "starts": apart.plain()}
+    told = {"layers": ["storage"], "exact": work.plain(), "loading": apart.plain()}
     (root / "data/joint/engine.json").write_text(json.dumps(told))
     aggregate.run(root)
 

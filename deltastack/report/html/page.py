@@ -124,7 +124,7 @@ def html(  # noqa: PLR0913, PLR0917 - one argument a part of the page
         said=(told := dict(said or wording(analysis))) | {"card_words": _what(analysis, told)},
         scene_table=scene_table.section(told.get("scenes", ())),
         exact=[_exact(x) for x in told.get("exact", ())],
-        starts=[line for x in told.get("starts", ()) for line in starts.lines(x["bench"], x["card"], x["layers"])],
+        starts=[line for x in told.get("loading", ()) for line in starts.lines(x["bench"], x["card"], x["layers"])],
         date=date,
         benches=[str(b) for b in analysis.benches],
         stack=analysis.stack,
