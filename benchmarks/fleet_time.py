@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks._checkout import copied
 from deltastack.fleet import scene
 from tasks import fleet
 
@@ -45,7 +46,7 @@ def main() -> None:
     every = tuple(sys.argv[1:]) or scene.scenes(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        _copied(source)
+        copied(source)
         for names, bound_s in ((every, BOUND_ALL_S), ((stack.scene,), BOUND_DEFAULT_S)):
             layers = stack.layers if stack.scene in names else ()
             found["+".join(names)] = _told(names, bound_s, *(ran(source, names, layers) for _ in range(2)))
@@ -89,16 +90,6 @@ def ran(source: Path, names: tuple[str, ...], layers: tuple[str, ...]) -> Ran:
         stages: list[dict[str, Any]] = json.loads(done.stdout)["stages"]
         used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Ran(wall_s, used_s, {s["stage"]: s["seconds"] for s in stages}, _tables(copy / "data"))
-
-
-def _copied(copy: Path) -> None:
-    """The files of this checkout that git knows or would take, as a repository of its own."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    for name in subprocess.run(listed, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, copy / name)
-    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)  # noqa: S607 - of whoever develops
 
 
 def _tables(data: Path) -> dict[str, str]:

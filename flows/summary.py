@@ -25,9 +25,13 @@ def sentences(folder: Path) -> list[str]:
     if not said:
         return []
     from deltastack.report import summary_lines
+    from deltastack.report.text import exact_work, starts
     from deltastack.report.text.scenes import scene_lines
 
-    return [*summary_lines(said), *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
+    exact = [line for x in said.get("exact", []) for line in exact_work.lines(x["bench"], x["card"], x["layers"])]
+    apart = [line for x in said.get("loading", []) for line in starts.lines(x["bench"], x["card"], x["layers"])]
+    rest = [*apart, *said.get("engines", []), *said.get("no_switch", []), *scene_lines(said.get("scenes", []))]
+    return [*exact, *summary_lines(said), *rest]
 
 
 def card(folder: Path) -> list[str]:

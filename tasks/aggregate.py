@@ -25,6 +25,7 @@ def run(root: Path) -> None:
     said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
     said |= {"screen": _screen(analysis)}
+    said |= {"exact": _beside(root, "exact"), "loading": _beside(root, "loading")}
     said |= {"engines": [e.sentence for e in engines.shown(root)]}
     simulated = analysis.total["bench"].isin([str(b) for b in Bench if b.facts.simulated])
     total = analysis.total.assign(scene=analysis.total["scene"].mask(simulated, analysis.stack.scene))
@@ -49,6 +50,12 @@ def _scenes(root: Path, first: str) -> list[dict[str, Any]]:
         line._asdict() | {"layers": {name: cell._asdict() for name, cell in line.layers.items()}, "joint": line.joint._asdict()}
         for line in lines(scenes.shown(root, first))
     ]
+
+
+def _beside(root: Path, name: str) -> list[dict[str, Any]]:
+    """What stands under ``name`` beside the table of every measured bench, with the layers of its factorial."""
+    told = {b: outbox.read(root / f"data/joint/{b}.json") for b in Bench if not b.facts.simulated}
+    return [{"bench": b, "layers": t["layers"], "card": t[name]} for b, t in told.items() if t.get(name, {}).get("cells")]
 
 
 def _no_switch(root: Path, layers: tuple[str, ...]) -> list[str]:

@@ -17,6 +17,7 @@ from deltastack.engine import bench, declaration
 from deltastack.engine.bench import Frames, Order
 from deltastack.engine.techniques import OWN_LAYERS
 from deltastack.errors import ParamsError
+from deltastack.experiment import exact_work, starts
 from deltastack.model import Params, Resource
 from deltastack.stack import Effort, Stack
 from tasks import stage_runner
@@ -155,10 +156,10 @@ def write(frames: Frames, folder: Path, engine: Engine, *, layers: tuple[str, ..
 
 
 def of_layers(joint: pd.DataFrame, layers: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of a joint table whose cells are sets of ``layers``, the base and its twin among them."""
-    from deltastack.model import AA_TWIN, cell_of
+    """The rows of a joint table whose cells are sets of ``layers``, the base and its twin among them, or a mechanism alone."""
+    from deltastack.model import AA_TWIN, MECHANISM, cell_of
 
-    keep = joint["cell"].map(lambda c: c == AA_TWIN or cell_of(c) <= set(layers))
+    keep = joint["cell"].map(lambda c: c == AA_TWIN or c.startswith(MECHANISM) or cell_of(c) <= set(layers))
     return joint[keep].reset_index(drop=True)
 
 
@@ -169,6 +170,7 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "title": engine.title,
         "layers": list(frames.layers),
         "techniques": {layer: list(engine.of_layer(layer)) for layer in frames.layers},
+        "mechanisms": {m: list(of) for m, of in engine.sharing(frames.layers).items()},
         "absent": {layer: why.reason for layer, why in engine.absent.items()},
         "blocks": len({(e.slot.start, e.slot.block) for e in measured.entries}),
         "block_s": measured.block_s,
@@ -180,8 +182,16 @@ def facts(frames: Frames, engine: Engine) -> dict[str, Any]:
         "given_up": dict(measured.given_up),
         "faults": list(measured.faults),
         "notes": {cell: list(notes) for cell, notes in frames.notes.items()},
+        **_starts(frames, engine),
+        "exact": exact_work.of_counters(frames.counters).plain(),
         **frames.occasion,
     }
+
+
+def _starts(frames: Frames, engine: Engine) -> dict[str, Any]:
+    """What a start takes, apart from serving; empty where it is not charged to a stated number of requests."""
+    found = starts.of_entries(frames.measured.entries, engine.experiment.start_serves)
+    return {} if found is None else {"loading": found.plain()}
 
 
 def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
@@ -192,25 +202,26 @@ def findings(root: Path, engine: Engine, frames: Frames) -> dict[str, Any]:
         "engine": engine.name,
         "quantity": str(resource),
         **facts(frames, engine),
-        **_formulas(frames, stack, resource),
+        **_formulas(engine, frames, stack),
         "cells": _cells(frames, resource),
         "counters": _counters(frames),
         "quality": _quality(frames),
     }
 
 
-def _formulas(frames: Frames, stack: Stack, resource: Resource) -> dict[str, Any]:
+def _formulas(engine: Engine, frames: Frames, stack: Stack) -> dict[str, Any]:
     """Formulas against the joint run at the stack's tolerance and confidence, and the noise floor of the quantity."""
     from deltastack.analysis import noise_floor, occasions
     from deltastack.analysis.factorial import factorials
     from deltastack.analysis.formula_totals import frame, held
 
+    resource = Resource(engine.experiment.quantity)
     apart, floors = noise_floor.split(frames.joint)
     floor = next((f for (_, r), f in floors.items() if r == resource), None)
     told: dict[str, Any] = {"floor": None if floor is None else {"lo": floor.low, "hi": floor.high, "pairs": floor.pairs}}
     if not frames.layers:
         return told | {"formulas": [], "why": "no layer has all its cells, so there is no factorial"}
-    found, missing = factorials(apart, frames.layers)
+    found, missing = factorials(apart, frames.layers, mechanisms=engine.sharing(frames.layers))
     at = occasions.circumstances(frames.occasion)
     totals = [(f, held(f, tolerance=stack.tolerance, confidence=stack.confidence, at=at).totals, None) for f in found]
     table = frame(totals, missing)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltastack import params, statistics
+from deltastack import layers, params, statistics
+from deltastack.composition import counted_again
 from deltastack.contracts import DELTA, JOINT
 from deltastack.decisions import pairwise_plan, plan
+from deltastack.layers import techniques
 from deltastack.model import AA_TWIN, Resource
 from deltastack.stack import Stack
 from tasks import stage_runner
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -37,6 +40,7 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
     count = len(statistics.planned(stack.layers, cells or stack.cells))
     testbed = load(root)
     budget = testbed.budget(stack.effort)
+    fleet, bench = (_sharing(root, stack.layers, testbed=t) for t in (False, True))
     found = [
         plan.fleet(cells=count, draws=stack.draws, pace=_simulated(root, stack.scene)),
         plan.testbed(
@@ -45,12 +49,30 @@ def forecasts(root: Path, cells: str | None = None) -> list[plan.Forecast]:
             budget_s=budget.joint_s,
             pace=_measured(root),
             sd_log=_noise(root),
+            mechanisms=tuple(bench),
         ),
     ]
+    found = [replace(f, reasons=(*_counted(uses), *f.reasons)) for f, uses in zip(found, (fleet, bench), strict=True)]
     if len(stack.layers) < pairwise_plan.LEAST:
         return found
     offer = pairwise_plan.pairwise_plan(tuple(stack.layers))
     return [replace(f, reasons=(*f.reasons, offer.words, pairwise_plan.WHEN)) for f in found]
+
+
+def _sharing(root: Path, names: Sequence[str], *, testbed: bool) -> dict[str, tuple[str, ...]]:
+    """By mechanism, the layers of which a technique that is on uses it; a layer without values in this checkout has none."""
+    known = [layers.LAYERS[n] for n in names if n in layers.LAYERS and techniques.values_file(root, layers.LAYERS[n]).is_file()]
+    chosen = {x.name: techniques.chosen(root, x) for x in known}
+    return techniques.sharing({n: [t for t in some if _on(t, testbed=testbed)] for n, some in chosen.items()})
+
+
+def _on(one: techniques.ConfiguredTechnique, *, testbed: bool) -> bool:
+    return one.on_testbed and one.technique.on_testbed if testbed else one.on and one.on_fleet
+
+
+def _counted(uses: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """What a product of the stack's savings counts more than once."""
+    return [said for name, of in uses.items() if (said := counted_again(name, of)) is not None]
 
 
 def _simulated(root: Path, scene: str) -> plan.Pace | None:

@@ -110,6 +110,14 @@ def quality(engine: Engine, at: Setup, measured: Measured, *, subject: Mapping[s
     return QUALITY.frame(rows)
 
 
+def starts_of(measured: Measured, settings: Testbed) -> dict[str, Any]:
+    """What a start takes, apart from serving, and when each cell has earned its own back; empty where none was read."""
+    from deltastack.experiment import starts
+
+    found = starts.of_entries(measured.entries, settings.session.start_serves)
+    return {} if found is None else {"loading": found.plain()}
+
+
 def tell(path: Path, measured: Measured, facts: dict[str, Any]) -> None:
     """Write beside a table how the experiment went, and say what has no row."""
     words = facts | {

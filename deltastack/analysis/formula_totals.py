@@ -21,7 +21,7 @@ from deltastack.analysis import occasions
 from deltastack.analysis.occasions import UNRECORDED, Circumstances, Repeated, Terms
 from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
-from deltastack.model import Component, IntervalKind, Resource
+from deltastack.model import MECHANISM, Component, IntervalKind, Resource
 from deltastack.outcomes import COMPOSED, OBSERVED, Formula, Verdict
 from deltastack.statistics import Estimate, Interval, nested_interval
 
@@ -324,9 +324,15 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
         return Total(name, saving, None, None, ONE_SAMPLE if saving.low is None else None, repeated=repeated)
     gaps = found[_gap(name)]
     gap = gaps.estimate(row, terms.confidence)
-    verdict, reason = _verdict(f, name, gap, repeated, terms)
+    verdict, why = _verdict(f, name, gap, repeated, terms)
+    reason = "; ".join(filter(None, (why, _source(f) if name is Formula.BY_MECHANISM else None))) or None
     told = Total(name, saving, gap, verdict, reason, gaps.units(row), repeated)
     return _by_draws(told, gaps.spread[row], terms) if f.drawn and reason not in _NOTHING_PREDICTED else told
+
+
+def _source(f: Factorial) -> str:
+    """Which cells say what is counted once."""
+    return "; ".join(f"{' and '.join(m.of)} share {m.name}, counted once by cell {MECHANISM}{m.name}" for m in f.shared)
 
 
 def _by_draws(total: Total, gaps: NDArray[np.float64], terms: Terms) -> Total:

@@ -107,6 +107,8 @@ def show(
 def show_findings(found: dict[str, Any]) -> None:
     """Print findings for a person."""
     typer.echo(f"{found['runs']} {found['unit']} of {found['engine']} on {found['host']}; ended because {found['stopped']}")
+    for line in _apart(found):
+        typer.echo(line)
     for cell, counts in found["counters"].items():
         typer.echo(f"  {cell:<40} {_work(counts)}")
     for row in found["cells"]:
@@ -125,6 +127,15 @@ def show_findings(found: dict[str, Any]) -> None:
     for layer, why in found["absent"].items():
         typer.echo(f"{layer}: {why}")
     typer.echo(f"tables: {found['folder']}")
+
+
+def _apart(found: dict[str, Any]) -> list[str]:
+    """What is counted first, and what a start costs apart from serving."""
+    from deltastack.report.text import exact_work, starts
+
+    here = found["engine"], found["layers"]
+    exact = exact_work.lines(here[0], found.get("exact", {}), here[1])
+    return [*exact, *starts.lines(here[0], found.get("loading", {}), here[1])]
 
 
 def _work(counts: dict[str, float]) -> str:

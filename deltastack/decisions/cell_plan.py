@@ -129,11 +129,11 @@ def cell_plan(layers: Sequence[str], uses: Mapping[str, Sequence[str]], *, wante
         pairs: tuple[Cell, ...] = ()
         following = tuple(sorted(every, key=lambda p: -sum(p <= set(of) for of in shared.values())))
     else:
-        product = _error(known, {}, ())[0]
+        product = worst_error(known, {}, ())[0]
         chosen = () if product <= wanted + _ROUNDING else tuple(m for m in shared if m in known.mechanisms)
         taken = {m: shared[m] for m in chosen}
         pairs = _fewest(known, taken, [p for p in every if p in known.cells], wanted)
-        error, worst = _error(known, taken, pairs)
+        error, worst = worst_error(known, taken, pairs)
         following = tuple(sorted((p for p in every if p not in known.cells), key=lambda p: -_weight(known, p)))
         chosen += () if error <= wanted + _ROUNDING else tuple(m for m in shared if m not in known.mechanisms)
     return CellPlan(
@@ -157,8 +157,14 @@ def predicted(known: Known, uses: Mapping[str, Sequence[str]], pairs: Sequence[C
     return total + sum(known.left(p) - predicted(known, uses, (), p) for p in pairs if p <= cell)
 
 
-def _error(known: Known, uses: Mapping[str, Sequence[str]], pairs: Sequence[Cell]) -> tuple[float, str | None]:
-    """The largest gap over the cells with two layers or more, and the cell that has it."""
+def worst_error(known: Known, uses: Mapping[str, Sequence[str]], pairs: Sequence[Cell] = ()) -> tuple[float, str | None]:
+    """The largest gap over the cells with two layers or more, a fraction of the base, and the cell that has it.
+
+    Args:
+        known: What was run.
+        uses: By mechanism, the layers that use it; none gives the error of the product.
+        pairs: Pairs that correct the prediction.
+    """
     several = [c for c in known.cells if len(c) > 1]
     gaps = [abs(math.exp(known.left(c)) - math.exp(predicted(known, uses, pairs, c))) for c in several]
     return max(zip(gaps, map(cell_name, several), strict=True), default=(0.0, None), key=lambda x: x[0])
@@ -170,10 +176,10 @@ def _fewest(known: Known, uses: Mapping[str, Sequence[str]], pairs: Sequence[Cel
     for n in range(len(pairs) + 1):
         few = math.comb(len(pairs), n) <= MOST_SETS
         tried = combinations(pairs, n) if few else ((*best, p) for p in pairs if p not in best)
-        found = min(tried, key=lambda some: _error(known, uses, some)[0])
-        better = _error(known, uses, found)[0] < _error(known, uses, best)[0]
+        found = min(tried, key=lambda some: worst_error(known, uses, some)[0])
+        better = worst_error(known, uses, found)[0] < worst_error(known, uses, best)[0]
         best = found if better or not n else best
-        if _error(known, uses, best)[0] <= wanted + _ROUNDING:
+        if worst_error(known, uses, best)[0] <= wanted + _ROUNDING:
             break
     return best
 

@@ -72,7 +72,15 @@ def fleet(*, cells: int, draws: int, pace: Pace | None) -> Forecast:
     )
 
 
-def testbed(*, layers: Sequence[str], repeats: Repeats, budget_s: float, pace: Pace | None, sd_log: float | None) -> Forecast:
+def testbed(  # noqa: PLR0913 - one keyword a fact of the bench
+    *,
+    layers: Sequence[str],
+    repeats: Repeats,
+    budget_s: float,
+    pace: Pace | None,
+    sd_log: float | None,
+    mechanisms: Sequence[str],
+) -> Forecast:
     """The factorial that is measured within ``budget_s``.
 
     Args:
@@ -81,10 +89,11 @@ def testbed(*, layers: Sequence[str], repeats: Repeats, budget_s: float, pace: P
         budget_s: Seconds of runs.
         pace: Of one run, if known.
         sd_log: Standard deviation of the log ratios of an A/A run, if known.
+        mechanisms: Those that are run alone, once a block each.
     """
     cells = 1 << len(layers)
     more = repeats.of(cell_name(x) for n in range(len(layers) + 1) for x in combinations(layers, n))
-    runs = 1 + cells + sum(n - 1 for n in more.values())
+    runs = 1 + cells + len(mechanisms) + sum(n - 1 for n in more.values())
     blocks = None if pace is None else int(budget_s / (runs * pace.run_s))
     alone = (1 / repeats.base + 1 / repeats.alone) / 2
     reasons = [f"blocks: {UNKNOWN_PACE}" if pace is None else f"pace: {pace.source}"]
@@ -98,7 +107,7 @@ def testbed(*, layers: Sequence[str], repeats: Repeats, budget_s: float, pace: P
         least = tuple(statistics.minimum_detectable_delta(s, blocks) for s in spreads)
     return Forecast(
         bench=Bench.TESTBED,
-        cells=cells,
+        cells=cells + len(mechanisms),
         samples=blocks,
         minutes=budget_s / 60,
         alone=least[0],

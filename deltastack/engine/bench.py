@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deltastack import machine_fingerprint
+from deltastack.composition import counted_again
 from deltastack.contracts import COUNTER, DELTA, JOINT, QUALITY
 from deltastack.engine import asking, cells, observe, outputs, process, tables
 from deltastack.engine.faults import RunsError
@@ -88,6 +89,9 @@ def measure(root: Path, engine: Engine, order: Order, say: Callable[[str], None]
     wanted, left_out = _cells(engine, order)
     for cell, why in left_out.items():
         say(f"{cell} is left out: {why}")
+    for again in (counted_again(m, of) for m, of in engine.sharing(order.layers).items()):
+        if again is not None:
+            say(again)
     plan = _plan(engine, wanted)
     observe.require_files(engine, root)
     asked = asking.requests(engine.load, root, order.trace)

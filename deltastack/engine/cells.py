@@ -17,7 +17,7 @@ from deltastack.engine.consistency import filled
 from deltastack.engine.process import Command
 from deltastack.engine.techniques import ConflictKind
 from deltastack.errors import ParamsError, UnknownNameError
-from deltastack.model import cell_name, cell_of
+from deltastack.model import MECHANISM, cell_name, cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,9 @@ class Cell:
 
 
 def names(engine: Engine, chosen: str = "all", among: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """Every cell, the base first, then the sets of layers by size, then techniques alone; addresses name their own cells.
+    """Every cell, the base first, then the sets of layers by size, then mechanisms that layers share, then techniques alone.
+
+    Addresses name their own cells.
 
     Args:
         engine: The declaration.
@@ -68,8 +70,9 @@ def names(engine: Engine, chosen: str = "all", among: tuple[str, ...] | None = N
     wanted = {cell_name(x for i, x in enumerate(layers) if m >> i & 1) for m in statistics.planned(layers, chosen)}
     sets = [c for n in range(len(layers) + 1) for some in itertools.combinations(layers, n) if (c := cell_name(some)) in wanted]
     switches = {n: t for n, t in engine.techniques.items() if among is None or t.layer in among}
+    shared = [f"{MECHANISM}{m}" for m, of in engine.sharing(layers).items() if len(of) > 1]
     singles = [f"{t.layer}/{name}" for name, t in switches.items() if engine.of_layer(t.layer) != (name,)]
-    return (*sets, *(singles if engine.experiment.alone else ()))
+    return (*sets, *shared, *(singles if engine.experiment.alone else ()))
 
 
 def techniques_of(engine: Engine, cell: str) -> tuple[str, ...]:
@@ -78,6 +81,11 @@ def techniques_of(engine: Engine, cell: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: No such layer or technique.
     """
+    if cell.startswith(MECHANISM):
+        if cell.removeprefix(MECHANISM) not in engine.mechanisms:
+            there = ", ".join(engine.mechanisms) or "none"
+            raise UnknownNameError(f"{engine.name} has no mechanism '{cell.removeprefix(MECHANISM)}'; it has: {there}")
+        return ()
     if "/" in cell:
         layer, technique = cell.split("/", maxsplit=1)
         if technique not in engine.techniques or engine.techniques[technique].layer != layer:
@@ -93,21 +101,26 @@ def techniques_of(engine: Engine, cell: str) -> tuple[str, ...]:
 def resolve(engine: Engine, name: str, root: Path) -> Cell:
     """The cell called ``name``: the settings of every technique, ``on`` or ``off``, laid over the base's.
 
+    Of a mechanism alone every technique is off, and the mechanism's own settings are laid over them.
+
     Raises:
         UnknownNameError: No such layer or technique.
         ParamsError: Two techniques of the cell set one thing to different values.
     """
     on = techniques_of(engine, name)
     states = {t: d.on_settings if t in on else d.off_settings for t, d in engine.techniques.items()}
-    files = engine.files | _merged(name, on, states, "files")
-    concurrency = _merged(name, on, {t: s for t, s in states.items() if s.concurrency is not None}, "concurrency")
+    if name.startswith(MECHANISM):
+        states |= {name: engine.mechanisms[name.removeprefix(MECHANISM)]}
+    active = (name,) if name.startswith(MECHANISM) else on
+    files = engine.files | _merged(name, active, states, "files")
+    concurrency = _merged(name, active, {t: s for t, s in states.items() if s.concurrency is not None}, "concurrency")
     return Cell(
         name=name,
         techniques=on,
         flags=tuple(f for s in states.values() for f in s.flags),
-        environment=_merged(name, on, states, "environment"),
-        words=engine.values | _merged(name, on, states, "values") | {k: str((root / v).resolve()) for k, v in files.items()},
-        request=engine.load.fields | _merged(name, on, states, "request"),
+        environment=_merged(name, active, states, "environment"),
+        words=engine.values | _merged(name, active, states, "values") | {k: str((root / v).resolve()) for k, v in files.items()},
+        request=engine.load.fields | _merged(name, active, states, "request"),
         concurrency=int(concurrency.get("concurrency", engine.load.concurrency)),
         expect=tuple((t, e) for t, s in states.items() for e in s.expect),
         evidence=tuple((t, e) for t in on for e in engine.techniques[t].evidence),

@@ -65,6 +65,9 @@ def _names(engine: Engine) -> Iterator[str]:
         wanted |= {e.source for s in technique.states for e in s.expect} | {e.source for e in technique.evidence}
     if strange := sorted(wanted - engine.sources.keys() - {"requests"}):
         yield f"no source called {', '.join(strange)}; there are: requests, {', '.join(engine.sources)}"
+    used = {m for t in engine.techniques.values() for m in t.mechanisms}
+    if strange := sorted(used - engine.mechanisms.keys()):
+        yield f"techniques use mechanisms that are not declared: {', '.join(strange)}"
     named = {t for c in engine.conflicts for t in c.between}
     if strange := sorted(named - engine.techniques.keys()):
         yield f"conflicts name techniques that are not declared: {', '.join(strange)}"
@@ -73,14 +76,14 @@ def _names(engine: Engine) -> Iterator[str]:
 
 
 def _switches(engine: Engine) -> Iterator[str]:
+    every = {n: t.states for n, t in engine.techniques.items()} | {f"mechanism {n}": (s,) for n, s in engine.mechanisms.items()}
+    for name, states in every.items():
+        strange = {k for s in states for k in (s.values.keys() - engine.values.keys()) | (s.files.keys() - engine.files.keys())}
+        if strange:
+            yield f"{name} sets {', '.join(sorted(strange))}, which values and files do not have"
     for name, technique in engine.techniques.items():
         on, off = (s.model_copy(update={"expect": ()}) for s in technique.states)
         if engine.start is not None and on == off:
             yield f"{name}: on_settings and off_settings are the same: nothing would be switched"
-        strange = {
-            k for s in technique.states for k in (s.values.keys() - engine.values.keys()) | (s.files.keys() - engine.files.keys())
-        }
-        if strange:
-            yield f"{name} sets {', '.join(sorted(strange))}, which values and files do not have"
         if any(s.sleep or s.wake for s in technique.states) and not engine.experiment.gap_s:
             yield f"{name} has calls for the idle gap, but experiment.gap_s is 0: give the gap a length"

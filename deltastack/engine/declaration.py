@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 
 from deltastack import params
 from deltastack.engine.consistency import breaches
-from deltastack.engine.techniques import Absent, Call, Conflict, Technique
+from deltastack.engine.techniques import Absent, Call, Conflict, Settings, Technique
 from deltastack.model import Params
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 
@@ -142,6 +143,7 @@ class Experiment(Params):
     repeats: dict[str, int] = Field(default_factory=dict, description="runs a block of some cells; others once")
     alone: bool = Field(default=True, description="every technique alone too, where it is no layer by itself")
     count_start: bool = Field(default=False, description="charge the server's start to component storage")
+    start_serves: int | None = Field(None, gt=0, description="requests that one start serves: it is charged to as many")
     gap_s: float = Field(0, ge=0, description="idle time between two halves of the load, charged to component idle")
     together: bool = Field(default=False, description="a block's servers are up at once and take turns; false: one after another")
     half_width: float = Field(0.005, gt=0, lt=1)
@@ -174,6 +176,9 @@ class Engine(Params):
     limits: Limits = Limits()
     experiment: Experiment = Experiment()
     techniques: dict[str, Technique]
+    mechanisms: dict[str, Settings] = Field(
+        default_factory=dict, description="what techniques use in order to work; run alone where layers share it"
+    )
     absent: dict[str, Absent] = Field(default_factory=dict, description="layers for which this engine has no switch")
     conflicts: tuple[Conflict, ...] = ()
 
@@ -191,6 +196,15 @@ class Engine(Params):
     def declared_layers(self) -> tuple[str, ...]:
         """Every layer that has a technique, on or off."""
         return tuple(dict.fromkeys(t.layer for t in self.techniques.values()))
+
+    def sharing(self, among: Collection[str] | None = None) -> dict[str, tuple[str, ...]]:
+        """By mechanism, the layers of ``among`` (None: all) of which a technique that is on uses it."""
+        layers = [x for x in self.layers if among is None or x in among]
+        uses = {t.layer: set[str]() for t in self.techniques.values()}
+        for t in (t for t in self.techniques.values() if t.on):
+            uses[t.layer] |= set(t.mechanisms)
+        found = {m: tuple(x for x in layers if m in uses[x]) for m in self.mechanisms}
+        return {m: of for m, of in found.items() if of}
 
     def of_layer(self, layer: str) -> tuple[str, ...]:
         """The techniques of ``layer`` that are on."""

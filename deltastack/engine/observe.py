@@ -22,6 +22,7 @@ from deltastack.engine.loading import Setup
 from deltastack.engine.visit import Visit
 from deltastack.engine.warm import Source
 from deltastack.errors import CellError, ParamsError, PreflightError
+from deltastack.experiment import starts
 from deltastack.experiment.ledger import Entry
 from deltastack.experiment.plan import plain
 from deltastack.model import Component
@@ -199,7 +200,8 @@ def _observed(at: Setup, v: Visit) -> Observed:
     figures |= evidence(v.cell, v.records, v.before, v.after) | {"requests": float(len(v.records))}
     parts = [phases.components(v.load, v.records), phases.whole(v.gap, Component.IDLE)]
     if at.engine.experiment.count_start:
-        parts.append(phases.of_start(v.start_figures))
+        share = starts.charged(len(v.records), at.engine.experiment.start_serves)
+        parts.append(phases.of_start({name: share * x for name, x in v.start_figures.items()}))
     components = {str(c): {str(r): v for r, v in some.items()} for c, some in phases.added(parts).items()}
     entry = Entry(slot=v.slot, readings=v.load.plus(v.gap).readings, components=components, quality=figures)
     return Observed(entry=entry, records=v.records, answered=v.answered, resolved=v.found)

@@ -14,7 +14,7 @@ from deltastack.experiment import tables
 from deltastack.experiment.meter import Quantity
 from deltastack.experiment.plan import Kind, plain
 from deltastack.experiment.tables import Amount, Source
-from deltastack.model import Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of
+from deltastack.model import MECHANISM, Bench, Component, Evidence, OperatingPoint, Resource, cell_name, cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,9 +62,10 @@ def full_layers(layers: Sequence[str], ran: Iterable[str]) -> tuple[str, ...]:
 
 
 def joint_rows(entries: Iterable[Entry], layers: Iterable[str], *, host: str, canonical: bool) -> list[Row]:
-    """Rows of JOINT: the factorial of ``layers`` with the base's twin."""
+    """Rows of JOINT: the factorial of ``layers`` with the base's twin, and each mechanism alone."""
     wanted = frozenset(layers)
-    mine = [e for e in entries if "/" not in e.slot.cell and cell_of(plain(e.slot.cell)) <= wanted]
+    sets = [e for e in entries if "/" not in e.slot.cell and cell_of(plain(e.slot.cell)) <= wanted]
+    mine = [*sets, *(e for e in entries if e.slot.cell.startswith(MECHANISM))]
     return tables.joint_rows(mine, host=host, canonical=canonical, source=SOURCE)
 
 

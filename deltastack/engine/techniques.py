@@ -83,6 +83,7 @@ class Technique(Params):
     layer: str
     on: bool = Field(default=True, description="part of the stack")
     mechanism: str = Field(min_length=1, description="what it changes, in one line")
+    mechanisms: tuple[str, ...] = Field((), description="of the file's mechanisms, those that it uses")
     on_settings: Settings = Settings()
     off_settings: Settings = Settings()
     evidence: tuple[Evidence, ...] = ()

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from deltastack import statistics
 from deltastack.errors import OutOfValidityError
-from deltastack.model import cell_name
+from deltastack.model import MECHANISM, cell_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from deltastack.layers.measurement import Baseline
-    from deltastack.layers.technique import Technique
+    from deltastack.layers.technique import Mechanism, Technique
     from deltastack.layers.techniques import ConfiguredTechnique
     from deltastack.model import Params
     from deltastack.testbed.bench import Cells, Switch
@@ -90,6 +90,22 @@ def of_stack(
     planned = {frozenset(x for i, x in enumerate(layers) if m >> i & 1) for m in statistics.planned(layers, which)}
     sets = [s for size in range(len(layers) + 1) for s in combinations(layers, size) if frozenset(s) in planned]
     return {cell_name(s): tuple(x for name in s for x in on[name]) for s in sets}
+
+
+def of_mechanisms(chosen: Mapping[str, Sequence[ConfiguredTechnique]], with_switch: Mapping[str, frozenset[str]]) -> Cells:
+    """A cell for every mechanism of a technique that is on: it alone, every layer off; of several techniques, of all at once."""
+    found: dict[str, tuple[Switch, ...]] = {}
+    for name, techniques in chosen.items():
+        for one in (x for x in techniques if x.on_testbed and x.name in with_switch[name]):
+            for m in one.technique.mechanisms:
+                alone = partial(mechanism_alone, mechanism=m, params=one.params)
+                found[f"{MECHANISM}{m.name}"] = (*found.get(f"{MECHANISM}{m.name}", ()), alone)
+    return found
+
+
+def mechanism_alone(engine: Engine, mechanism: Mechanism, params: Params) -> AbstractContextManager[None]:
+    """A mechanism's own switch on ``engine``."""
+    return mechanism.switch(engine, params)
 
 
 def with_switch(engine: Engine, chosen: Sequence[ConfiguredTechnique], *, entered: bool) -> frozenset[str]:

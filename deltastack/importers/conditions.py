@@ -22,7 +22,8 @@ UNLIMITED = "unlimited"
 def refuse_unlike(runs: Sequence[Run], differs: Collection[str] = ()) -> None:
     """Refuse runs of different tools, models, engines, loads, hardware or workloads.
 
-    A condition that one of the runs does not state is no difference.
+    A condition that one of the runs does not state is no difference; but a number of requests under way is another load than a
+    rate of arrivals.
 
     Args:
         runs: All runs that will be compared, repeats too.
@@ -39,7 +40,8 @@ def refuse_unlike(runs: Sequence[Run], differs: Collection[str] = ()) -> None:
         raise InputError(
             f"results of different tools ({', '.join(sorted(tools))}): they count differently; measure with one tool"
         )
-    faults = [w for name in (*FIXED, INPUT) if name not in differs and (w := _difference(name, runs)) is not None]
+    faults = [w for w in (_kinds_of_load(runs),) if w is not None and "load" not in differs]
+    faults += [w for name in (*FIXED, INPUT) if name not in differs and (w := _difference(name, runs)) is not None]
     if faults:
         names = " ".join(f"--differs {name}" for name, _ in faults)
         raise InputError(f"unlike runs: {'; '.join(w for _, w in faults)}; measure again alike, or name the difference: {names}")
@@ -54,6 +56,17 @@ def _difference(name: str, runs: Sequence[Run]) -> tuple[str, str] | None:
         if _unlike(name, was, value):
             return name, f"{name} {_shown(was)} in {first.file}, {_shown(value)} in {run.file}"
     return None
+
+
+def _kinds_of_load(runs: Sequence[Run]) -> tuple[str, str] | None:
+    """Runs of which one states a concurrency and no rate, and another a rate and no concurrency."""
+    pairs = [(r, r.conditions.get("concurrency"), r.conditions.get("request_rate")) for r in runs]
+    closed = next(((r, c) for r, c, rate in pairs if c is not None and rate is None), None)
+    opened = next(((r, rate) for r, c, rate in pairs if c is None and rate is not None), None)
+    if closed is None or opened is None:
+        return None
+    words = f"load concurrency {_shown(closed[1])} in {closed[0].file}, request_rate {_shown(opened[1])} in {opened[0].file}"
+    return "load", words
 
 
 def _value(name: str, run: Run) -> Any:

@@ -70,6 +70,8 @@ def _serve(run: Json, latencies: dict[str, str]) -> Read:
     conditions = {
         "model": plain(run.get("model_id") or run.get("model") or run.get("model_name")),
         "engine": plain(run.get("backend")),
+        "hardware": plain(run.get("hardware") or run.get("gpu")),
+        "parallel": plain(run.get("tp") or run.get("tensor_parallel_size")),
         "dataset": plain(run.get("dataset_name")),
         "requests": number(run.get("completed"), "completed"),
         "failed": number(run.get("failed"), "failed"),

@@ -17,7 +17,7 @@ from deltastack.fleet.deployment import Kernel
 from deltastack.fleet.effects.arithmetic import sparsity
 from deltastack.fleet.operators import SCHEMES, Known, known
 from deltastack.layers.measurement import Baseline, Exactness, Measurement
-from deltastack.layers.technique import Layer, Technique
+from deltastack.layers.technique import Layer, Mechanism, Technique
 from deltastack.model import Params
 from deltastack.testbed.switches import settings
 
@@ -70,6 +70,15 @@ def _bfloat16(engine: Engine) -> AbstractContextManager[None]:
     return low_precision.bfloat16(engine)
 
 
+def _packing(engine: Engine, p: LowPrecisionParams) -> AbstractContextManager[None]:
+    from deltastack.testbed.switches import low_precision
+
+    return low_precision.packing(engine, p.testbed)
+
+
+PACKING = Mechanism(name="packing", words="lays out 8-bit weights at every load for the processor's kernels", switch=_packing)
+
+
 class LowPrecision(Technique[LowPrecisionParams]):
     """Weights and matrix products in fewer bits: operator times and weight bytes as measured in that precision."""
 
@@ -82,6 +91,7 @@ class LowPrecision(Technique[LowPrecisionParams]):
         example={"testbed": {"number": "int8"}},
         against={"bfloat16": Baseline("everything in bfloat16, which is what accelerators serve in", _bfloat16)},
     )
+    mechanisms = (PACKING,)
 
     def rewrite(self, deployment: Deployment, p: LowPrecisionParams) -> Deployment:
         """The deployment in ``p.precision``.

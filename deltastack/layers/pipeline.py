@@ -15,6 +15,7 @@ from deltastack.errors import OutOfValidityError
 from deltastack.fleet.deployment import Schedule, Search
 from deltastack.fleet.effects.schedule import DISAGGREGATED
 from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.micro_batches import MICRO_BATCHES
 from deltastack.layers.technique import Layer, Technique
 from deltastack.layers.two_cores import TWO_CORES
 from deltastack.model import Params
@@ -52,6 +53,7 @@ class AttentionFfn(Technique[AttentionFfnParams]):
         example={"testbed": {"lanes": 2, "micro_batches": 2}},
         against=TWO_CORES,
     )
+    mechanisms = (MICRO_BATCHES,)
 
     def rewrite(self, deployment: Deployment, p: AttentionFfnParams) -> Deployment:
         """The deployment with its accelerators to be split; the bench chooses how, by the largest rate within the goals.

@@ -10,6 +10,7 @@ from deltastack.errors import UnknownNameError
 from deltastack.model import Params
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
 
 P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mechanism:
+    """What a technique does in order to do its work, as a switch of its own: measured alone, it can be counted once."""
+
+    name: str
+    """Its word in tables: the cell in which it runs alone is ``mechanism/NAME``."""
+    words: str
+    """What it does, in a few words."""
+    switch: Callable[[Engine, Any], AbstractContextManager[None]]
+    """Puts it on without the technique, with the technique's values; a function of a module, so that it can be pickled."""
 
 
 class Technique(ABC, Generic[P]):
@@ -33,6 +46,8 @@ class Technique(ABC, Generic[P]):
     """The type of its values."""
     measurement: Measurement | None = None
     """How the testbed measures its switch; None where it has none."""
+    mechanisms: tuple[Mechanism, ...] = ()
+    """What it does in order to do its work. Layers that share one pay for it once: a product of their savings counts it twice."""
 
     def rewrite(self, deployment: Deployment, p: P) -> Deployment | None:
         """The deployment with this technique on.

@@ -139,6 +139,15 @@ def chosen(  # noqa: PLR0913 - one keyword a place that values come from
         )
 
 
+def sharing(on: Mapping[str, Iterable[ConfiguredTechnique]]) -> dict[str, tuple[str, ...]]:
+    """By mechanism, the layers of which a technique that is on uses it; a product over two that share one counts it twice."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer, some in on.items():
+        for name in dict.fromkeys(m.name for one in some for m in one.technique.mechanisms):
+            found[name] = (*found.get(name, ()), layer)
+    return found
+
+
 def values_file(root: Path, layer: Layer) -> Path:
     """params/layers/LAYER.yaml of the checkout, or the file that the layer's package brings."""
     own = root / FOLDER / f"{layer.name}.yaml"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltastack.errors import OutOfValidityError
+from deltastack.experiment import starts
 from deltastack.experiment.ledger import Entry
 from deltastack.experiment.meter import Meter, Quantity
 from deltastack.experiment.plan import plain
@@ -23,6 +24,7 @@ from deltastack.testbed.vlm import models, requests
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltastack.experiment.meter import Reading
     from deltastack.experiment.plan import Slot
     from deltastack.experiment.run_plan import CellRunner
     from deltastack.testbed.settings import Testbed
@@ -86,13 +88,16 @@ def opened(start: int, setup: Setup) -> Iterator[CellRunner]:
 
     def run(slot: Slot) -> Entry:
         with entered(engine, setup.cells[plain(slot.cell)]):
-            return observe(engine, session, meter, slot)
+            return observe(engine, session, meter, slot, setup.settings.session.start_serves)
 
     yield run
 
 
-def observe(engine: Engine, session: tuple[Batch, ...], meter: Meter, slot: Slot) -> Entry:
-    """One metered session of what is switched on now; files are stored before the window opens."""
+def observe(engine: Engine, session: tuple[Batch, ...], meter: Meter, slot: Slot, serves: int | None = None) -> Entry:
+    """One metered session of what is switched on now; files are stored before the window opens.
+
+    Loading and packing are charged to the requests that one start ``serves``, and read apart as ``load_s`` and ``load_cpu_s``.
+    """
     engine.stored()
     with meter.window(slot.key) as window:
         outcome = engine.run(session)
@@ -100,7 +105,24 @@ def observe(engine: Engine, session: tuple[Batch, ...], meter: Meter, slot: Slot
     read = window.readings[Quantity.IO_READ_BYTE].value
     if read is not None and outcome.cached_byte_before == 0:
         components[Component.STORAGE][Resource.IO_BYTE] = read
-    return Entry(slot=slot, readings=window.readings, components=components, quality=_figures(outcome, session))
+    figures = _figures(outcome, session)
+    free = 1 - starts.charged(figures["requests"], serves)
+    loaded = dict(zip((Resource.TIME_S, Resource.CPU_S), (free * s for s in outcome.load_s), strict=True))
+    for resource, seconds in loaded.items():
+        components[Component.STORAGE][resource] -= seconds
+    return Entry(
+        slot=slot, readings=without(window.readings, loaded, wall_s=outcome.wall_s), components=components, quality=figures
+    )
+
+
+def without(readings: Mapping[Quantity, Reading], loaded: Mapping[Resource, float], *, wall_s: float) -> dict[Quantity, Reading]:
+    """Readings of a session of ``wall_s`` without the loading that others are charged; joules by its share of the time."""
+    less = {Quantity.WALL_S: loaded[Resource.TIME_S], Quantity.CPU_S: loaded[Resource.CPU_S]}
+    found = {q: r if r.value is None else r._replace(value=r.value - less.get(q, 0.0)) for q, r in readings.items()}
+    joules = readings.get(Quantity.ENERGY_J)
+    if joules is not None and joules.value is not None:
+        found[Quantity.ENERGY_J] = joules._replace(value=joules.value * (1 - loaded[Resource.TIME_S] / wall_s))
+    return found
 
 
 def _figures(outcome: Outcome, session: tuple[Batch, ...]) -> dict[str, float]:
@@ -110,6 +132,8 @@ def _figures(outcome: Outcome, session: tuple[Batch, ...]) -> dict[str, float]:
         "asked_byte": float(outcome.asked_byte),
         "cached_byte_before": float(outcome.cached_byte_before),
         "requests": float(sum(len(b.prompts) for b in session)),
+        "load_s": outcome.load_s[0],
+        starts.LOADED: outcome.load_s[1],
     }
     pairs = [(s.tokens, b.answers) for s, b in zip(outcome.served, session, strict=True) if b.answers is not None]
     if pairs:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ class Work:
     """Of these, in modules that stand in for a linear layer (eight-bit codes, sparse blocks)."""
     touched: dict[str, int] = field(default_factory=dict)
     """Weights by module that ran at least once; an embedding counts whole."""
+    weights_read_byte: int = 0
+    """Calls x bytes of every linear layer and convolution, as it holds its weights: micro-batches read them again."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Micro-batches count from threads of their own."""
 
     @property
     def total(self) -> int:
@@ -51,9 +56,20 @@ class Work:
         """Weights that at least one request used."""
         return sum(self.touched.values())
 
-    def add(self, component: Component, operations: int) -> None:
-        """Count ``operations`` to ``component``."""
-        self.operations[component] = self.operations.get(component, 0) + operations
+    def add(self, component: Component, operations: int, *, read_byte: int = 0, packed: bool = False) -> None:
+        """Count ``operations`` to ``component``, and the bytes of weights that they read."""
+        with self._lock:
+            self.operations[component] = self.operations.get(component, 0) + operations
+            self.packed_operations += operations if packed else 0
+            self.weights_read_byte += read_byte
+
+    def figures(self) -> dict[str, int]:
+        """What the card of exact work shows of it."""
+        return {
+            "weights_read_byte": self.weights_read_byte,
+            "operations": self.total,
+            "packed_operations": self.packed_operations,
+        }
 
 
 def audit(engine: Engine, batches: Sequence[Batch]) -> Work:
@@ -106,11 +122,15 @@ def _product_hook(name: str, component: Component, work: Work) -> Any:
             operations = 2 * rows * module.in_features * module.out_features
         else:
             operations = 2 * output.numel() * module.in_channels // module.groups * math.prod(module.kernel_size)
-        work.add(component, operations)
-        if hasattr(module, "packed_byte"):
-            work.packed_operations += operations
+        work.add(component, operations, read_byte=_held_byte(module), packed=hasattr(module, "packed_byte"))
 
     return after
+
+
+def _held_byte(module: Any) -> int:
+    """Bytes of weights that one call reads: packed ones as they are packed."""
+    own = sum(p.numel() * p.element_size() for p in module.parameters(recurse=False))
+    return int(getattr(module, "packed_byte", own))
 
 
 def _weights(module: Any) -> int:

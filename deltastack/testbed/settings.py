@@ -45,6 +45,7 @@ class SessionParams(Params):
     text_tokens: int = Field(gt=0)
     new_tokens: int = Field(gt=0)
     mean_gap_s: float = Field(ge=0)
+    start_serves: int | None = Field(default=None, gt=0, description="requests that one start serves; None: the session's own")
     seed: int
 
 

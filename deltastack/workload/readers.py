@@ -93,6 +93,8 @@ def sniff(path: Path) -> str:
         raise WorkloadError(f"{path.name}: the file is empty; wanted {KNOWN}")
     if first.startswith(b"PAR1"):
         return "deltastack"
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise WorkloadError(f"{path.name}: UTF-16; save the file as UTF-8")
     packed = next((name for start, name in PACKED.items() if first.startswith(start)), None)
     if packed:
         raise WorkloadError(f"{path.name}: packed with {packed}; unpack it first, and give the file that comes out")

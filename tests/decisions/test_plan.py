@@ -16,6 +16,7 @@ from deltastack.decisions import plan
 from deltastack.decisions.pairwise_plan import pairwise_plan
 from deltastack.errors import ParamsError
 from deltastack.testbed.settings import Repeats
+from tasks import plan as known
 from tests.report.project import ROOT, finished
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 ONCE = Repeats(base=1, alone=1, together=1)
+TWO_S = plan.Pace(run_s=2.0, source="x")
 
 
 def test_by_hand() -> None:
@@ -31,7 +33,7 @@ def test_by_hand() -> None:
     assert fleet.minutes == pytest.approx(0.8)
     assert fleet.alone is None
 
-    found = plan.testbed(layers="abcde", repeats=ONCE, budget_s=660, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    found = plan.testbed(layers="abcde", repeats=ONCE, mechanisms=(), budget_s=660, pace=TWO_S, sd_log=0.1)
     assert found.samples == 10
     assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1, 10))
     assert found.averaged == pytest.approx(statistics.minimum_detectable_delta(0.1 / 4, 10))
@@ -43,21 +45,39 @@ def test_repeats_cost_runs_and_show_less() -> None:
     found = plan.testbed(
         layers="abcde",
         repeats=Repeats(base=4, alone=2, together=2),
+        mechanisms=(),
         budget_s=840,
-        pace=plan.Pace(run_s=2.0, source="x"),
+        pace=TWO_S,
         sd_log=0.1,
     )
     assert found.samples == 10
     assert found.alone == pytest.approx(statistics.minimum_detectable_delta(0.1 * math.sqrt(3 / 8), 10))
 
 
+def test_mechanisms_cost_a_run_a_block_each() -> None:
+    """32 cells, the twin and two mechanisms of 2 s: 35 runs a block, 700 s are 10 blocks of 34 cells."""
+    found = plan.testbed(layers="abcde", repeats=ONCE, mechanisms=("split", "packing"), budget_s=700, pace=TWO_S, sd_log=0.1)
+
+    assert (found.samples, found.cells) == (10, 34)
+
+
+def test_the_checkout_says_what_a_product_counts_twice() -> None:
+    """On the testbed chiplet and pipeline share the micro-batches; on the fleet both are off."""
+    fleet, testbed = known.forecasts(ROOT)
+    words = "the mechanism micro_batches is shared by chiplet and pipeline: a product of their savings counts it twice"
+
+    assert testbed.reasons[0] == words
+    assert words not in fleet.reasons
+    assert testbed.cells == 34
+
+
 def test_what_is_not_known_is_null_with_its_reason() -> None:
     """No pace, no noise, too little time: each says so; nothing is guessed."""
-    found = plan.testbed(layers="abcde", repeats=ONCE, budget_s=660, pace=None, sd_log=None)
+    found = plan.testbed(layers="abcde", repeats=ONCE, mechanisms=(), budget_s=660, pace=None, sd_log=None)
     assert (found.samples, found.alone) == (None, None)
     assert found.reasons == (f"blocks: {plan.UNKNOWN_PACE}", f"least Δ: {plan.UNKNOWN_NOISE}")
 
-    short = plan.testbed(layers="abcde", repeats=ONCE, budget_s=66, pace=plan.Pace(run_s=2.0, source="x"), sd_log=0.1)
+    short = plan.testbed(layers="abcde", repeats=ONCE, mechanisms=(), budget_s=66, pace=TWO_S, sd_log=0.1)
     assert (short.samples, short.alone) == (1, None)
     assert plan.TOO_FEW in short.reasons
 
@@ -65,7 +85,7 @@ def test_what_is_not_known_is_null_with_its_reason() -> None:
 def test_more_blocks_see_less() -> None:
     """Twice the budget sees a smaller Δ; the averaged effect is always seen before the one alone."""
     pace = plan.Pace(run_s=1.0, source="x")
-    least = [plan.testbed(layers="abc", repeats=ONCE, budget_s=b, pace=pace, sd_log=0.05) for b in (45, 90, 180)]
+    least = [plan.testbed(layers="abc", repeats=ONCE, mechanisms=(), budget_s=b, pace=pace, sd_log=0.05) for b in (45, 90, 180)]
 
     assert least[0].alone > least[1].alone > least[2].alone  # type: ignore[operator]
     assert all(f.averaged < f.alone for f in least)  # type: ignore[operator]

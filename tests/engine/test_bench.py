@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deltastack import params
+from deltastack.analysis.factorial import factorials
+from deltastack.analysis.formula_totals import held
 from deltastack.engine import bench
 from deltastack.engine.bench import Order
 from deltastack.engine.declaration import Engine
 from deltastack.errors import ParamsError, StageError
 from deltastack.experiment.run_plan import Stopped
 from deltastack.model import AA_TWIN
+from deltastack.outcomes import Formula
 from tests.engine.fakes import declared, engine, silent, with_fault
 
 if TYPE_CHECKING:
@@ -29,6 +32,24 @@ def test_one_experiment_has_every_set_of_layers_and_the_twin(tmp_path: Path) -> 
     assert len(found.measured.entries) == 10
     assert set(found.deltas) == {"storage", "instruction_set"}
     assert set(found.deltas["storage"]["technique"]) == {"all", "cache", AA_TWIN}
+
+
+def test_a_shared_mechanism_is_told_first_and_measured_alone(tmp_path: Path) -> None:
+    """Before any server starts it is said what a product counts twice; the table has the cell, and by mechanism its total."""
+    whole = declared("cache", "quant", mechanisms={"split": {"flags": ["batch=1"]}})
+    for name in ("cache", "quant"):
+        whole["techniques"][name]["mechanisms"] = ["split"]
+    fake, said = params.parse(whole, Engine, "fake.yaml"), list[str]()
+
+    found = bench.measure(tmp_path, fake, Order(), said.append)
+
+    assert said[0] == "the mechanism split is shared by storage and instruction_set: a product of their savings counts it twice"
+    assert "mechanism/split" in set(found.joint["cell"])
+    f = factorials(found.joint[found.joint["cell"] != AA_TWIN], found.layers, mechanisms=fake.sharing(found.layers))[0][0]
+    total = held(f, tolerance=0.02, confidence=0.95).totals[Formula.BY_MECHANISM]
+    assert f.shared[0].of == ("storage", "instruction_set")
+    assert total.saving is not None
+    assert "cell mechanism/split" in str(total.reason)
 
 
 def test_exact_counts_show_the_technique_at_work(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def changed(**parts: Any) -> Engine:
         ("conflicts", [{"between": ["cache"], "kind": "broken", "why": "w", "source": "s"}], "'refused', 'silently_off'"),
         ("absent", {"storage": {"reason": "r", "source": "s"}}, "absent and present at once: storage"),
         ("load", {"generator": "vllm"}, "needs generator_command and model"),
+        ("mechanisms", {"split": {"values": {"draft": "x"}}}, "mechanism split sets draft, which values and files do not have"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(part: str, value: Any, words: str) -> None:
@@ -49,6 +50,7 @@ def test_a_declaration_that_contradicts_itself_is_refused(part: str, value: Any,
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
+        ({"mechanisms": ["split"]}, "techniques use mechanisms that are not declared: split"),
         ({"on_settings": {}, "off_settings": {}}, "cache: on_settings and off_settings are the same"),
         ({"on_settings": {"values": {"draft": "x"}}}, "cache sets draft, which values and files do not have"),
         ({"on_settings": {"sleep": [{"path": "/sleep"}]}}, "experiment.gap_s is 0"),
@@ -157,3 +159,31 @@ def test_the_largest_whole_factorial_is_kept() -> None:
     assert tables.full_layers(("a", "b", "c"), pairs) == ("a", "b")
     assert tables.full_layers(("a", "b", "c"), ["base", "b", "c", "b+c"]) == ("b", "c")
     assert tables.full_layers(("a",), ["a"]) == ()
+
+
+SPLIT = {"split": {"flags": ["batch=1"], "request": {"n": 2}}}
+
+
+def sharing(*names: str) -> Engine:
+    """The fake engine with three switches, of which ``names`` use the mechanism ``split``."""
+    whole = declared("cache", "quant", "batch", mechanisms=SPLIT)
+    for name in names:
+        whole["techniques"][name]["mechanisms"] = ["split"]
+    return params.parse(whole, Engine, "fake.yaml")
+
+
+def test_a_mechanism_that_layers_share_is_a_cell_of_its_own() -> None:
+    """Two layers that use it: it runs alone, every technique off; of one layer, or of layers that are not asked, it does not."""
+    both, one = sharing("cache", "quant"), sharing("cache")
+
+    assert both.sharing() == {"split": ("storage", "instruction_set")}
+    assert cells.names(both)[8:] == ("mechanism/split",)
+    assert "mechanism/split" not in cells.names(both, among=("storage", "batching"))
+    assert one.sharing() == {"split": ("storage",)}
+    assert "mechanism/split" not in cells.names(one)
+    alone = cells.resolve(both, "mechanism/split", ROOT)
+    assert alone.techniques == ()
+    assert alone.flags == ("cache=0", "quant=0", "batch=0", "batch=1")
+    assert alone.request == {"n": 2}
+    with pytest.raises(UnknownNameError, match="no mechanism 'cut'; it has: split"):
+        cells.resolve(both, "mechanism/cut", ROOT)

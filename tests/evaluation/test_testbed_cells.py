@@ -110,3 +110,32 @@ def test_other_baselines_are_cells_and_have_rows_of_their_own(tmp_path: Path) ->
     times = {r[1]: r[7:9] for r in rows if (r[5], r[6]) == ("encoder", "time_s")}
     assert times == {"encoder_skip": (3.0, 3.0), "encoder_skip@fixed_graph": (5.0, 3.0)}
     assert not bench.possible(engine, cells)[1]
+
+
+def test_every_mechanism_of_what_is_on_is_a_cell_of_its_own(tmp_path: Path) -> None:
+    """Of the five layers: micro-batches, which chiplet and pipeline share, and packing; each can be entered and left."""
+    engine = tiny.engine("llava", tmp_path)
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in FIVE}
+    able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
+    before = repr(engine.serving)
+
+    cells = testbed_cells.of_mechanisms(chosen, able)
+
+    assert set(cells) == {"mechanism/micro_batches", "mechanism/packing"}
+    assert len(cells["mechanism/micro_batches"]) == 2
+    for switches in cells.values():
+        with bench.entered(engine, switches):
+            assert repr(engine.serving) != before
+        assert repr(engine.serving) == before
+    on = {name: [t for t in some if t.on_testbed and t.name in able[name]] for name, some in chosen.items()}
+    assert techniques.sharing(on) == {"micro_batches": ("chiplet", "pipeline"), "packing": ("instruction_set",)}
+
+
+def test_a_mechanism_of_what_is_off_is_no_cell(tmp_path: Path) -> None:
+    """Without the pipeline layer the micro-batches are the chiplet's alone; without both there is none."""
+    engine = tiny.engine("llava", tmp_path)
+    chosen = {name: techniques.chosen(ROOT, LAYERS[name]) for name in ("chiplet", "storage")}
+    able = {name: testbed_cells.with_switch(engine, some, entered=True) for name, some in chosen.items()}
+
+    assert len(testbed_cells.of_mechanisms(chosen, able)["mechanism/micro_batches"]) == 1
+    assert testbed_cells.of_mechanisms({"storage": chosen["storage"]}, able) == {}

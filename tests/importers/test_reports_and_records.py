@@ -144,6 +144,8 @@ results:
         (vllm(11.0, max_concurrency=None), "concurrency 8 in a.json, unlimited in b.json"),
         (vllm(11.0, model_id="org/other"), "model org/model in a.json, org/other in b.json"),
         (vllm(11.0, backend="sglang"), "engine openai in a.json, sglang in b.json"),
+        (vllm(11.0, tp=2), "parallel 1 in a.json, 2 in b.json"),
+        (vllm(11.0, gpu="L4"), "hardware H100 in a.json, L4 in b.json"),
         (vllm(11.0, request_rate=4.0), "request_rate inf in a.json, 4 in b.json"),
         (vllm(11.0, total_input_tokens=20000), "input_length 200 in a.json, 400 in b.json"),
         (sglang(), r"different tools \(SGLang bench, vLLM bench\)"),
@@ -151,7 +153,7 @@ results:
 )
 def test_unlike_runs_are_refused(tmp_path: Path, other: dict[str, Any], said: str) -> None:
     """What differs is named with both values; a flag lets it pass, but never two tools."""
-    runs = [*read(put(tmp_path / "a.json", vllm())), *read(put(tmp_path / "b.json", other))]
+    runs = [*read(put(tmp_path / "a.json", vllm(tp=1, hardware="H100"))), *read(put(tmp_path / "b.json", other))]
 
     with pytest.raises(InputError, match=said) as caught:
         refuse_unlike(runs)
@@ -160,6 +162,18 @@ def test_unlike_runs_are_refused(tmp_path: Path, other: dict[str, Any], said: st
         assert f"--differs {said.split(' ', maxsplit=1)[0]}" in str(caught.value)
     with pytest.raises(InputError, match="--differs colour: no such condition"):
         refuse_unlike(runs, differs=["colour"])
+
+
+def test_a_rate_is_no_concurrency(tmp_path: Path) -> None:
+    """AIPerf states the one or the other; the two loads are unlike, unless the difference is named."""
+    phases = [{"name": "profiling", "concurrency": 16}, {"name": "profiling", "rate": 4.0}]
+    files = [put(tmp_path / f"{n}.json", aiperf(input_config={"phases": [p]})) for n, p in zip("ab", phases, strict=True)]
+    runs = [run for f in files for run in read(f)]
+
+    with pytest.raises(InputError, match=r"unlike runs: load concurrency 16 in a\.json, request_rate 4 in b\.json"):
+        refuse_unlike(runs)
+    refuse_unlike(runs, differs=["load"])
+    refuse_unlike([runs[0], runs[0]])
 
 
 def test_one_result_counts_once(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from deltastack.contracts import JOINT
 from deltastack.errors import UnknownNameError
+from deltastack.experiment.exact_work import ExactWork
+from deltastack.experiment.starts import Start, Starts
 from deltastack.model import Bench, Resource
 from flows import summary
 from tasks import aggregate, outbox, results
@@ -30,6 +32,30 @@ def test_only_techniques_that_are_on_and_were_observed_count_as_on(tmp_path: Pat
     assert results.load(root).enabled_techniques == {"storage": {Bench.FLEET: (seen,)}}
     file.write_text(f"techniques: {{{seen}: {{on: false}}}}")
     assert results.load(root).enabled_techniques == {"storage": {Bench.FLEET: ()}}
+
+
+def test_exact_work_comes_first_and_starts_stand_apart(tmp_path: Path) -> None:
+    """What stands beside a measured table is a terminal's first line and a table on the page; without it there is neither."""
+    root = finished(tmp_path / "here", tolerance=0.02)
+    planted = joint({"storage": LAYERS["storage"]}, bench=Bench.ENGINE, resource=Resource.CPU_S, sd_log=0.01)
+    JOINT.write(planted, root / "data/joint/engine.parquet")
+    aggregate.run(root)
+    assert not any(line.startswith(("exact work", "a start")) for line in summary.sentences(root))
+    assert 'id="exact-engine"' not in (root / "reports/report.html").read_text()
+
+    work = ExactWork(cells={"base": {"weights_read_byte": 400}, "storage": {"weights_read_byte": 100}})
+    apart = Starts(serves=1000, cells={"base": Start(0.2, 0.01), "storage": Start(0.3, 0.008)})
+    told = {"layers": ["storage"], "exact": work.plain(), "loading": apart.plain()}
+    (root / "data/joint/engine.json").write_text(json.dumps(told))
+    aggregate.run(root)
+
+    lines = summary.sentences(root)
+    assert lines[0].startswith(f"exact work, engine (card {work.digest}, the same in every run): bytes of weights read storage")
+    assert any(line.startswith("a start, engine: 0.200 s") and line.endswith("storage after 50 requests") for line in lines)
+    page = (root / "reports/report.html").read_text()
+    assert 'id="exact-engine"' in page
+    assert page.index('id="exact-engine"') < page.index('id="layers"')
+    assert "storage after 50 requests" in page
 
 
 def test_a_misspelt_layer_is_named_with_those_there_are(tmp_path: Path) -> None:

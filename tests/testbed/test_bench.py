@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack.errors import OutOfValidityError
-from deltastack.experiment.meter import Quantity
+from deltastack.experiment.meter import Quantity, Reading
 from deltastack.experiment.plan import Kind, Slot
 from deltastack.model import Component, Resource
 from deltastack.testbed import bench
@@ -76,3 +76,32 @@ def test_cells_that_cannot_be_entered_are_left_out(tmp_path: Path) -> None:
     assert reasons["both"] == "not applicable: llava has no such part"
     assert reasons["none"] == "the technique has no meaning on the testbed"
     assert engine.serving.encode_text is False
+
+
+def test_what_of_a_start_is_taken_out_by_hand() -> None:
+    """Of 10 s and 8 s of processor time 2 s and 1 s are loading for others: 8 s, 7 s, and four fifths of the joules."""
+    whole = {
+        Quantity.WALL_S: Reading(10.0, "hand"),
+        Quantity.CPU_S: Reading(8.0, "hand"),
+        Quantity.ENERGY_J: Reading(50.0, "hand"),
+        Quantity.IO_READ_BYTE: Reading(None, "hand", "not read"),
+    }
+    found = bench.without(whole, {Resource.TIME_S: 2.0, Resource.CPU_S: 1.0}, wall_s=10.0)
+
+    assert [found[q].value for q in whole] == [8.0, 7.0, 40.0, None]
+
+
+def test_a_start_is_charged_to_the_requests_that_it_serves(tmp_path: Path) -> None:
+    """Six requests of one start of 600: a hundredth of loading stays in components and reading, and the rest is read apart."""
+    at = chosen()
+    cells = {"base": ()}
+    shared = at.model_copy(update={"session": at.session.model_copy(update={"start_serves": 600})})
+    with bench.opened(0, Setup(root=tmp_path, settings=shared, text_share=0.5, cells=cells)) as run:
+        entry = run(slot("base"))
+    alone = at.model_copy(update={"session": at.session.model_copy(update={"start_serves": None})})
+    with bench.opened(0, Setup(root=tmp_path, settings=alone, text_share=0.5, cells=cells)) as run:
+        whole = run(slot("base"))
+
+    storage, loaded_s = (e.components[Component.STORAGE][Resource.CPU_S] for e in (entry, whole))
+    assert 0.009 * entry.quality["load_cpu_s"] < storage < entry.quality["load_cpu_s"]
+    assert loaded_s > 0.9 * whole.quality["load_cpu_s"] > 0

@@ -11,6 +11,8 @@ from torch import nn
 
 from deltastack.model import Component
 from deltastack.testbed.operation_count import audit
+from deltastack.testbed.switches import placement
+from deltastack.testbed.switches.settings import Lanes
 from deltastack.testbed.vlm.served_model import Kind
 from deltastack.testbed.vlm.serving import Rank, Ranked
 from tests.testbed import tiny
@@ -111,3 +113,18 @@ def test_a_stand_in_counts_as_what_it_stands_for(tmp_path: Path) -> None:
     assert packed.operations == plain.operations
     assert packed.packed_operations == plain.operations[Component.FFN]
     assert packed.weights_touched == plain.weights_touched
+
+
+def test_micro_batches_read_the_weights_again(tmp_path: Path) -> None:
+    """Two micro-batches: the same operations, and twice the bytes of weights; by hand 4 bytes a weight and call."""
+    engine = tiny.engine("llava", tmp_path)
+    text = tiny.session(engine)[1]
+
+    whole = audit(engine, (text,))
+    with placement.micro_batches(engine, Lanes(lanes=2, micro_batches=2)):
+        cut = audit(engine, (text,))
+
+    block, head = 4 * 32 * 32 + 3 * 32 * 64, 64 * 32
+    assert whole.weights_read_byte == 4 * 4 * (2 * block + head)
+    assert cut.weights_read_byte == 2 * whole.weights_read_byte
+    assert cut.operations == whole.operations

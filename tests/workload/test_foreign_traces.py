@@ -82,7 +82,7 @@ def test_burstgpt(tmp_path: Path) -> None:
             "ServeGen's requests are to be written",
         ),
         (HEADER.encode() + b"2023-11-16 18:17:03,4\xe9,10\n", "no CSV that can be read"),
-        (row().encode("utf-16"), "wrong header"),
+        (row().encode("utf-16"), "UTF-16; save the file as UTF-8"),
         (row().encode() + b'{"x":"\xe9"}\n', "byte 0xe9 is not UTF-8; save the file as UTF-8"),
         (LLM_2023.replace("\n", "\r").encode(), "line ends are CR only; save it with LF line ends"),
     ],
@@ -120,7 +120,7 @@ def test_more_tokens_than_any_context(tokens: str, tmp_path: Path) -> None:
         ({"hash_ids": "12"}, "field 'hash_ids' is no list of whole numbers"),
         ({"hash_ids": [1.5]}, "field 'hash_ids' is no list of whole numbers"),
         ({"timestamp": float("inf")}, "timestamp cannot be read"),
-        ({"timestamp": 1e15}, "more than ten years after the first row"),
+        ({"timestamp": 1e15}, "more than a year from the row in the middle"),
         ({"input_length": float("nan")}, "prompt tokens cannot be read"),
         ({"input_length": float("inf")}, "prompt tokens too large"),
     ],
@@ -169,6 +169,20 @@ def test_one_row_ahead_of_time_is_the_bad_one(tmp_path: Path) -> None:
         read(path, RULE)
     found = read(path, RULE, drop_bad=True)
     assert (found.dropped, len(found.frame), found.frame["arrival_s"].max()) == (1, 9, 9.0)
+
+
+@pytest.mark.parametrize(("first", "last"), [("2013", "2023"), ("2021", "2023"), ("2023", "2033"), ("2023", "2025")])
+def test_rows_years_away_are_the_bad_ones(tmp_path: Path, first: str, last: str) -> None:
+    """Of eleven rows one or two at either end are years away: they go, and the others stay."""
+    years = {0: first, 9: last, 10: last}
+    path = write(tmp_path, HEADER + "".join(f"{years.get(s, '2023')}-11-16 18:17:{s:02},5,4\n" for s in range(11)))
+    away = sum(year != "2023" for year in years.values())
+
+    with pytest.raises(WorkloadError, match="more than a year from the row in the middle"):
+        read(path, RULE)
+    found = read(path, RULE, drop_bad=True)
+    assert (found.dropped, len(found.frame)) == (away, 11 - away)
+    assert found.frame["arrival_s"].max() < 60
 
 
 def test_most_rows_are_never_dropped(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from deltastack.fleet.effects import placement
 from deltastack.fleet.operators.shapes import BF16_BYTES, shapes
 from deltastack.fleet.physics import links
 from deltastack.layers.measurement import Exactness, Measurement
+from deltastack.layers.micro_batches import MICRO_BATCHES
 from deltastack.layers.technique import Technique
 from deltastack.layers.two_cores import TWO_CORES
 from deltastack.model import Params
@@ -47,6 +48,7 @@ class LayerPlacement(Technique[LayerPlacementParams]):
         example={"testbed": {"lanes": 2, "micro_batches": 2}},
         against=TWO_CORES,
     )
+    mechanisms = (MICRO_BATCHES,)
 
     def rewrite(self, deployment: Deployment, p: LayerPlacementParams) -> Deployment:
         """The deployment with its layers on ``p.dies`` dies.

@@ -17,7 +17,7 @@ from deltastack.report.context import ReportContext
 from deltastack.report.figures import INK, Figure, figures
 from deltastack.report.html import first_screen, scene_table, sections, table_rows
 from deltastack.report.metrics_json import wording
-from deltastack.report.text import occasions
+from deltastack.report.text import exact_work, occasions, starts
 from deltastack.report.text.evidence_card import NOT_CANONICAL, admissibilities
 from deltastack.report.text.interactions import interactions
 
@@ -123,6 +123,8 @@ def html(  # noqa: PLR0913, PLR0917 - one argument a part of the page
         screen=first_screen.first_screen(analysis),
         said=(told := dict(said or wording(analysis))) | {"card_words": _what(analysis, told)},
         scene_table=scene_table.section(told.get("scenes", ())),
+        exact=[_exact(x) for x in told.get("exact", ())],
+        starts=[line for x in told.get("loading", ()) for line in starts.lines(x["bench"], x["card"], x["layers"])],
         date=date,
         benches=[str(b) for b in analysis.benches],
         stack=analysis.stack,
@@ -161,6 +163,12 @@ def _what(analysis: Analysis, said: Mapping[str, Any]) -> str:
 
 def _text(name: str) -> str:
     return (files("deltastack.report.html") / name).read_text(encoding="utf-8")
+
+
+def _exact(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The card of exact work of one bench: its line and its table."""
+    given = told["card"], told["layers"]
+    return {"bench": told["bench"], "line": exact_work.lines(told["bench"], *given)[0], "table": exact_work.table(*given)}
 
 
 def _render(name: str, **values: Any) -> str:

@@ -11,6 +11,7 @@ at every load and is charged to storage. A head that shares its weight with the 
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deltastack.testbed.switches.preconditions import only_on_processor
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from deltastack.testbed.vlm.engine import Engine
     from deltastack.testbed.vlm.served_model import Host
     from deltastack.testbed.vlm.serving import Tensors
+
+
+PACKING = "packing"
 
 
 def low_precision(engine: Engine, p: LowPrecision) -> AbstractContextManager[None]:
@@ -56,6 +60,43 @@ def _int8(engine: Engine) -> Iterator[None]:
         engine.register("changes", "int8", Ranked(Rank.MODULES, "int8", _swapped)),
     ):
         yield
+
+
+@contextlib.contextmanager
+def packing(engine: Engine, p: LowPrecision) -> Iterator[None]:
+    """What int8 does at every load, alone: codes of the same shapes are packed and let go, and the model serves as it was.
+
+    Raises:
+        OutOfValidityError: As ``low_precision``.
+    """
+    if p.number != "int8":
+        yield
+        return
+    only_on_processor(engine, "the int8 kernels here are the processor's")
+    with engine.register("changes", PACKING, Ranked(Rank.MODULES, PACKING, partial(_packed, stored=_codes(engine.host)))):
+        yield
+
+
+def _codes(host: Host) -> Tensors:
+    """Codes and scales of every linear layer: how long packing takes does not depend on the numbers."""
+    import torch
+
+    found: Tensors = {}
+    for s in host.sites():
+        found[s.path + CODES] = torch.zeros((s.module.out_features, s.module.in_features), dtype=torch.int8)
+        found[s.path + SCALES] = torch.ones(s.module.out_features)
+    return found
+
+
+@contextlib.contextmanager
+def _packed(host: Host, spare: Tensors, *, stored: Tensors) -> Iterator[None]:
+    """Every linear layer packed once and let go."""
+    del spare
+    from deltastack.testbed.switches.int8_linear import Int8Linear
+
+    for s in host.sites():
+        Int8Linear(s.path, s.module, stored).release()
+    yield
 
 
 def to_bfloat16(tensors: Tensors) -> Tensors:

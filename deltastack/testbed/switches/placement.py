@@ -71,6 +71,11 @@ def free_lanes(engine: Engine) -> AbstractContextManager[None]:
     return _held(engine, CORES)
 
 
+def micro_batches(engine: Engine, p: LaneValues) -> AbstractContextManager[None]:
+    """What both placements share, alone: the batch cut in micro-batches, each in a thread, no lane ever shared."""
+    return contextlib.nullcontext() if p.lanes == 1 or p.micro_batches == 1 else _held(engine, p.micro_batches)
+
+
 @contextlib.contextmanager
 def _placing(engine: Engine, p: LaneValues, name: str, placed: Placement) -> Iterator[None]:
     if p.lanes == 1 or p.micro_batches == 1:

@@ -144,6 +144,7 @@ class Engine:
                 stack.enter_context(students.shortened(self.host.layers, self.serving.student))
                 with recorder.within(Component.STORAGE):
                     asked_byte = stack.enter_context(lifecycle.awake(self, path))
+                load_s = recorder.total()
                 for batch in batches:
                     self._idle(batch, path)
                     served.append(self._timed(batch))
@@ -157,6 +158,7 @@ class Engine:
             amounts=self.residence.merged(amounts),
             wall_s=wall_s,
             cpu_s=cpu_s,
+            load_s=load_s,
             asked_byte=asked_byte,
             cached_byte_before=cold_byte,
         )

@@ -50,6 +50,8 @@ class Outcome:
     wall_s: float
     """Of the whole session, read from the clock: components add up to it."""
     cpu_s: float
+    load_s: tuple[float, float]
+    """Of this, loading and packing before the first request: wall and processor time."""
     asked_byte: int
     """Bytes that the layout asked for."""
     cached_byte_before: int

@@ -120,3 +120,21 @@ def test_rivals_are_refused_together(pair: tuple[str, str], tmp_path: Path) -> N
 
     with switch_on(pair[0], engine), pytest.raises(OutOfValidityError, match=f"'{pair[1]}' and '{pair[0]}' both want"):
         switch_on(pair[1], engine).__enter__()
+
+
+MECHANISMS = [(name, m.name) for name, one in ON.items() for m in one.technique.mechanisms]
+
+
+@pytest.mark.parametrize(("name", "mechanism"), MECHANISMS)
+def test_a_mechanism_alone_changes_no_token(name: str, mechanism: str, served: tuple[Engine, tuple[Batch, ...], Outcome]) -> None:
+    """Alone it does the work and answers the same; at its technique's control it does nothing; after it all is as before."""
+    engine, batches, base = served
+    one = next(m for m in ON[name].technique.mechanisms if m.name == mechanism)
+    with one.switch(engine, ON[name].params):
+        on = engine.run(batches)
+    with one.switch(engine, ON[name].control().params):
+        control = engine.run(batches)
+
+    assert tokens(base.served) == tokens(on.served)
+    assert same(base, control)
+    assert same(base, engine.run(batches))
