@@ -44,6 +44,16 @@ class Shape:
         attention = self.hidden * (self.heads + 2 * self.kv_heads) * self.head_dim + self.heads * self.head_dim * self.hidden
         return self.layers * (attention + 3 * self.hidden * self.ffn) + self.vocabulary * self.hidden
 
+    @property
+    def active_parameters(self) -> int:
+        """Those of them that one token uses."""
+        return self.linear_parameters
+
+    def read_parameters(self, tokens: int) -> int:
+        """Those of them that a decode step of so many tokens reads."""
+        del tokens
+        return self.linear_parameters
+
     def kv_byte(self, tokens: int, number_byte: int = 2) -> int:
         """Keys and values of so many tokens over all layers [byte]."""
         return 2 * self.layers * self.kv_heads * self.head_dim * tokens * number_byte
