@@ -43,7 +43,7 @@ STARTS = 3
 """With fewer a verdict is only indicative."""
 _BASES, _TWINS = 3, 3
 """Runs of the base and of its twin in a block: the base weighs most in a product's gap, the twin says what is resolved."""
-_COLD_BYTE, _COLD_BYTE_SMALL = 2 * 2**30, 2**20
+_COLD_BYTE, _COLD_BYTE_SMALL = 2**30, 2**20
 _LOST = 4
 """So many processes may die on cells before the measurement is given up."""
 

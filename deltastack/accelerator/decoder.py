@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from deltastack.accelerator import attention
 from deltastack.accelerator.clusters import Clusters, alone
+from deltastack.accelerator.experts import Experts, mixed
 from deltastack.accelerator.lanes import Lanes
 from deltastack.accelerator.linear import FP8, Linear, rescaled
 from deltastack.accelerator.settings import Arithmetic, Attention
@@ -73,6 +74,11 @@ class Layer:
             "up": (2 * s.ffn, s.hidden),
             "down": (s.hidden, s.ffn),
         }
+        self.experts: Experts | None = None
+        if s.experts:
+            del sizes["up"], sizes["down"]
+            router, up, down = (s.experts, s.hidden), (s.experts, 2 * s.ffn, s.hidden), (s.experts, s.hidden, s.ffn)
+            self.experts = Experts(random(device, *router), random(device, *up), random(device, *down), s.active)
         self.linear = {name: Linear(random(device, *size), clusters.plain(rescaled)) for name, size in sizes.items()}
         self.norms = [torch.ones(s.hidden, device=device.name, dtype=device.dtype) for _ in range(2)]
         self.head_norms = [torch.ones(s.head_dim, device=device.name, dtype=device.dtype) for _ in range(2)]
@@ -214,6 +220,9 @@ class Decoder:
         return found
 
     def _feed_forward(self, layer: Layer, state: State, on: Switched) -> State:
+        if layer.experts is not None:
+            h, residual = self.clusters.plain(add_norm)(state.x, state.residual, layer.norms[1])
+            return replace(state, x=mixed(h, layer.experts, self.clusters.plain(gated)), residual=residual)
         both, residual = self._through(layer.linear["up"], on, add_norm, state.x, state.residual, layer.norms[1])
         (x,) = self._through(layer.linear["down"], on, gated, both)
         return replace(state, x=x, residual=residual)

@@ -152,7 +152,8 @@ class Server:
             if on.model in self._steps:
                 return
             self.decoder.prepare(on)
-            self.warm(on)
+            if all(_prefills(on) != _prefills(other) for other in self._steps):
+                self.warm(on)
             lane = self._lane(on, 0)
             self._steps[on.model] = self.device.captured(lambda: self._decode(on), lane)
 
@@ -298,6 +299,11 @@ class _Timed:
     def __exit__(self, *_: object) -> None:
         self.device.synchronise()
         self.seconds[self.name] = time.perf_counter() - self._began
+
+
+def _prefills(on: Switched) -> tuple[object, ...]:
+    """What decides which kernels a prefill runs, and where."""
+    return on.arithmetic, on.lanes, on.batches, on.partitioned and on.lanes > 1
 
 
 def _cuda() -> Any:

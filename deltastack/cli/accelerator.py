@@ -13,6 +13,8 @@ from deltastack.cli import output
 if TYPE_CHECKING:
     from deltastack.accelerator.bench import Measured
 
+_SHORT, _LONG, _LONG_FROM_S = 64, 128, 640
+"""Tokens that a request answers: with 64, an H100 runs every cell in three process starts within 8 minutes."""
 _RESERVE_S = 12.0
 """Of the time limit, for reading the runs and writing the bundle."""
 
@@ -22,6 +24,9 @@ def accelerator(
     device: Annotated[str, typer.Option(help="cuda, or cpu at small size.")] = "cuda",
     shape: Annotated[str | None, typer.Option(help="A model's sizes (default: qwen3_vl_8b on cuda, tiny on cpu).")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Time limit; one pair of blocks is run however small it is.")] = 480,
+    output_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of each request (default: 64; 128 from 640 s of time on; 8 on cpu).")
+    ] = None,
     blocks: Annotated[int, typer.Option(min=1, help="Of all cells in each process start, at most.")] = 4,
     starts: Annotated[int, typer.Option(min=1, help="Process starts; with fewer than 3 a verdict is only indicative.")] = 3,
     folder: Annotated[Path, typer.Option(help="Where runs are written down, so that a cut measurement goes on.")] = Path(
@@ -35,7 +40,9 @@ def accelerator(
     from deltastack.accelerator.settings import Load
 
     cuda = device == "cuda"
-    load = Load() if cuda else Load(requests=8, image_tokens=16, text_tokens=16, output_tokens=8)
+    small = {"requests": 8, "image_tokens": 16, "text_tokens": 16}
+    answer = output_tokens or (8 if not cuda else _LONG if seconds >= _LONG_FROM_S else _SHORT)
+    load = Load(output_tokens=answer, **({} if cuda else small))
     began_s = time.perf_counter()
     size = shape or ("qwen3_vl_8b" if cuda else "tiny")
     setup = bench.Setup(shape=size, device=device, load=load, cells=bench.cells(), starts=starts)
