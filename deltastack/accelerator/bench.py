@@ -156,6 +156,8 @@ def measure(setup: Setup, folder: Path, say: Callable[[str], None], *, budget_s:
                 say(f"{lost}: the process ended; it is left out")
         else:
             stopped = Stopped.BUDGET
+    for left in (folder / key).glob("*.bin"):  # of a start that was ended
+        left.unlink()
     loud = neighbours.facts()["loud"]
     return Measured(
         entries=experiment.ledger().entries(),

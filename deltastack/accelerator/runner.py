@@ -95,7 +95,9 @@ class Runner:
         for cell in sorted(cells, key=lambda c: self.switched(c).partitioned):  # what may break a capture comes last
             self._guarded(cell, lambda c=cell: self._make(c))  # type: ignore[misc]
         there = {self.switched(c).model for c in cells if c not in self._failed and not c.startswith("@")}
-        for on in {(o.lanes, o.batches): o for o in there}.values():  # capturing a graph gave back what lanes had
+        for on in {
+            (o.placed, o.apart, o.batches, o.partitioned): o for o in there
+        }.values():  # capturing a graph gave back what lanes had
             self.server.warm(on)
 
     def settle(self) -> None:

@@ -46,6 +46,7 @@ class Store:
             path = self.folder / f"keys-and-values-{number}.bin"
             with path.open("wb") as file:
                 file.write(view(raw(kept)))
+                file.flush()
                 os.fsync(file.fileno())
             self._files.append(path)
 

@@ -94,7 +94,8 @@ def counters(measured: Measured, *, canonical: bool) -> pd.DataFrame:
         place = (e.slot.block, e.slot.position, e.slot.start)
         head = (tables.called(e.slot.cell), Bench.ACCELERATOR, OperatingPoint.PER_SESSION, *place)
         figures = dict(e.quality)
-        peak = e.readings[Quantity.MEMORY_PEAK_BYTE].value
+        memory = e.readings.get(Quantity.MEMORY_PEAK_BYTE)
+        peak = None if memory is None else memory.value
         figures |= {} if peak is None else {"memory_peak_byte": peak}
         rows += [(*head, name, x, Evidence.MEASURED, measured.host, canonical) for name, x in figures.items()]
     still = {f"{state}_{n}_w": x for state, found in measured.idle.watts.items() for n, x in enumerate(found)}

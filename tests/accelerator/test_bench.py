@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deltastack import recording
-from deltastack.accelerator import bench, boards, energy, shapes, switches, tables
+from deltastack.accelerator import bench, boards, energy, idle, runner, shapes, switches, tables
 from deltastack.accelerator.settings import Load
 from deltastack.analysis.formula_totals import NO_MECHANISM
 from deltastack.experiment.ledger import Entry
@@ -96,7 +96,8 @@ def test_without_a_board_there_is_a_reason() -> None:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[bench.Setup, bench.Measured, Path]:
     """A small factorial: the storage and idle layers, one technique, the mechanism; written down and gone on with."""
     folder = tmp_path_factory.mktemp("ledger")
-    cells = ("base", "storage", "idle", "idle+storage", "instruction_set/int8", "mechanism/micro_batches")
+    cells = ("base", "storage", "idle", "idle+storage", "mechanism/micro_batches")
+    cells += ("instruction_set/int8", "storage/kv_file", "idle/encoder_given_back", "@cold_mapped", "@cold_pinned")
     setup = bench.Setup(shape="tiny", device="cpu", load=SMALL, cells=cells)
     found = bench.measure(setup, folder, lambda _: None, budget_s=60, block_pairs=1)
     again = bench.measure(setup, folder, lambda _: None, budget_s=60, block_pairs=1)
@@ -114,7 +115,10 @@ def test_an_experiment_becomes_a_bundle_that_replays(measured: tuple[bench.Setup
     )
     read = recording.read(tmp_path / "x.zip")
     assert set(read.tables) == {"joint", "counter", "delta/storage", "delta/idle", "delta/instruction_set", "delta/mechanism"}
-    assert set(read.tables["delta/storage"]["technique"]) == {"all", "kv_restore", "base@aa"}
+    storage = {"all", "kv_restore", "base@aa", "kv_file", "kv_file@kv_restore", "cold_pinned@mapped"}
+    assert set(read.tables["delta/storage"]["technique"]) == storage
+    assert set(read.tables["delta/idle"]["technique"]) == {"all", "encoder_skip", "base@aa", "encoder_given_back"}
+    assert read.manifest.versions["shape"] == "tiny"
     assert set(read.tables["delta/mechanism"]["technique"]) == {"micro_batches", "base@aa"}
     joules = read.tables["joint"].query("resource == 'energy_j'")
     assert joules["amount"].isna().all()
@@ -129,6 +133,34 @@ def test_an_experiment_becomes_a_bundle_that_replays(measured: tuple[bench.Setup
 def _entry(cell: str, decode_s: float, prefill_s: float) -> Entry:
     slot = Slot(start=0, block=0, position=0, cell=cell, kind=Kind.RUN)
     return Entry(slot=slot, readings={}, components={}, quality={"decode_s": decode_s, "prefill_s": prefill_s})
+
+
+@pytest.mark.slow
+def test_idle_watts_and_failed_cells_are_in_the_bundle(
+    measured: tuple[bench.Setup, bench.Measured, Path], tmp_path: Path
+) -> None:
+    """Joules of an idle second against weights held; a cell that failed is null with its reason, and the others stand."""
+    setup, found, _ = measured
+    watts = {"weights_held": [122.0, 121.0], "weights_given_back": [123.0, 122.0], "context_ended": [73.0, 72.0]}
+    entries = tuple(
+        runner.absent(e.slot, "RuntimeError: no kernel") if e.slot.cell == "instruction_set/int8" else e for e in found.entries
+    )
+    failed = {"instruction_set/int8": "RuntimeError: no kernel"}
+    still = idle.Idle(watts=watts, wake_s={"context_s": 0.3})
+    changed = replace(found, entries=entries, failed=failed, idle=still)
+    recording.write(
+        tmp_path / "x.zip", tables.head(changed, setup, ("storage", "idle")), tables.parts(changed, setup, canonical=True)
+    )
+    read = recording.read(tmp_path / "x.zip")
+    rows = read.tables["delta/idle"].query("technique == 'context_ended@weights_held'")
+    assert rows["base"].tolist() == [122.0, 121.0]
+    assert rows["optimized"].tolist() == [73.0, 72.0]
+    int8 = read.tables["delta/instruction_set"].query("technique == 'int8'")
+    assert int8["optimized"].isna().all()
+    assert set(int8["reason"]) == {"RuntimeError: no kernel"}
+    named = set(read.tables["counter"].query("cell == 'idle/context_ended'")["counter"])
+    assert {"context_ended_0_w", "wake_context_s"} <= named
+    assert recording.outcomes(read, tolerance=0.02, confidence=0.95)
 
 
 def test_a_fair_base_by_hand() -> None:
