@@ -40,6 +40,7 @@ if ! "$candidate" -c "$needed" 2>/dev/null; then
     # shellcheck disable=SC2086 - the words of one option list
     "$candidate" -m pip install --quiet --disable-pip-version-check --target "$out/site" $from >"$out/pip.log" 2>&1 ||
         { tail -n 5 "$out/pip.log" >&2; echo "accelerator.sh: pip could not install requirements/accelerator.txt" >&2; exit 3; }
+    rm -rf "$out/site/numpy" "$out"/site/numpy[.-]* "$out/site/scipy" "$out"/site/scipy[.-]*   # the machine's own fit its numba and torch
 fi
 export PYTORCH_NVML_BASED_CUDA_CHECK=1   # looking for a GPU must not open it: its idle watts are read first
 seconds=$((seconds - ($(date +%s) - begun)))

@@ -47,7 +47,8 @@ SOURCE = Source(Bench.ACCELERATOR, amounts)
 
 def joint(measured: Measured, *, canonical: bool) -> pd.DataFrame:
     """The factorial with the base's twin and each mechanism alone (contract JOINT)."""
-    mine = [e for e in measured.entries if "/" not in e.slot.cell or e.slot.cell.startswith(MECHANISM)]
+    alone = ("/", "@cold")  # techniques and cold starts are no sets of layers
+    mine = [e for e in measured.entries if e.slot.cell.startswith(MECHANISM) or not any(x in e.slot.cell for x in alone)]
     return JOINT.frame(tables.joint_rows(mine, host=measured.host, canonical=canonical, source=SOURCE))
 
 
