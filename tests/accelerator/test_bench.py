@@ -98,9 +98,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[bench.Setup, ben
     folder = tmp_path_factory.mktemp("ledger")
     cells = ("base", "storage", "idle", "idle+storage", "mechanism/micro_batches")
     cells += ("instruction_set/int8", "storage/kv_file", "idle/encoder_given_back", "@cold_mapped", "@cold_pinned")
-    setup = bench.Setup(shape="tiny", device="cpu", load=SMALL, cells=cells)
-    found = bench.measure(setup, folder, lambda _: None, budget_s=60, block_pairs=1)
-    again = bench.measure(setup, folder, lambda _: None, budget_s=60, block_pairs=1)
+    setup = bench.Setup(shape="tiny", device="cpu", load=SMALL, cells=cells, starts=1)
+    found = bench.measure(setup, folder, lambda _: None, budget_s=600, block_pairs=2)
+    again = bench.measure(setup, folder, lambda _: None, budget_s=600, block_pairs=2)
     assert [e.slot for e in again.entries] == [e.slot for e in found.entries]
     assert again.entries == found.entries
     return setup, found, folder
@@ -155,7 +155,7 @@ def test_idle_watts_and_failed_cells_are_in_the_bundle(
     rows = read.tables["delta/idle"].query("technique == 'context_ended@weights_held'")
     assert rows["base"].tolist() == [122.0, 121.0]
     assert rows["optimized"].tolist() == [73.0, 72.0]
-    int8 = read.tables["delta/instruction_set"].query("technique == 'int8'")
+    int8 = read.tables["delta/instruction_set"].query("technique == 'int8' and resource == 'time_s'")
     assert int8["optimized"].isna().all()
     assert set(int8["reason"]) == {"RuntimeError: no kernel"}
     named = set(read.tables["counter"].query("cell == 'idle/context_ended'")["counter"])
