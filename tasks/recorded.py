@@ -10,6 +10,7 @@ from deltastack import home, machine_fingerprint, params, recording
 from deltastack.contracts import JOINT, atomic
 from deltastack.errors import EvidenceError, InputError, UnknownNameError
 from deltastack.model import MECHANISM, Bench, cell_of
+from deltastack.recording import predictions
 from deltastack.stack import Stack
 from tasks import outbox
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deltastack.recording import Manifest, Outcome, Recording
+    from deltastack.recording.predictions import Beside
 
 FOLDER = "data/recorded"
 MEASURED = tuple(b for b in Bench if not b.facts.simulated)
@@ -94,6 +96,17 @@ def shown(root: Path) -> tuple[Outcome, ...]:
         EvidenceError: No full factorial.
     """
     return tuple(o for found in kept(root) for o in outcomes(root, found))
+
+
+def beside(root: Path) -> tuple[Beside, ...]:
+    """What the fleet says of the cells of every kept recording of an accelerator; of the shipped example where none is kept.
+
+    Raises:
+        InputError: A damaged bundle.
+        ContractError: A table that breaks its contract.
+    """
+    found = tuple(b for r in kept(root) for b in predictions.beside(r, root))
+    return found or predictions.example(root)
 
 
 def remove(root: Path, name: str) -> None:

@@ -73,6 +73,7 @@ def context(root: Path, analysis: Analysis) -> ReportContext:
         imported=tuple(imported.savings(root, analysis.stack.confidence)),
         engines=engines.shown(root),
         recorded=recorded.shown(root),
+        beside=recorded.beside(root),
         history=history.read(root),
         swings=read_swings(root),
         view=results.view(root),

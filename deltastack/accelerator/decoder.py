@@ -11,20 +11,26 @@ Source: the equations of Qwen3 (arXiv 2505.09388); rotary positions, arXiv 2104.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
+from deltastack.accelerator import attention
+from deltastack.accelerator.clusters import Clusters, alone
+from deltastack.accelerator.experts import Experts, mixed
 from deltastack.accelerator.lanes import Lanes
-from deltastack.accelerator.linear import Linear
+from deltastack.accelerator.linear import FP8, Linear, rescaled
+from deltastack.accelerator.settings import Arithmetic, Attention
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from deltastack.accelerator.device import Device
-    from deltastack.accelerator.settings import Arithmetic, Switched
+    from deltastack.accelerator.settings import Switched
     from deltastack.accelerator.shapes import Shape
 
 _EPSILON = 1e-6
@@ -50,12 +56,16 @@ class State:
     residual: Tensor
     rows: tuple[Rows, ...]
     decoding: bool
+    spare: bool = False
+    """Keys and values go to the second caches, so that the first can be read beside it."""
+    turns: tuple[Tensor, Tensor] | None = None
+    """Cosine and sine of every token's position, (tokens, 1, dim / 2) each; made once a pass."""
 
 
 class Layer:
     """The weights of one layer."""
 
-    def __init__(self, s: Shape, device: Device) -> None:
+    def __init__(self, s: Shape, device: Device, clusters: Clusters) -> None:
         """Make random weights on the device."""
         wide = (s.heads + 2 * s.kv_heads) * s.head_dim
         sizes = {
@@ -64,7 +74,12 @@ class Layer:
             "up": (2 * s.ffn, s.hidden),
             "down": (s.hidden, s.ffn),
         }
-        self.linear = {name: Linear(random(device, *size), device.compiled) for name, size in sizes.items()}
+        self.experts: Experts | None = None
+        if s.experts:
+            del sizes["up"], sizes["down"]
+            router, up, down = (s.experts, s.hidden), (s.experts, 2 * s.ffn, s.hidden), (s.experts, s.hidden, s.ffn)
+            self.experts = Experts(random(device, *router), random(device, *up), random(device, *down), s.active)
+        self.linear = {name: Linear(random(device, *size), clusters.plain(rescaled)) for name, size in sizes.items()}
         self.norms = [torch.ones(s.hidden, device=device.name, dtype=device.dtype) for _ in range(2)]
         self.head_norms = [torch.ones(s.head_dim, device=device.name, dtype=device.dtype) for _ in range(2)]
 
@@ -81,26 +96,34 @@ class Decoder:
             groups: Requests and context length of each group.
         """
         self.shape, self.device = shape, device
-        self.layers = [Layer(shape, device) for _ in range(shape.layers)]
+        self.clusters = Clusters(device)
+        self.layers = [Layer(shape, device, self.clusters) for _ in range(shape.layers)]
         self.head = random(device, shape.vocabulary, shape.hidden)
         self._embedding = torch.randn(shape.vocabulary, shape.hidden, device=device.name, dtype=device.dtype)
-        self.caches = [
-            torch.zeros(shape.layers, 2, count, context, shape.kv_heads, shape.head_dim, device=device.name, dtype=device.dtype)
-            for count, context in groups
-        ]
+        self._groups = groups
+        self.caches = self._new_caches(device.dtype)
+        self.small: list[Tensor] = []
+        """The same in e4m3; made when they are first asked for."""
+        self.spare: list[Tensor] = []
+        """Second caches, for a prefill beside decode steps."""
         self._turns = _turns(max(c for _, c in groups), shape.head_dim, device)
-        self._lanes = Lanes(cuda=device.cuda)
-        self._norm, self._heads, self._gate = (device.compiled(f) for f in (add_norm, norm_and_turn, gated))
+        self.lanes = Lanes(cuda=device.cuda)
 
-    def prepare(self, arithmetic: Arithmetic) -> None:
-        """Make every product's form of an arithmetic; forms of others are forgotten."""
+    def prepare(self, on: Switched) -> None:
+        """Make what a cell needs: products in their form, caches of its kind."""
         for product in self._products():
-            product.prepare(arithmetic)
+            product.prepare(on.arithmetic)
+        if on.kv8 and not self.small:
+            self.small = self._new_caches(FP8)
 
-    def release(self) -> None:
-        """Forget all forms but the weights."""
+    def release(self, arithmetic: Arithmetic | None = None) -> None:
+        """Forget one form of the products, or all forms but the weights."""
         for product in self._products():
-            product.release()
+            product.release(arithmetic)
+
+    def with_spare(self) -> None:
+        """Make the second caches."""
+        self.spare = self.spare or self._new_caches(self.device.dtype)
 
     def run(self, states: list[State], on: Switched) -> list[State]:
         """Bring micro-batches through all layers; an even step is attention, an odd one feed-forward."""
@@ -114,7 +137,11 @@ class Decoder:
             layer = self.layers[step // 2]
             return self._feed_forward(layer, state, on) if step % 2 else self._attend(step // 2, layer, state, on)
 
-        return self._lanes.run(states, 2 * self.shape.layers, lane, do)
+        for state in states:
+            positions = self._positions(state)
+            cos, sin = self._turns
+            state.turns = cos[positions][:, None], sin[positions][:, None]
+        return self.lanes.run(states, 2 * self.shape.layers, lane, do, partitioned=on.partitioned)
 
     def answer(self, x: Tensor) -> Tensor:
         """The next token of each row, (rows,)."""
@@ -125,44 +152,80 @@ class Decoder:
         found: Tensor = self._embedding[tokens]
         return found
 
+    def _new_caches(self, dtype: torch.dtype) -> list[Tensor]:
+        """(layers, 2, requests, context, heads of keys, dim) of each group."""
+        s = self.shape
+        sizes = ((s.layers, 2, count, context, s.kv_heads, s.head_dim) for count, context in self._groups)
+        return [torch.zeros(size, device=self.device.name, dtype=dtype) for size in sizes]
+
     def _products(self) -> list[Linear]:
         return [product for layer in self.layers for product in layer.linear.values()]
 
+    def _through(self, product: Linear, on: Switched, function: Callable[..., Any], *given: Tensor) -> tuple[Tensor, ...]:
+        """``function``'s first answer through a product, packed in one kernel with it; then its other answers."""
+        arithmetic, dtype = on.arithmetic, self.device.dtype
+        scale = product.scale_of(arithmetic)
+        if scale is None:  # the first call sets it
+            found = function(*given)
+            scale = product.calibrate(found[0] if isinstance(found, tuple) else found)
+        packed, own, *others = self.clusters.packed(function, arithmetic)(scale, *given)
+        return product.product(packed, own, arithmetic, dtype), *others
+
     def _attend(self, number: int, layer: Layer, state: State, on: Switched) -> State:
         s = self.shape
-        h, residual = self._norm(state.x, state.residual, layer.norms[0])
-        mixed = layer.linear["qkv"](h, on.arithmetic).view(len(h), s.heads + 2 * s.kv_heads, s.head_dim)
-        cos, sin = (t[self._positions(state)][:, None] for t in self._turns)
-        q, k = self._heads(mixed[:, : s.heads], mixed[:, s.heads : s.heads + s.kv_heads], *layer.head_norms, cos, sin)
+        assert state.turns is not None  # noqa: S101 - ``run`` sets them
+        mixed, residual = self._through(layer.linear["qkv"], on, add_norm, state.x, state.residual, layer.norms[0])
+        mixed = mixed.view(len(mixed), s.heads + 2 * s.kv_heads, s.head_dim)
+        turn = self.clusters.plain(norm_and_turn)
+        q, k = turn(mixed[:, : s.heads], mixed[:, s.heads : s.heads + s.kv_heads], *layer.head_norms, *state.turns)
         v = mixed[:, s.heads + s.kv_heads :]
         found, at = [], 0
         for rows in state.rows:
             there = slice(at, at + rows.number * rows.tokens)
-            found.append(self._attention(number, rows, q[there], k[there], v[there], decoding=state.decoding))
+            found.append(
+                self._attention(self._cache(rows.group, number, state, on), rows, (q[there], k[there], v[there]), state, on)
+            )
             at = there.stop
-        x = layer.linear["out"](torch.cat(found) if len(found) > 1 else found[0], on.arithmetic)
-        return State(x=x, residual=residual, rows=state.rows, decoding=state.decoding)
+        seen = torch.cat(found) if len(found) > 1 else found[0]
+        (x,) = self._through(layer.linear["out"], on, alone, seen)
+        return replace(state, x=x, residual=residual)
 
-    def _attention(  # noqa: PLR0913 - the three tensors of attention, and whose they are
-        self, number: int, rows: Rows, q: Tensor, k: Tensor, v: Tensor, *, decoding: bool
-    ) -> Tensor:
+    def _cache(self, group: int, number: int, state: State, on: Switched) -> Tensor:
+        """Keys and values of one group in one layer, (2, requests, context, heads, dim)."""
+        found: Tensor = (self.small if on.kv8 else self.spare if state.spare else self.caches)[group][number]
+        return found
+
+    def _attention(self, cache: Tensor, rows: Rows, qkv: tuple[Tensor, Tensor, Tensor], state: State, on: Switched) -> Tensor:
         """Write keys and values of ``rows``, then attend: to all that is cached when decoding, else causally to the prompt."""
         s, n, t = self.shape, rows.number, rows.tokens
-        mine = self.caches[rows.group][number, :, rows.first : rows.first + n]
-        place = slice(-1, None) if decoding else slice(0, t)
+        q, k, v = qkv
+        mine = cache[:, rows.first : rows.first + n]
+        place = slice(-1, None) if state.decoding else slice(0, t)
         mine[0, :, place] = k.view(n, t, s.kv_heads, s.head_dim)
         mine[1, :, place] = v.view(n, t, s.kv_heads, s.head_dim)
-        keys, values = (mine if decoding else mine[:, :, :t]).transpose(2, 3)
+        if state.decoding and on.attention is not Attention.FUSED:
+            kernel = self.clusters.plain(attention.KERNELS[on.attention])
+            read: Tensor = kernel(q.view(n, s.heads, s.head_dim), mine[0], mine[1])
+            return read.reshape(n, s.heads * s.head_dim)
+        if state.decoding:
+            keys, values = mine.transpose(2, 3)
+        else:
+            keys, values = (z.view(n, t, s.kv_heads, s.head_dim).transpose(1, 2) for z in (k, v))
         asked = q.view(n, t, s.heads, s.head_dim).transpose(1, 2)
         grouped = s.heads != s.kv_heads
-        seen: Tensor = functional.scaled_dot_product_attention(asked, keys, values, is_causal=not decoding, enable_gqa=grouped)
+        seen: Tensor = functional.scaled_dot_product_attention(
+            asked, keys, values, is_causal=not state.decoding, enable_gqa=grouped
+        )
         found: Tensor = seen.transpose(1, 2).reshape(n * t, s.heads * s.head_dim)
         return found
 
     def _feed_forward(self, layer: Layer, state: State, on: Switched) -> State:
-        h, residual = self._norm(state.x, state.residual, layer.norms[1])
-        x = layer.linear["down"](self._gate(layer.linear["up"](h, on.arithmetic)), on.arithmetic)
-        return State(x=x, residual=residual, rows=state.rows, decoding=state.decoding)
+        if layer.experts is not None:
+            h, residual = self.clusters.plain(add_norm)(state.x, state.residual, layer.norms[1])
+            return replace(state, x=mixed(h, layer.experts, self.clusters.plain(gated)), residual=residual)
+        both, residual = self._through(layer.linear["up"], on, add_norm, state.x, state.residual, layer.norms[1])
+        (x,) = self._through(layer.linear["down"], on, gated, both)
+        return replace(state, x=x, residual=residual)
 
     def _positions(self, state: State) -> Tensor:
         """The position of every token of a micro-batch; made on the device, so that a graph can hold it."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from deltastack.accelerator import energy
 from deltastack.errors import PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,11 @@ class Device:
 
     @property
     def title(self) -> str:
-        """The board's name."""
-        return str(torch.cuda.get_device_name()) if self.cuda else "cpu"
+        """The board's name, by NVML where it answers: so that no context is opened for a name."""
+        if not self.cuda:
+            return "cpu"
+        board, _ = energy.open_board()
+        return board.name() if isinstance(board, energy.Nvml) else str(torch.cuda.get_device_name())
 
     def settle(self) -> None:
         """One thread on a processor: the twin shows that the code runs, and must not wait for threads."""
@@ -58,10 +65,15 @@ class Device:
         """``function`` fused by torch.compile on a GPU, as it is on a processor."""
         return torch.compile(function, dynamic=True) if self.cuda else function
 
-    def captured(self, step: Callable[[], Any]) -> Callable[[], None]:
+    def pinned(self, tensor: Tensor) -> Tensor:
+        """A copy in host memory that the board reads by itself; plain host memory on a processor."""
+        here = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self.cuda)
+        return here.copy_(tensor)
+
+    def captured(self, step: Callable[[], Any], stream: Any = None) -> Callable[[], None]:
         """``step`` as a CUDA graph; on a processor a plain call.
 
-        A graph replays the same memory: what ``step`` reads must stay where it was.
+        A graph replays the same memory: what ``step`` reads must stay where it was. Its kernels belong to ``stream``'s partition.
         """
         if not self.cuda:
 
@@ -70,21 +82,33 @@ class Device:
 
             return plain
         cuda: Any = torch.cuda  # its streams have no types
-        side = cuda.Stream()
+        side = stream or cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(2):  # lazy set-up of libraries must not be captured
                 step()
         torch.cuda.current_stream().wait_stream(side)
         torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            kept = step()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                kept = step()
+        except RuntimeError:
+            torch.cuda.set_stream(before)  # a capture that breaks does not always leave its stream
+            raise
 
         def replay(_held: object = kept) -> None:
             graph.replay()
 
         return replay
+
+    def healthy(self) -> bool:
+        """Whether the board still answers: after an illegal access every later call of the process fails."""
+        try:
+            self.synchronise()
+        except RuntimeError:
+            return False
+        return True
 
 
 def find(name: str) -> Device:
@@ -95,6 +119,7 @@ def find(name: str) -> Device:
     """
     if name not in {"cuda", "cpu"}:
         raise PreflightError(f"no device '{name}'; there are: cuda, cpu")
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not open it
     if name == "cuda" and not torch.cuda.is_available():
         raise PreflightError("no GPU that torch can use here; run it with --device cpu, at small size")
     return Device(name)
@@ -102,6 +127,6 @@ def find(name: str) -> Device:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No gradients."""
-    with torch.inference_mode():
+    """No gradients. Not ``inference_mode``: sparse kernels and in-place writes of later sessions take plain tensors."""
+    with torch.no_grad():
         yield

@@ -28,6 +28,23 @@ class Encoder:
         sizes = {"qkv": (3 * v.hidden, v.hidden), "out": (v.hidden, v.hidden), "up": (v.ffn, v.hidden), "down": (v.hidden, v.ffn)}
         self._layers = [{name: random(device, *size) for name, size in sizes.items()} for _ in range(v.layers)]
         self._merge = random(device, shape.hidden, v.merge * v.hidden)
+        self._device = device
+        self._host: list[dict[str, Tensor]] = []
+
+    def keep(self) -> None:
+        """Copy the layers' weights to pinned host memory, once."""
+        self._host = self._host or [{name: self._device.pinned(w) for name, w in layer.items()} for layer in self._layers]
+
+    def leave(self) -> None:
+        """Give the memory of the layers back to the device; nothing where no copy was kept."""
+        if self._host:
+            self._layers = []
+
+    def come_back(self) -> None:
+        """Bring the layers back, where they have left; queued, not waited for."""
+        self._layers = self._layers or [
+            {name: w.to(self._device.name, non_blocking=True, copy=True) for name, w in layer.items()} for layer in self._host
+        ]
 
     def __call__(self, patches: Tensor) -> Tensor:
         """Visual tokens of some images.
@@ -37,7 +54,12 @@ class Encoder:
 
         Returns:
             (images, patches / merge, hidden of the decoder).
+
+        Raises:
+            RuntimeError: Its weights were given back.
         """
+        if not self._layers:
+            raise RuntimeError("the encoder was given back and has not come back")
         v, (images, count, _) = self._shape, patches.shape
         x = functional.linear(patches.reshape(images * count, -1), self._patch)
         for layer in self._layers:

@@ -1,6 +1,7 @@
 """Joules of one board by NVML's own counter, read just after it moved at both ends of a window.
 
-The counter moves every few tens of milliseconds. A window that saw too few moves is refused: its ends would be uncertain by more
+The counter moves every few tens of milliseconds, so that a window ends after its work: what the board took in between is
+taken off, at the power of the next move. A window that saw too few moves is refused: its ends would be uncertain by more
 than the reading is worth. Clocks and throttling stand beside each window, because a run at another clock is another experiment.
 
 Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption; refresh as measured by this project on an H100, 2026-11-26.
@@ -8,6 +9,7 @@ Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption; refresh as meas
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,9 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST_MOVES = 20
-"""With fewer moves of the counter the window's joules are uncertain by more than 5 %."""
+LEAST_MOVES = 10
+"""With fewer moves of the counter a window's end is too large a part of it."""
 _PATIENCE_S = 0.5
+_HELD_BACK = 0x8 | 0x20 | 0x40 | 0x80
+"""Slowed by hardware, heat or the power brake. A cap at the board's own power limit is how it works at full load."""
+_POWER_CAP = 0x4
 
 
 class Board(Protocol):
@@ -41,7 +46,7 @@ class Nvml:
 
         pynvml.nvmlInit()
         self._nvml: Any = pynvml
-        self._handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        self._handle = _handle(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip())
         self.energy_mj()
 
     def energy_mj(self) -> int:
@@ -51,11 +56,32 @@ class Nvml:
     def state(self) -> tuple[float, int]:
         """Clock of the SMs [Hz], and the bits of what holds clocks back."""
         clock = self._nvml.nvmlDeviceGetClockInfo(self._handle, self._nvml.NVML_CLOCK_SM)
-        return 1e6 * clock, int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
+        names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+        read = next(getattr(self._nvml, n) for n in names if hasattr(self._nvml, n))  # renamed between versions
+        return 1e6 * clock, int(read(self._handle))
+
+    def name(self) -> str:
+        """The board's name."""
+        return _text(self._nvml.nvmlDeviceGetName(self._handle))
+
+    def limit_w(self) -> float:
+        """The power that the board keeps to [W]."""
+        return float(self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle)) / 1e3
 
     def driver(self) -> str:
         """The driver's version."""
-        return str(self._nvml.nvmlSystemGetDriverVersion())
+        return _text(self._nvml.nvmlSystemGetDriverVersion())
+
+
+def _handle(nvml: Any, named: str) -> Any:
+    """The board that CUDA calls the first."""
+    if named.startswith("GPU-"):
+        return nvml.nvmlDeviceGetHandleByUUID(named)
+    return nvml.nvmlDeviceGetHandleByIndex(int(named) if named.isdigit() else 0)
+
+
+def _text(answer: str | bytes) -> str:
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +94,9 @@ class Energy:
     reason: str | None
     clock_hz: float | None = None
     throttled: bool | None = None
+    """Slowed by hardware or heat at the window's end."""
+    capped: bool | None = None
+    """At the power limit at the window's end."""
 
 
 def open_board() -> tuple[Board | None, str | None]:
@@ -97,12 +126,23 @@ def metered(
     work()
     ended = clock()
     hz, held = board.state()
-    last, _ = _moved(board, clock)
-    moves = (ended - began) / max(_period(board, clock), 1e-6)
+    seen: dict[str, Any] = {"clock_hz": hz, "throttled": bool(held & _HELD_BACK), "capped": bool(held & _POWER_CAP)}
+    last, at = _moved(board, clock)
+    after, later = _moved(board, clock)
+    moves = (ended - began) / max(later - at, 1e-6)
     if moves < LEAST_MOVES:
         reason = f"the counter of joules moved about {moves:.0f} times in the window, wanted {LEAST_MOVES}: more sessions a run"
-        return Energy(joules=None, seconds=ended - began, reason=reason, clock_hz=hz, throttled=held > 1)
-    return Energy(joules=(last - first) / 1e3, seconds=ended - began, reason=None, clock_hz=hz, throttled=held > 1)
+        return Energy(joules=None, seconds=ended - began, reason=reason, **seen)
+    tail = (after - last) / (later - at) * (at - ended) if later > at else 0.0
+    return Energy(joules=(last - first - tail) / 1e3, seconds=ended - began, reason=None, **seen)
+
+
+def watts(board: Board, seconds: float, wait: Callable[[float], None] = time.sleep) -> float:
+    """Mean power over about so many seconds of doing nothing [W], between two moves of the counter."""
+    first, began = _moved(board, time.perf_counter)
+    wait(seconds)
+    last, ended = _moved(board, time.perf_counter)
+    return (last - first) / 1e3 / (ended - began)
 
 
 def _moved(board: Board, clock: Callable[[], float]) -> tuple[int, float]:
@@ -113,10 +153,3 @@ def _moved(board: Board, clock: Callable[[], float]) -> tuple[int, float]:
         if now != before:
             return now, clock()
     return before, clock()
-
-
-def _period(board: Board, clock: Callable[[], float]) -> float:
-    """Seconds between two moves of the counter."""
-    _, a = _moved(board, clock)
-    _, b = _moved(board, clock)
-    return b - a

@@ -6,20 +6,23 @@ outside of any metered window.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from deltastack.accelerator.decoder import Decoder, Rows, State, random
 from deltastack.accelerator.device import quiet
 from deltastack.accelerator.encoder import Encoder
-from deltastack.accelerator.settings import Switched
+from deltastack.accelerator.settings import Beside, Switched
+from deltastack.accelerator.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -56,19 +59,24 @@ class Server:
     load: Load
     device: Device
     seed: int = 0
+    folder: Path | None = None
+    """For the file tier."""
     decoder: Decoder = field(init=False)
     encoder: Encoder = field(init=False)
     _prompts: list[Tensor] = field(init=False)
     _images: Tensor = field(init=False)
     _kept: Tensor = field(init=False)
     """Embeddings of all images, as an earlier session made them."""
-    _store: list[Tensor] = field(init=False)
-    """Keys and values of the first half of each group, pinned on the host."""
+    _store: Store = field(init=False)
+    """Keys and values of the first half of each group."""
     _stored_last: Tensor = field(init=False)
     """Their first tokens."""
+    _ahead: Tensor = field(init=False)
+    """First tokens of the next session, where its prompts are prefilled beside this one's decode steps."""
     _last: Tensor = field(init=False)
     """The token of every request that the next decode step begins with."""
     _steps: dict[Switched, Callable[[], None]] = field(init=False, default_factory=dict)
+    """A captured decode step by ``Switched.model``."""
 
     def __post_init__(self) -> None:
         """Make weights, prompts and images; run once, so that the store holds true keys and values."""
@@ -97,54 +105,121 @@ class Server:
     def _lengths(self) -> tuple[int, int]:
         return self.load.image_tokens + self.load.text_tokens, self.load.text_tokens
 
+    def ready(self, on: Switched) -> None:
+        """Bring the encoder to where the cell has it between sessions; outside of any window."""
+        (self.encoder.leave if on.given_back else self.encoder.come_back)()
+        self.device.synchronise()
+
     def run(self, on: Switched) -> Served:
         """Serve one session with ``on``; ``prepare`` has been called for it."""
         seconds: dict[str, float] = {}
+        if on.from_file:
+            self._store.forget_pages()
         with quiet():
             firsts = torch.full((self.load.requests,), -1, dtype=torch.long, device=self.device.name)
             with self._timed("restore", seconds):
-                if on.restored:
-                    self._restore()
+                self._restore(on)
             with self._timed("encode", seconds):
-                seen = self._encode(on)
+                seen = self._kept if on.beside is Beside.ENCODER else self._encode(on)
+                if on.given_back:
+                    self.device.synchronise()
+                    self.encoder.leave()
             with self._timed("prefill", seconds):
-                self._prefill(on, seen, firsts)
+                if on.beside is Beside.PREFILL:
+                    self._last.copy_(self._ahead)
+                    firsts.copy_(self._ahead)
+                else:
+                    self._prefill(on, seen, firsts)
             with self._timed("decode", seconds):
-                step = self._steps[on]
-                for _ in range(self.load.output_tokens):
-                    step()
+                self._answer(on, seen)
         return Served(seconds=seconds, tokens=self._last.cpu().clone(), first=firsts.cpu())
 
     def prepare(self, on: Switched) -> None:
-        """Make the forms that ``on`` needs, and capture its decode step; the next metered session pays for neither."""
-        if on in self._steps:
-            return
+        """Make what ``on`` needs, and capture its decode step; the next metered session pays for neither.
+
+        Raises:
+            PreflightError: No partitions of SMs here.
+            OSError: No room for the file tier.
+            RuntimeError: The device refuses a kernel.
+        """
         with quiet():
-            self.decoder.prepare(on.arithmetic)
-            self._prefill(on, self._encode(on), torch.empty(self.load.requests, dtype=torch.long, device=self.device.name))
-            self._steps[on] = self.device.captured(lambda: self._decode(on))
+            if on.from_file:
+                self._store.to_files()
+            if on.given_back:
+                self.encoder.keep()
+            if on.beside is Beside.PREFILL:
+                self.decoder.with_spare()
+            if on.model in self._steps:
+                return
+            self.decoder.prepare(on)
+            if all(_prefills(on) != _prefills(other) for other in self._steps):
+                self.warm(on)
+            lane = self._lane(on, 0)
+            self._steps[on.model] = self.device.captured(lambda: self._decode(on), lane)
+
+    def warm(self, on: Switched) -> None:
+        """Run its prefill once: kernels are chosen, memory of its lanes is there."""
+        with quiet():
+            self._prefill(on, self._kept if on.beside is Beside.ENCODER else self._encode(on), self._nowhere())
 
     def release(self) -> None:
-        """Forget captured steps and forms: memory for other cells."""
+        """Forget captured steps and forms, and the files."""
         self._steps.clear()
         self.decoder.release()
+        self._store.remove()
+
+    def drop(self, on: Switched) -> None:
+        """Forget what was made for a cell that failed, where no other cell's step uses it."""
+        if all(step.arithmetic is not on.arithmetic for step in self._steps):
+            self.decoder.release(on.arithmetic)
 
     def _timed(self, name: str, seconds: dict[str, float]) -> _Timed:
         return _Timed(self.device, name, seconds)
 
-    def _restore(self) -> None:
-        for group, (cache, stored) in enumerate(zip(self.decoder.caches, self._store, strict=True)):
-            mine = slice(self._at(group), self._at(group) + stored.shape[2])
+    def _nowhere(self) -> Tensor:
+        return torch.empty(self.load.requests, dtype=torch.long, device=self.device.name)
+
+    def _lane(self, on: Switched, place: int) -> Any:
+        """The stream of a lane beside the decode steps; None where everything has the current stream."""
+        if not (self.device.cuda and on.beside is not Beside.NOTHING):
+            return None
+        return self.decoder.lanes.streams(partitioned=on.partitioned)[place]
+
+    def _restore(self, on: Switched) -> None:
+        if on.given_back:
+            self.encoder.come_back()
+        if not on.restored:
+            return
+        for group in (IMAGE, TEXT):
+            mine = slice(self._at(group), self._at(group) + self._counts[group] // 2)
             self._last[mine] = self._stored_last[mine]
-            cache[:, :, : stored.shape[2], : stored.shape[3]].copy_(stored, non_blocking=True)
+        self._store.restore(self.decoder.small if on.kv8 else self.decoder.caches, from_file=on.from_file)
 
     def _fill_store(self) -> None:
-        self._prefill(Switched(), self._kept, torch.empty(self.load.requests, dtype=torch.long, device=self.device.name))
-        self._store = []
-        for cache, n in zip(self.decoder.caches, self._lengths, strict=True):
-            half = cache[:, :, : cache.shape[2] // 2, :n].cpu()
-            self._store.append(half.pin_memory() if self.device.cuda else half.clone())
+        self._prefill(Switched(), self._kept, self._nowhere())
+        halves = [c[:, :, : c.shape[2] // 2, :n] for c, n in zip(self.decoder.caches, self._lengths, strict=True)]
+        self._store = Store(self.device, [self.device.pinned(h) for h in halves], self.folder)
         self._stored_last = self._last.clone()
+        self._ahead = self._last.clone()
+
+    def _answer(self, on: Switched, seen: Tensor) -> None:
+        """All decode steps; the next session's images or prompts are worked on in another lane, if that is switched on."""
+        step = self._steps[on.model]
+        with self._in_lane(on, 0):
+            for _ in range(self.load.output_tokens):
+                step()
+        if on.beside is Beside.NOTHING:
+            return
+        with self._in_lane(on, 1):
+            if on.beside is Beside.ENCODER:
+                self._kept.copy_(self._encode(on))
+            else:
+                self._prefill(on, seen, self._ahead, spare=True)
+
+    def _in_lane(self, on: Switched, place: int) -> contextlib.AbstractContextManager[Any]:
+        """Queue work in a lane; in the current stream where nothing runs beside."""
+        lane, cuda = self._lane(on, place), _cuda()
+        return contextlib.nullcontext() if lane is None else cuda.stream(lane)
 
     def _encode(self, on: Switched) -> Tensor:
         """Visual tokens of the image requests that are prefilled; text requests run a blank image unless skipped."""
@@ -158,23 +233,33 @@ class Server:
                 self.encoder(self._images[:n])
         return torch.cat((self._kept[first : first + kept], fresh)) if kept else fresh
 
-    def _prefill(self, on: Switched, seen: Tensor, firsts: Tensor) -> None:
-        """Prompts whose keys and values are not restored, group by group, in micro-batches."""
+    def _prefill(self, on: Switched, seen: Tensor, firsts: Tensor, *, spare: bool = False) -> None:
+        """Prompts whose keys and values are not restored, group by group, in micro-batches.
+
+        Into the ``spare`` caches it only writes ``firsts``: decode steps go on beside it.
+        """
         for group, (count, tokens) in enumerate(zip(self._counts, self._lengths, strict=True)):
             skipped = count // 2 if on.restored else 0
-            states = [self._prompt(group, skipped + a, n, tokens, seen[a : a + n]) for a, n in parts(count - skipped, on.batches)]
+            states = [
+                self._prompt((group, skipped + a, n), tokens, seen[a : a + n], spare=spare)
+                for a, n in parts(count - skipped, on.batches)
+            ]
             for state in self.decoder.run(states, on):
                 (rows,) = state.rows
                 last = (state.x + state.residual).view(rows.number, tokens, -1)[:, -1]
                 at = self._at(group) + rows.first
-                firsts[at : at + rows.number] = self._last[at : at + rows.number] = self.decoder.answer(last)
+                firsts[at : at + rows.number] = found = self.decoder.answer(last)
+                if not spare:
+                    self._last[at : at + rows.number] = found
 
-    def _prompt(self, group: int, first: int, count: int, tokens: int, seen: Tensor) -> State:
+    def _prompt(self, place: tuple[int, int, int], tokens: int, seen: Tensor, *, spare: bool) -> State:
+        group, first, count = place
         x = self._prompts[group][first : first + count].clone()
         if group == IMAGE:
             x[:, : self.load.image_tokens] = seen
         x = x.reshape(count * tokens, -1)
-        return State(x=x, residual=torch.zeros_like(x), rows=(Rows(group, first, count, tokens),), decoding=False)
+        rows = (Rows(group, first, count, tokens),)
+        return State(x=x, residual=torch.zeros_like(x), rows=rows, decoding=False, spare=spare)
 
     def _decode(self, on: Switched) -> list[object]:
         """One token of every request; each micro-batch has its share of both groups. What it returns must stay alive."""
@@ -214,6 +299,16 @@ class _Timed:
     def __exit__(self, *_: object) -> None:
         self.device.synchronise()
         self.seconds[self.name] = time.perf_counter() - self._began
+
+
+def _prefills(on: Switched) -> tuple[object, ...]:
+    """What decides which kernels a prefill runs, and where."""
+    return on.arithmetic, on.lanes, on.batches, on.partitioned and on.lanes > 1
+
+
+def _cuda() -> Any:
+    """Its streams have no types."""
+    return torch.cuda
 
 
 def parts(count: int, number: int) -> list[tuple[int, int]]:

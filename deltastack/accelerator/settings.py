@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -25,6 +25,29 @@ class Arithmetic(StrEnum):
     """One scale a token and one an output channel, sums in 32 bits."""
     SPARSE_24 = "sparse_24"
     """Two of four weights kept, by size; bf16."""
+    SPARSE_FP8 = "sparse_24_fp8"
+    """Two of four weights kept, e4m3, one scale a tensor."""
+
+
+class Attention(StrEnum):
+    """How a decode step attends."""
+
+    FUSED = "fused"
+    """The library's own kernel."""
+    COMPILED = "compiled"
+    """The same equations, fused by torch.compile: the control of the two variants."""
+    NO_MAXIMUM = "no_maximum"
+    """Compiled, softmax without its maximum: normed queries and keys bound every score by sqrt(head_dim)."""
+
+
+class Beside(StrEnum):
+    """What runs beside the decode steps, in a lane of its own."""
+
+    NOTHING = "nothing"
+    ENCODER = "encoder"
+    """Images of the next session."""
+    PREFILL = "prefill"
+    """Prompts of the next session, into keys and values of their own."""
 
 
 class Load(Params):
@@ -50,24 +73,41 @@ class Switched:
     """
 
     arithmetic: Arithmetic = Arithmetic.DENSE
+    attention: Attention = Attention.FUSED
+    kv8: bool = False
+    """Keys and values are kept in e4m3; needs compiled attention."""
     micro_batches: int = 1
     placed: bool = False
     """Two halves of the decoder, each in a lane of its own."""
     apart: bool = False
     """Attention and feed-forward, each in a lane of its own."""
+    whole: bool = False
+    """Lanes get whole batches: a control, since nothing can then run beside anything."""
+    beside: Beside = Beside.NOTHING
+    partitioned: bool = False
+    """Lanes are partitions of the SMs instead of plain streams."""
     restored: bool = False
     """Keys and values of half of the requests come from pinned host memory instead of a prefill."""
+    from_file: bool = False
+    """The restored keys and values come from a file whose pages were dropped."""
     kept_images: bool = False
     """Embeddings of half of the images are kept from before."""
     skip: bool = False
     """Text requests do not run the encoder."""
+    given_back: bool = False
+    """The encoder's weights leave the device after their use, and come back from pinned memory with the next session."""
 
     @property
     def lanes(self) -> int:
-        """How many lanes are used."""
+        """How many lanes the decoder uses."""
         return (1 + self.placed) * (1 + self.apart)
 
     @property
     def batches(self) -> int:
         """Micro-batches: lanes have nothing to do beside each other with fewer than two."""
-        return max(self.micro_batches, 2 if self.lanes > 1 else 1)
+        return max(self.micro_batches, 2 if self.lanes > 1 and not self.whole else 1)
+
+    @property
+    def model(self) -> Switched:
+        """What changes the decoder's own work; the session around it left as in the base."""
+        return replace(self, restored=False, from_file=False, kept_images=False, skip=False, given_back=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from deltastack.accelerator.settings import Arithmetic, Switched
+from deltastack.accelerator.settings import Arithmetic, Attention, Beside, Switched
 from deltastack.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -30,30 +30,63 @@ class Technique:
     on: bool = False
     """Whether it stands for its layer in the factorial."""
 
+    control: str | None = None
+    """Another technique of the layer that it is also held against."""
+
 
 _BASE = "the same server without it"
 _GRAPH = "a server with one fixed graph, which runs the encoder on a blank image for every text request"
-TECHNIQUES: Mapping[str, Technique] = {
-    "kv_restore": Technique(layer="storage", sets={"restored": True}, exactness="token", baseline=_BASE, on=True),
-    "image_embeddings": Technique(layer="storage", sets={"kept_images": True}, exactness="token", baseline=_BASE),
-    "layer_placement": Technique(
-        layer="chiplet", sets={"placed": True}, exactness="token", baseline=_BASE, mechanisms=("micro_batches",), on=True
-    ),
-    "attention_ffn": Technique(
-        layer="pipeline", sets={"apart": True}, exactness="token", baseline=_BASE, mechanisms=("micro_batches",), on=True
-    ),
-    "fp8_tensor": Technique(
-        layer="instruction_set", sets={"arithmetic": Arithmetic.FP8_TENSOR}, exactness="approximate", baseline=_BASE, on=True
-    ),
-    "fp8_row": Technique(
-        layer="instruction_set", sets={"arithmetic": Arithmetic.FP8_ROW}, exactness="approximate", baseline=_BASE
-    ),
-    "int8": Technique(layer="instruction_set", sets={"arithmetic": Arithmetic.INT8}, exactness="approximate", baseline=_BASE),
-    "sparse_24": Technique(
-        layer="instruction_set", sets={"arithmetic": Arithmetic.SPARSE_24}, exactness="approximate", baseline=_BASE
-    ),
-    "encoder_skip": Technique(layer="idle", sets={"skip": True}, exactness="token", baseline=_GRAPH, on=True),
+_KERNEL = "the same kernel with the usual softmax and bf16 keys (compiled_attention), and the library's kernel"
+_SHARED = ("micro_batches",)
+
+
+def _technique(layer: str, exactness: str, baseline: str = _BASE, **sets: Any) -> Technique:
+    own = {name: sets.pop(name) for name in ("on", "mechanisms", "control") if name in sets}
+    return Technique(layer=layer, exactness=exactness, baseline=baseline, sets=sets, **own)
+
+
+_STORAGE = {
+    "kv_restore": _technique("storage", "token", restored=True, on=True),
+    "kv_file": _technique("storage", "token", restored=True, from_file=True, control="kv_restore"),
+    "image_embeddings": _technique("storage", "token", kept_images=True),
 }
+_CHIPLET = {
+    "layer_placement": _technique("chiplet", "token", placed=True, mechanisms=_SHARED, on=True),
+    "layer_placement_whole": _technique("chiplet", "token", placed=True, whole=True),
+    "layer_placement_sm": _technique(
+        "chiplet", "token", placed=True, partitioned=True, mechanisms=_SHARED, control="layer_placement"
+    ),
+}
+_PIPELINE = {
+    "attention_ffn": _technique("pipeline", "token", apart=True, mechanisms=_SHARED, on=True),
+    "attention_ffn_whole": _technique("pipeline", "token", apart=True, whole=True),
+    "attention_ffn_sm": _technique(
+        "pipeline", "token", apart=True, partitioned=True, mechanisms=_SHARED, control="attention_ffn"
+    ),
+    "encoder_beside": _technique("pipeline", "token", beside=Beside.ENCODER),
+    "encoder_beside_sm": _technique("pipeline", "token", beside=Beside.ENCODER, partitioned=True, control="encoder_beside"),
+    "prefill_beside": _technique("pipeline", "token", beside=Beside.PREFILL),
+    "prefill_beside_sm": _technique("pipeline", "token", beside=Beside.PREFILL, partitioned=True, control="prefill_beside"),
+}
+_INSTRUCTIONS = {
+    "fp8_tensor": _technique("instruction_set", "approximate", arithmetic=Arithmetic.FP8_TENSOR, on=True),
+    "fp8_row": _technique("instruction_set", "approximate", arithmetic=Arithmetic.FP8_ROW),
+    "int8": _technique("instruction_set", "approximate", arithmetic=Arithmetic.INT8),
+    "sparse_24": _technique("instruction_set", "approximate", arithmetic=Arithmetic.SPARSE_24),
+    "sparse_24_fp8": _technique("instruction_set", "approximate", arithmetic=Arithmetic.SPARSE_FP8, control="fp8_tensor"),
+    "compiled_attention": _technique("instruction_set", "token", attention=Attention.COMPILED),
+    "softmax_no_maximum": _technique(
+        "instruction_set", "token", _KERNEL, attention=Attention.NO_MAXIMUM, control="compiled_attention"
+    ),
+    "kv_fp8": _technique(
+        "instruction_set", "approximate", _KERNEL, attention=Attention.COMPILED, kv8=True, control="compiled_attention"
+    ),
+}
+_IDLE = {
+    "encoder_skip": _technique("idle", "token", _GRAPH, skip=True, on=True),
+    "encoder_given_back": _technique("idle", "token", given_back=True),
+}
+TECHNIQUES: Mapping[str, Technique] = {**_STORAGE, **_CHIPLET, **_PIPELINE, **_INSTRUCTIONS, **_IDLE}
 MECHANISMS: Mapping[str, Mapping[str, Any]] = {"micro_batches": {"micro_batches": 2}}
 LAYERS = ("storage", "chiplet", "pipeline", "instruction_set", "idle")
 
@@ -82,6 +115,21 @@ def alone(cell: str) -> Switched:
         there = ", ".join([f"{t.layer}/{n}" for n, t in TECHNIQUES.items()] + [f"mechanism/{m}" for m in MECHANISMS])
         raise UnknownNameError(f"no cell '{cell}' on the accelerator; there are: {there}")
     return replace(Switched(), **technique.sets)
+
+
+def against(layer: str) -> dict[str, tuple[str, str]]:
+    """Further rows of a layer: each technique that has a control, held against it; by ``TECHNIQUE@CONTROL``."""
+    return {
+        f"{name}@{t.control}": (cell(t.control), cell(name))
+        for name, t in TECHNIQUES.items()
+        if t.layer == layer and t.control is not None
+    }
+
+
+def cell(technique: str) -> str:
+    """The cell in which a technique is on alone: its layer's where it stands for it."""
+    t = TECHNIQUES[technique]
+    return t.layer if t.on else f"{t.layer}/{technique}"
 
 
 def sharing(mechanism: str) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltastack import home, machine_fingerprint
-from deltastack.accelerator import switches
+from deltastack.accelerator import boards, cold, idle, switches
+from deltastack.accelerator.runner import COMPONENTS
 from deltastack.contracts import COUNTER, DELTA, JOINT, Contract
 from deltastack.experiment import tables
 from deltastack.experiment.meter import Quantity
@@ -30,6 +32,9 @@ _BASE = "base"
 
 def amounts(entry: Entry) -> dict[Key, Amount]:
     """What one run spent; joules that could not be read are one null with its reason."""
+    wall = entry.readings[Quantity.WALL_S]
+    if wall.value is None:
+        return {(c, r): Amount(None, wall.reason) for c in COMPONENTS.values() for r in (Resource.TIME_S, Resource.ENERGY_J)}
     found = {(Component(c), Resource(r)): Amount(x) for c, values in entry.components.items() for r, x in values.items()}
     joules = entry.readings[Quantity.ENERGY_J]
     if joules.value is None:
@@ -42,7 +47,8 @@ SOURCE = Source(Bench.ACCELERATOR, amounts)
 
 def joint(measured: Measured, *, canonical: bool) -> pd.DataFrame:
     """The factorial with the base's twin and each mechanism alone (contract JOINT)."""
-    mine = [e for e in measured.entries if "/" not in e.slot.cell or e.slot.cell.startswith(MECHANISM)]
+    alone = ("/", "@cold")  # techniques and cold starts are no sets of layers
+    mine = [e for e in measured.entries if e.slot.cell.startswith(MECHANISM) or not any(x in e.slot.cell for x in alone)]
     return JOINT.frame(tables.joint_rows(mine, host=measured.host, canonical=canonical, source=SOURCE))
 
 
@@ -51,16 +57,35 @@ def deltas(measured: Measured, *, canonical: bool) -> dict[str, pd.DataFrame]:
     stands = {t.layer: name for name, t in switches.TECHNIQUES.items() if t.on}
     found = {}
     for layer in (*switches.LAYERS, MECHANISM.rstrip("/")):
-        mine = [e for e in measured.entries if plain(e.slot.cell) in {_BASE, layer} or e.slot.cell.startswith(f"{layer}/")]
-        if all(plain(e.slot.cell) == _BASE for e in mine):
+        mine = [e for e in measured.entries if _of(layer, e.slot.cell)]
+        against = switches.against(layer) | (cold.AGAINST if layer == "storage" else {})
+        source = SOURCE._replace(against=against)
+        rows: list[Row] = _idle_rows(measured, canonical=canonical) if layer == "idle" else []
+        if all(plain(e.slot.cell) == _BASE for e in mine) and not rows:
             continue
-        rows: list[Row] = []
-        for row in tables.paired_rows(SOURCE, mine, layer, host=measured.host, canonical=canonical):
+        for row in tables.paired_rows(source, mine, layer, host=measured.host, canonical=canonical):
             cell = str(row[1])
             names = ["all", stands[layer]] if cell == layer else [cell.removeprefix(f"{layer}/")]
             rows += [(row[0], name, *row[2:]) for name in names]
         found[layer] = DELTA.frame(rows)
     return found
+
+
+def _of(layer: str, cell: str) -> bool:
+    """Whether a cell is held against the base or a control in a layer's table."""
+    return plain(cell) in {_BASE, layer} or cell.startswith(f"{layer}/") or (layer == "storage" and cell in cold.CELLS)
+
+
+def _idle_rows(measured: Measured, *, canonical: bool) -> list[Row]:
+    """Joules of one idle second with the weights held, and with them given back or the context ended."""
+    watts = measured.idle.watts
+    rows: list[Row] = []
+    for state in (idle.BACK, idle.ENDED):
+        for number, (held, now) in enumerate(zip(watts.get(idle.HELD, ()), watts.get(state, ()), strict=False)):
+            head = ("idle", f"{state}@{idle.HELD}", Bench.ACCELERATOR, OperatingPoint.PER_SESSION, number)
+            tail = (Evidence.MEASURED, None, measured.host, canonical)
+            rows.append((*head, Component.IDLE, Resource.ENERGY_J, held, now, *tail))
+    return rows
 
 
 def counters(measured: Measured, *, canonical: bool) -> pd.DataFrame:
@@ -70,24 +95,37 @@ def counters(measured: Measured, *, canonical: bool) -> pd.DataFrame:
         place = (e.slot.block, e.slot.position, e.slot.start)
         head = (tables.called(e.slot.cell), Bench.ACCELERATOR, OperatingPoint.PER_SESSION, *place)
         figures = dict(e.quality)
-        peak = e.readings[Quantity.MEMORY_PEAK_BYTE].value
+        memory = e.readings.get(Quantity.MEMORY_PEAK_BYTE)
+        peak = None if memory is None else memory.value
         figures |= {} if peak is None else {"memory_peak_byte": peak}
         rows += [(*head, name, x, Evidence.MEASURED, measured.host, canonical) for name, x in figures.items()]
+    still = {f"{state}_{n}_w": x for state, found in measured.idle.watts.items() for n, x in enumerate(found)}
+    still |= {f"wake_{name}": x for name, x in measured.idle.wake_s.items()}
+    head = ("idle/context_ended", Bench.ACCELERATOR, OperatingPoint.PER_SESSION, 0, 0, 0)
+    rows += [(*head, name, x, Evidence.MEASURED, measured.host, canonical) for name, x in still.items()]
     return COUNTER.frame(rows)
 
 
-def head(measured: Measured, layers: Iterable[str]) -> dict[str, Any]:
+def head(measured: Measured, setup: Setup, layers: Iterable[str]) -> dict[str, Any]:
     """The manifest's fields of a bundle of this measurement."""
     return {
         "bench": Bench.ACCELERATOR,
         "host": measured.host,
         "device": measured.device,
         "recorded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "versions": {"deltastack": home.version()} | machine_fingerprint.describe(measured.device),
+        "versions": {"deltastack": home.version()}
+        | machine_fingerprint.describe(measured.device)
+        | {"shape": setup.shape, "load": setup.load.model_dump_json()},
         "layers": list(layers),
         "mechanisms": {m: switches.sharing(m) for m in switches.MECHANISMS},
         "loud": measured.loud,
     }
+
+
+def fair(measured: Measured, setup: Setup) -> list[str]:
+    """How fair the base is, in words."""
+    runs = [dict(e.quality) for e in measured.entries if plain(e.slot.cell) == _BASE and e.quality]
+    return boards.words(runs, setup.shape, setup.load, measured.device)
 
 
 def parts(measured: Measured, setup: Setup, *, canonical: bool) -> dict[str, bytes]:
@@ -98,6 +136,8 @@ def parts(measured: Measured, setup: Setup, *, canonical: bool) -> dict[str, byt
     }
     found |= {f"delta/{layer}": (DELTA, t) for layer, t in deltas(measured, canonical=canonical).items()}
     settings = f"shape: {setup.shape}\ndevice: {setup.device}\nseed: {setup.seed}\nload: {setup.load.model_dump_json()}\n"
+    settings += "".join(f"base: {line!r}\n" for line in fair(measured, setup))
+    settings += f"idle: {measured.idle.reason or 'read'!r}\nfailed: {json.dumps(measured.failed)}\n"
     settings += f"neighbours: {measured.neighbours!r}\nstopped: {measured.stopped}\n"
     return {f"tables/{name}.parquet": _bytes(*table) for name, table in found.items()} | {
         "params/accelerator.yaml": settings.encode()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from deltastack.recording import Outcome, Recording
+    from deltastack.recording.predictions import Beside
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 
@@ -48,6 +49,7 @@ def replay(
 ) -> None:
     """Check a bundle, keep it in data/recorded, and print what it says: measured elsewhere, on its host and date."""
     from deltastack import home
+    from deltastack.recording import predictions
     from tasks import recorded
 
     root = home.checkout(Path.cwd())
@@ -55,13 +57,17 @@ def replay(
         recorded.remove(root, remove)
     kept = [recorded.replay(root, bundle)] if bundle is not None else list(recorded.kept(root))
     said = [(r, recorded.outcomes(root, r)) for r in kept]
+    cells = {r.manifest.name: predictions.beside(r, root) for r in kept}
     if as_json:
-        output.emit_json([_dict(r, found) for r, found in said])
+        output.emit_json([_dict(r, found) | {"fleet": _fleet(cells[r.manifest.name])} for r, found in said])
         return
     if not said:
         typer.echo("no recording is kept here; `deltastack replay BUNDLE.zip` brings one in")
     for r, found in said:
         _show(r, found)
+        _show_fleet(cells[r.manifest.name])
+    if not any(cells.values()):
+        _show_fleet(predictions.example(root))
 
 
 def _dict(r: Recording, found: tuple[Outcome, ...]) -> dict[str, Any]:
@@ -96,6 +102,35 @@ def _show(r: Recording, found: tuple[Outcome, ...]) -> None:
     m = r.manifest
     output.console(soft_wrap=True).print(f"{m.name}: measured on {m.device}, {m.recorded_at[:10]} ({m.host})")
     output.console().print(_table(found))
+
+
+def _fleet(cells: tuple[Beside, ...]) -> list[dict[str, Any]]:
+    """What the fleet says of each cell, beside what was measured."""
+    return [
+        {
+            "cell": b.cell,
+            "predicted": b.predicted,
+            "measured": b.measured and b.measured.value,
+            "error": b.error,
+            "source": b.source,
+        }
+        for b in cells
+    ]
+
+
+def _show_fleet(cells: tuple[Beside, ...]) -> None:
+    from rich.table import Table
+
+    from deltastack import formatting
+
+    if not cells:
+        return
+    table = Table("cell", "saving of time, fleet", "measured", "error", box=None, pad_edge=False)
+    for b in cells:
+        there = "not measured" if b.measured is None else formatting.interval(b.measured)
+        table.add_row(b.cell, formatting.percent(b.predicted), there, formatting.points(b.error))
+    output.console(soft_wrap=True).print(f"the fleet's word on one replica, beside: {cells[0].source.split(': not this')[0]}")
+    output.console().print(table)
 
 
 def _table(found: tuple[Outcome, ...]) -> Table:

@@ -21,8 +21,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from deltastack.errors import ParamsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TWIN_SUFFIX = "@aa"
 """Ends the name of a further copy of a cell."""
@@ -67,6 +71,11 @@ class Plan:
     """Runs a block of some cells; once for those that are not named."""
     warm: tuple[str, ...] | None = None
     """The cells that warm up; all of them if None."""
+    paired: bool = True
+    """Whether both blocks of a pair run in one start. Else ``block_pairs`` counts blocks, and the second block of a pair is the
+    next one, in this start or the next."""
+    tail: tuple[str, ...] = ()
+    """Cells that run after all others in each block, with one more run of the first cell among them: what may be cut off."""
 
     def __post_init__(self) -> None:
         """Refuse a plan that measures nothing.
@@ -81,7 +90,7 @@ class Plan:
             breaches.append(f"a cell twice in {', '.join(self.cells)}; name an A/A pair base,base")
         if self.starts < 1 or self.block_pairs < 1 or self.warm_ups < 0:
             breaches.append(f"starts={self.starts}, block_pairs={self.block_pairs}, warm_ups={self.warm_ups}: at least 1, 1, 0")
-        strange = ({c for c, _ in self.repeats} | set(self.warm or ())) - set(self.cells)
+        strange = ({c for c, _ in self.repeats} | set(self.warm or ()) | set(self.tail)) - set(self.cells)
         if any(n < 1 for _, n in self.repeats) or strange:
             breaches.append(f"repeats={self.repeats}, warm={self.warm}: of cells of the plan, at least once")
         if breaches:
@@ -93,26 +102,46 @@ class Plan:
 
     def start_slots(self, start: int) -> tuple[Slot, ...]:
         """The runs of one process start."""
-        order = random.Random(f"{self.seed}/{start}")  # noqa: S311 - an order of runs, not a secret
         slots = [
             Slot(start=start, block=0, position=i, cell=c, kind=Kind.WARM_UP)
             for i, c in enumerate((self.cells if self.warm is None else self.warm) * self.warm_ups)
         ]
-        for pair in range(self.block_pairs):
-            there = list(self.block)
-            order.shuffle(there)
-            for half, cells in enumerate((there, there[::-1])):
-                block = 2 * pair + half
-                slots += [Slot(start=start, block=block, position=i, cell=c, kind=Kind.RUN) for i, c in enumerate(cells)]
-        last = 2 * self.block_pairs
+        blocks = self._pairs(start) if self.paired else self._singles(start)
+        last = 0
+        for block, cells in enumerate(blocks):
+            last = block + 1
+            slots += [Slot(start=start, block=block, position=i, cell=c, kind=Kind.RUN) for i, c in enumerate(cells)]
         slots.append(Slot(start=start, block=last, position=0, cell=self.cells[0], kind=Kind.CONTROL))
         return tuple(slots)
+
+    def _pairs(self, start: int) -> Iterator[list[str]]:
+        order = random.Random(f"{self.seed}/{start}")  # noqa: S311 - an order of runs, not a secret
+        for _ in range(self.block_pairs):
+            parts = self._shuffled(order)
+            yield [c for part in parts for c in part]
+            yield [c for part in parts for c in part[::-1]]
+
+    def _singles(self, start: int) -> Iterator[list[str]]:
+        for number in range(start * self.block_pairs, (start + 1) * self.block_pairs):
+            order = random.Random(f"{self.seed}/pair {number // 2}")  # noqa: S311 - an order of runs, not a secret
+            yield [c for part in self._shuffled(order) for c in (part[::-1] if number % 2 else part)]
+
+    def _shuffled(self, order: random.Random) -> list[list[str]]:
+        parts = [list(self.head), [self.cells[0], *self.tail] if self.tail else []]
+        for part in parts:
+            order.shuffle(part)
+        return parts
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The runs of one block without its tail, not yet in order."""
+        often = dict(self.repeats)
+        return tuple(c for c in self.cells if c not in self.tail for _ in range(often.get(c, 1)))
 
     @property
     def block(self) -> tuple[str, ...]:
         """The runs of one block, not yet in order."""
-        often = dict(self.repeats)
-        return tuple(c for c in self.cells for _ in range(often.get(c, 1)))
+        return (*self.head, *((self.cells[0], *self.tail) if self.tail else ()))
 
 
 def distinct(cells: list[str]) -> tuple[str, ...]:

@@ -49,6 +49,10 @@ class StopRule:
     budget_s: float
     quantity: Quantity = Quantity.CPU_S
     minimum_pairs: int = 4
+    firm: bool = False
+    """Stop inside a block too. The first start still runs the head of one block, unless ``limit_s`` ends it."""
+    limit_s: float | None = None
+    """From the beginning of ``execute``: a start that still runs then is ended. None: nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,15 @@ class Experiment:
     def ledger(self) -> Ledger:
         """The ledger as it is on disk now."""
         return Ledger(self.ledger_path, self.key)
+
+    @property
+    def pace_path(self) -> Path:
+        """Where a start writes how long it took until the head of its first block was done [s]."""
+        return self.ledger_path.with_suffix(".pace")
+
+    def needed_s(self) -> float:
+        """Seconds until a start has run the head of one block, as the first one took; 0 where none did, or nothing is firm."""
+        return float(self.pace_path.read_text()) if self.stop.firm and self.pace_path.is_file() else 0.0
 
     def missing(self, start: int) -> list[Slot]:
         """The runs of a start that the ledger does not hold."""
@@ -87,13 +100,16 @@ def execute(experiment: Experiment, say: Callable[[str], None]) -> Stopped:
     for start in range(plan.starts):
         if _precise(experiment.ledger().entries(), plan, stop):
             return Stopped.PRECISE
-        share_s = (stop.budget_s - (time.perf_counter() - began_s)) / (plan.starts - start)
+        left_s = stop.budget_s - (time.perf_counter() - began_s)
+        share_s = left_s / (plan.starts - start)
         if not experiment.missing(start):
             continue
-        if share_s <= 0 and experiment.ledger().entries():
+        if (share_s <= 0 or left_s < experiment.needed_s()) and experiment.ledger().entries():
             return Stopped.BUDGET
         say(f"start {start + 1} of {plan.starts}: {len(plan.cells)} cells, {len(plan.block)} runs a block, {share_s:.0f} s")
-        _run_start(experiment, start, share_s)
+        limit_s = None if stop.limit_s is None else stop.limit_s - (time.perf_counter() - began_s)
+        if not _run_start(experiment, start, max(share_s, experiment.needed_s()), limit_s):
+            return Stopped.BUDGET
     if _precise(experiment.ledger().entries(), plan, stop):
         return Stopped.PRECISE
     return Stopped.BUDGET if any(experiment.missing(s) for s in range(plan.starts)) else Stopped.COMPLETE
@@ -146,30 +162,48 @@ def _precise(entries: tuple[Entry, ...], plan: Plan, stop: StopRule) -> bool:
     return bool(found) and all(f.half_width <= stop.half_width and f.pairs >= stop.minimum_pairs for f in found)
 
 
-def _run_start(experiment: Experiment, start: int, share_s: float) -> None:
+def _run_start(experiment: Experiment, start: int, share_s: float, limit_s: float | None) -> bool:
+    """Whether the start ended by itself."""
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_child, args=(experiment, start, share_s), name=f"start-{start}")
+    process = context.Process(target=_child, args=(experiment, start, share_s, time.time()), name=f"start-{start}")
     process.start()
-    process.join()
+    process.join(limit_s)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return False
     if process.exitcode != 0:
         kept = experiment.ledger_path.name
         raise StageError(f"process start {start} ended with exit code {process.exitcode}; what it had finished is in {kept}")
+    return True
 
 
-def _child(experiment: Experiment, start: int, share_s: float) -> None:
-    began_s, ledger = time.perf_counter(), experiment.ledger()
+def _child(experiment: Experiment, start: int, share_s: float, began_s: float) -> None:
+    ledger = experiment.ledger()  # ``began_s`` is the parent's: loading libraries is part of a start's time
     by_kind = {k: [s for s in experiment.plan.start_slots(start) if s.kind is k] for k in Kind}
     with experiment.factory(start) as runner:
         for slot in by_kind[Kind.WARM_UP]:
             runner(slot)
+        late = False
         for slot in by_kind[Kind.RUN]:
             _run_once(runner, slot, ledger)
-            pair_done = slot.block % 2 == 1 and slot.position == len(experiment.plan.block) - 1
-            late = time.perf_counter() - began_s >= share_s
-            if pair_done and (late or _precise(ledger.entries(), experiment.plan, experiment.stop)):
+            spent_s = time.time() - began_s
+            if slot.block == 0 and slot.position == len(experiment.plan.head) - 1 and not experiment.pace_path.exists():
+                experiment.pace_path.write_text(f"{spent_s:.1f}")
+            late = spent_s >= share_s
+            if _ends(experiment, slot, late=late) and (late or _precise(ledger.entries(), experiment.plan, experiment.stop)):
                 break
-        for slot in by_kind[Kind.CONTROL]:
+        for slot in by_kind[Kind.CONTROL] if not (late and experiment.stop.firm) else ():
             _run_once(runner, slot, ledger)
+
+
+def _ends(experiment: Experiment, slot: Slot, *, late: bool) -> bool:
+    """Whether a start may stop after this run: a pair is done; a firm plan, once the head of its first block is done."""
+    plan = experiment.plan
+    head_done = slot.block > 0 or slot.position >= len(plan.head) - 1
+    if experiment.stop.firm and late and (head_done or slot.start > 0):
+        return True
+    return slot.position == len(plan.block) - 1 and (slot.block % 2 == 1 or not plan.paired)
 
 
 def _run_once(runner: CellRunner, slot: Slot, ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deltastack.composition import PublishedCase
     from deltastack.importers import Saved
     from deltastack.recording import Outcome
+    from deltastack.recording.predictions import Beside
     from deltastack.report.engine_runs import EngineRun
 
 
@@ -54,6 +55,8 @@ class ReportContext:
     engines: tuple[EngineRun, ...] = ()
     recorded: tuple[Outcome, ...] = ()
     """Of measurements that others recorded (``deltastack replay``), one entry a resource."""
+    beside: tuple[Beside, ...] = ()
+    """What the fleet says of cells that an accelerator measured."""
     history: tuple[PastRun, ...] = ()
     swings: tuple[Swing, ...] = ()
     view: View = field(default_factory=lambda: View(accelerators=1000, history=10))

@@ -101,3 +101,15 @@ def test_an_aa_pair_gets_two_names() -> None:
 
     assert names == ("base", "base@aa", "base@aa3", "idle")
     assert [plain(n) for n in names] == ["base", "base", "base", "idle"]
+
+
+def test_a_tail_runs_last_and_a_pair_may_span_two_starts() -> None:
+    """One block a start: the second start runs the first one's order backwards; in each part, the tail after the head."""
+    plan = Plan(
+        cells=("base", "a", "b", "c", "d"), starts=2, block_pairs=1, repeats=(("base", 2),), paired=False, tail=("c", "d")
+    )
+    first, second = ([s.cell for s in plan.start_slots(start) if s.kind is Kind.RUN] for start in range(2))
+    assert sorted(first[:4]) == ["a", "b", "base", "base"]
+    assert sorted(first[4:]) == ["base", "c", "d"]
+    assert second == first[:4][::-1] + first[4:][::-1]
+    assert (len(plan.head), len(plan.block)) == (4, 7)

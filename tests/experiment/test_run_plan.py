@@ -160,3 +160,29 @@ def test_the_smallest_budget_still_gives_a_pair(tmp_path: Path) -> None:
 
     assert stopped is Stopped.BUDGET
     assert {(s.start, s.block) for s in runs} == {(0, 0), (0, 1)}
+
+
+def firm(path: Path, *, budget_s: float, limit_s: float | None = None, starts: int = 2) -> Experiment:
+    """Blocks of base, base@aa and a tail of one, in a plan that may stop inside a block."""
+    return Experiment(
+        plan=Plan(cells=("base", "base@aa", "fast"), starts=starts, block_pairs=1, seed=1, paired=False, tail=("fast",)),
+        ledger_path=path / "ledger.jsonl",
+        key="k1",
+        factory=partial(fake_runner, factors={"fast": 0.8}, sd_log=0.01),
+        stop=StopRule(half_width=0.0, budget_s=budget_s, firm=True, limit_s=limit_s),
+    )
+
+
+def test_a_firm_plan_without_time_runs_the_head_of_one_block(tmp_path: Path) -> None:
+    """The factorial is whole, the tail is cut off, no second start begins; with time all of it runs."""
+    assert execute(firm(tmp_path, budget_s=1e-6), silent) is Stopped.BUDGET
+    runs = [e.slot.cell for e in firm(tmp_path, budget_s=1).ledger().entries()]
+    assert sorted(runs) == ["base", "base@aa"]
+    assert execute(firm(tmp_path, budget_s=600), silent) is Stopped.COMPLETE
+    assert len(firm(tmp_path, budget_s=1).ledger().entries()) == 2 * (4 + 1)
+
+
+def test_a_start_that_outlasts_the_limit_is_ended(tmp_path: Path) -> None:
+    """A hanging device must not keep the bundle from being written: what ran before stays."""
+    assert execute(firm(tmp_path, budget_s=600, limit_s=0.0), silent) is Stopped.BUDGET
+    assert firm(tmp_path, budget_s=1).ledger().entries() == ()

@@ -190,6 +190,7 @@ def _tables(analysis: Analysis, more: ReportContext) -> dict[str, Any]:
         "null_factors": sections.null_factors(analysis),
         "occasions": occasions.method(analysis),
         "recorded": sections.recorded(more.recorded),
+        "beside": sections.beside(more.beside),
         "fleet": annual_fleet_cost.lines(analysis, more.view.accelerators),
         "curves": history.curves(more.history, more.view.history),
         "missing": [_missing(m) for m in analysis.missing],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deltastack.claims import Finding
     from deltastack.composition import PublishedCase
     from deltastack.recording import Outcome
+    from deltastack.recording.predictions import Beside
 
 MODULES = 12
 HALVED, FIFTH = -0.5, -0.2
@@ -115,6 +116,20 @@ def recorded(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def beside(cells: Sequence[Beside]) -> list[dict[str, Any]]:
+    """What the fleet says of a cell, what was measured of it, and by how much the fleet is off; a row a cell."""
+    return [
+        {
+            "cell": b.cell,
+            "fleet": formatting.percent(b.predicted),
+            "measured": "not measured" if b.measured is None else formatting.interval(b.measured),
+            "error": formatting.points(b.error),
+            "source": b.source,
+        }
+        for b in cells
+    ]
 
 
 def verdict_counts(findings: Sequence[Finding]) -> str:
