@@ -27,7 +27,7 @@ def test_the_sign_alone_is_not_met(value: float, words: str) -> None:
 
 
 def test_a_ratio_turns_at_one() -> None:
-    """1.51 within a quarter: 1.65 is met, 1.1 has the sign, .9 has not. Of 0.75, .95 is a loss too, and of 1.2 nothing is left."""
+    """1.51 within a quarter: 1.65 is met, 1.1 has the sign, .9 has not. Of 0.75, .95 is a loss too, and 1.2 a gain."""
     assert [Held("", "", "", x, 1.26, 1.76, 1.0).verdict for x in (1.65, 1.1, 0.9)] == ["met", "sign met; size missed", "missed"]
     assert [Held("", "", "", x, 0.5, 0.9, 1.0).verdict for x in (0.75, 0.95, 1.2)] == ["met", "sign met; size missed", "missed"]
 
