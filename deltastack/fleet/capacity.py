@@ -116,7 +116,7 @@ def bracket(met: Met, share: float, *, start: int, least: int = LOWEST, most: in
         if low == least:
             raise CapacityError(
                 f"no rate meets the goals: alone on the fleet, {met(low):.1%} of requests end within their own goal, wanted "
-                f"{share:.0%}; raise goals.slack_s or goals.slack_token_s in params/fleet.yaml"
+                f"{share:.0%}; raise goals.slack_s or goals.slack_token_s in params/fleet.yaml or in the scene"
             )
         high, low, step = low, max(low - step, least), step * 2
     high, step = (high, step) if high > low else (min(low + 1, most), 2)
