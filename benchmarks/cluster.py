@@ -1,4 +1,7 @@
-"""A Dask cluster on loopback against processes of this machine: ``python -m benchmarks.cluster``.
+"""A Dask cluster on loopback against processes of this machine: ``python -m benchmarks.cluster [--scene NAME [DRAWS]]``.
+
+With a scene all its cells run through both, with the draws of this checkout's effort or with DRAWS of them, and their bytes are
+compared; nothing is timed against a bound.
 
 Two figures: the speed-up of a sweep from one worker to two, and what a task costs beside its work, by tasks that do nothing.
 Every round times each executor once, in turn, so that all of them see the same load; ratios are of medians. Rows are compared.
@@ -7,6 +10,7 @@ On a busy machine clocks tell little: the processor seconds of the busiest worke
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import statistics
@@ -14,13 +18,15 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
-from deltastack.evaluation import sweep
+from deltastack import layers
+from deltastack.evaluation import fleet_estimates, sweep
 from deltastack.fleet.executor import Processes, Serial
 from deltastack.fleet.trace_arrays import requests
 from deltastack.workload import settings
@@ -30,6 +36,7 @@ from tests.dask_servers import Servers, reciprocal, servers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deltastack.evaluation.fleet_runner import FleetRunner
     from deltastack.fleet.executor import Executor
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +46,10 @@ PLATFORMS, PRECISIONS = ("b200_sxm", "h100_sxm", "h200_sxm", "l40s"), ("bf16", "
 
 
 def main() -> None:
-    """Time every executor in turn, print the ratios, write the raw samples."""
+    """Time every executor in turn, print the ratios, write the raw samples; or compare one scene's cells."""
+    if sys.argv[1:2] == ["--scene"]:
+        _same_cells(sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else None)
+        return
     scene = fleet.scene(ROOT, "assistant")
     trace = requests(scene.workload.frame(ROOT, settings.load(ROOT)))
     work = sweep.prepared(ROOT, [scene], [trace], 1)
@@ -51,6 +61,31 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
     (results / "cluster.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _same_cells(scene: str, draws: int | None) -> None:
+    """Every cell of a scene through processes and through Dask: how many, how long, and whether their bytes are equal."""
+    digests: dict[str, tuple[str, int]] = {}
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder), 2) as two:
+        for name, where in (("processes x2", Processes(2)), ("dask x2", two.executor(ROOT))):
+            at = replace(fleet.fleet_runner(ROOT, scene), executor=where)
+            at = replace(at, draws=min(draws or at.draws, at.draws))
+            seconds = _seconds(lambda at=at: digests.update({name: _cells(at)}))  # noqa: B023 - called at once
+            print(
+                f"{name}: {digests[name][1]:,} rows of {scene}, {at.draws} draws, {seconds:.0f} s, sha256 {digests[name][0][:16]}"
+            )
+    if len(set(digests.values())) > 1:
+        sys.exit("the cells differ")
+    print("equal byte for byte")
+
+
+def _cells(at: FleetRunner) -> tuple[str, int]:
+    """A digest of the usage in every cell of the stages baseline, estimate and joint, and how many rows they make."""
+    which = [layers.layer(name) for name in fleet.stack(ROOT).layers]
+    fleet_estimates.simulate_all(at, which, fleet.stack(ROOT).cells)
+    rows = [fleet_estimates.joint_rows(at, which).rows, *(fleet_estimates.delta_rows(at, x).rows for x in which)]
+    text = json.dumps(rows, default=str).encode()
+    return hashlib.sha256(text).hexdigest(), sum(len(x) for x in rows)
 
 
 def _rounds(work: sweep.Sweep, points: list[sweep.Point], one: Servers, two: Servers) -> dict[str, list[float]]:

@@ -76,7 +76,10 @@ def own(scenes: Sequence[pd.DataFrame]) -> list[str]:
 def published(held: Sequence[_published.Held]) -> list[str]:
     """Lines of Markdown: what others published, and ours; a miss is called one."""
     lines = ["| held against | published | here | |", "|---|---|---|---|"]
-    return lines + [f"| {h.what} | {h.published} | {h.ours} | {'met' if h.met else '**missed**'} |" for h in held]
+    words = [(h, h.verdict) for h in held]
+    return lines + [
+        f"| {h.what} | {h.published} | {h.ours} | {f'**{word}**' if 'missed' in word else word} |" for h, word in words
+    ]
 
 
 def write(text: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from deltastack import strict_yaml
 from deltastack.errors import ParamsError
@@ -67,10 +67,30 @@ def parse(value: object, kind: type[P], where: str) -> P:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        breaches = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']} (found {_short(e['input'])})" for e in error.errors()
-        )
+        breaches = "; ".join(_breach(kind, e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors())
         raise ParamsError(f"{where}: {breaches}") from error
+
+
+def _breach(kind: type[BaseModel], loc: tuple[int | str, ...], what: str, said: str, found: object) -> str:
+    """One breach in words; of a key that nobody knows, those that there are."""
+    path = ".".join(map(str, loc)) or "file"
+    if what != "extra_forbidden":
+        return f"{path}: {said} (found {_short(found)})"
+    models, names = [kind], []
+    for part in loc[:-1]:
+        inside = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        names += [part] if inside else []
+        of_kind = [m for m in models if any(part in get_args(f.annotation) for f in m.model_fields.values())]
+        models = [x for annotation in inside for x in _models(annotation)] or of_kind or models
+    known = dict.fromkeys(name for m in models for name in m.model_fields)
+    return f"no key '{'.'.join(map(str, (*names, loc[-1])))}'; there are: {', '.join(known)}"
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models that an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [x for part in get_args(annotation) for x in _models(part)]
 
 
 @contextmanager

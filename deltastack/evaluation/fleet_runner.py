@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deltastack.evaluation.cell_checkpoint import Kept
+    from deltastack.fleet.accelerator import Platform
     from deltastack.fleet.deployment import Deployment
     from deltastack.fleet.executor import Executor
     from deltastack.fleet.full_load import Offered
@@ -103,6 +104,11 @@ class FleetRunner:
             found[0] = found[0].seeded(self.central_arrivals)
         return tuple(found)
 
+    def _platform(self, name: str) -> Platform:
+        """A platform of the checkout, read once."""
+        found: Platform = self._loads.of(("platform", name), lambda: accelerator.load(self.root, name))
+        return found
+
     def chosen(
         self, layer: Layer, draw: int = 0, override: Mapping[str, Mapping[str, Any]] | None = None
     ) -> tuple[ConfiguredTechnique, ...]:
@@ -126,7 +132,7 @@ class FleetRunner:
         """
         known = self._settings[0]
         base = known.values.deployment.deployment()
-        ready = evaluate.prepare(base, self.requests, accelerator.load(self.root, base.platform), known.values)
+        ready = evaluate.prepare(base, self.requests, self._platform(base.platform), known.values)
         try:
             self._offered(0).full(ready.server)
         except CapacityError as error:
@@ -143,7 +149,7 @@ class FleetRunner:
             DeltastackError: As ``evaluate.run``.
         """
         deployment, known = self.deployment(draw, techniques), self._settings[draw]
-        where = accelerator.load(self.root, deployment.platform)
+        where = self._platform(deployment.platform)
         return evaluate.run(deployment, self.requests, where, known, self._offered(draw))
 
     def _offered(self, draw: int) -> Offered:
@@ -152,7 +158,7 @@ class FleetRunner:
         def make() -> Offered:
             known = self._settings[draw]
             base = known.values.deployment.deployment()
-            where = accelerator.load(self.root, base.platform)
+            where = self._platform(base.platform)
             return evaluate.offered(evaluate.prepare(base, self.requests, where, known.values), known)
 
         found: Offered = self._loads.of(draw, make)
@@ -166,7 +172,7 @@ class FleetRunner:
         """
         deployment = self.deployment(draw, techniques)
         known = self._settings[draw]
-        ready = evaluate.prepare(deployment, self.requests, accelerator.load(self.root, deployment.platform), known.values)
+        ready = evaluate.prepare(deployment, self.requests, self._platform(deployment.platform), known.values)
         return evaluate.observe(ready, ready.requests, known).words()
 
     def said(self, technique: ConfiguredTechnique, draw: int = 0) -> str:

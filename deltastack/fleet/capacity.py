@@ -13,8 +13,8 @@ Source of the regression: Barlow et al., Statistical Inference under Order Restr
 from __future__ import annotations
 
 from functools import cache
-from math import fsum
-from typing import TYPE_CHECKING, TypeAlias
+from math import floor, fsum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -39,37 +39,68 @@ def rate_per_s(place: float) -> float:
     return float(np.exp(STEP * place))
 
 
-def goodput(pilot: Met, samples: Sequence[Met], *, share: float, near_per_s: float = 0.0) -> float:
+class Places(NamedTuple):
+    """Where on the grid the share of a deployment falls below the wanted one."""
+
+    pilot: float | None
+    """In the pilot, which is lighter than the full samples; None: it was not asked, or cannot tell."""
+    full: float
+    """In the full samples, on average."""
+
+
+ANYWHERE = Places(pilot=0.0, full=0.0)
+"""Nothing is known: one request a second."""
+
+
+def goodput(pilot: Met, samples: Sequence[Met], *, share: float, near: Places = ANYWHERE) -> float:
     """The largest rate [requests/s] at which ``share`` of the requests meets its goal, on average over ``samples``.
+
+    Raises:
+        CapacityError: As ``places``.
+    """
+    return rate_per_s(places(pilot, samples, share=share, near=near).full)
+
+
+def places(pilot: Met, samples: Sequence[Met], *, share: float, near: Places = ANYWHERE) -> Places:
+    """The places at which ``share`` of the requests meets its goal.
 
     Args:
         pilot: The share that meets its goal in a small sample, by place on the grid; more rate meets no more, up to noise.
         samples: The same in each full sample.
         share: The wanted share, in 0..1.
-        near_per_s: A rate close by, if one is known: the search begins there, and leaves the pilot out.
+        near: Those of another deployment with the same load. The search begins there, and takes this pilot to be as far from its
+            full samples as that one is; a pilot that was not asked there is not asked here.
 
     Raises:
         CapacityError: Too few meet their goal at the lowest rate, or enough at the highest.
     """
     each = [cache(met) for met in samples]
-    start = min(max(round(np.log(near_per_s) / STEP), LOWEST), HIGHEST) if near_per_s > 0 else _rough(pilot, share)
-    near = bracket(each[0], share, start=start)
+    rough = None if near.pilot is None else _rough(pilot, share, near.pilot)
+    start = near.full if near.pilot is None or rough is None else rough + near.full - near.pilot
+    place = bracket(each[0], share, start=min(max(floor(start), LOWEST), HIGHEST))
     mean: dict[int, float] = {}
 
     def average(place: int) -> float:
         mean[place] = fsum(met(place) for met in each) / len(each)
         return mean[place]
 
-    bracket(average, share, start=near)
-    return rate_per_s(crossing(mean, share))
+    bracket(average, share, start=place)
+    return Places(rough, crossing(mean, share))
 
 
-def _rough(pilot: Met, share: float) -> int:
-    """Where to look first; one request a second if the pilot is too small to tell."""
+def _rough(pilot: Met, share: float, start: float) -> float | None:
+    """Where the pilot falls below ``share``; None if it is too small to tell."""
+    seen: dict[int, float] = {}
+
+    def met(place: int) -> float:
+        seen[place] = pilot(ROUGH * place)
+        return seen[place]
+
     try:
-        return ROUGH * bracket(lambda k: pilot(ROUGH * k), share, start=0, least=LOWEST // ROUGH, most=HIGHEST // ROUGH)
+        bracket(met, share, start=floor(start / ROUGH), least=LOWEST // ROUGH, most=HIGHEST // ROUGH)
     except CapacityError:
-        return 0
+        return None
+    return ROUGH * crossing(seen, share)
 
 
 def bracket(met: Met, share: float, *, start: int, least: int = LOWEST, most: int = HIGHEST) -> int:
@@ -85,7 +116,7 @@ def bracket(met: Met, share: float, *, start: int, least: int = LOWEST, most: in
         if low == least:
             raise CapacityError(
                 f"no rate meets the goals: alone on the fleet, {met(low):.1%} of requests end within their own goal, wanted "
-                f"{share:.0%}; raise goals.slack_s or goals.slack_token_s in params/fleet.yaml"
+                f"{share:.0%}; raise goals.slack_s or goals.slack_token_s in params/fleet.yaml or in the scene"
             )
         high, low, step = low, max(low - step, least), step * 2
     high, step = (high, step) if high > low else (min(low + 1, most), 2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from deltastack.errors import CapacityError, ParamsError
-from deltastack.fleet import endless, full_load, memory
+from deltastack.fleet import capacity, endless, full_load, memory
 from deltastack.fleet.accounting import component_usage
 from deltastack.fleet.accounting.run_account import Account
 from deltastack.fleet.deployment import BOARDS_OWN, Schedule
@@ -120,17 +120,18 @@ def _split(deployment: Deployment, requests: Requests, platform: Platform, value
     together = prepare(replace(deployment, schedule=Schedule()), requests, platform, values)
     how = values.capacity.of_fleet(deployment.replicas)
     few = how.model_copy(update={"requests": max(how.requests // SPLIT_SHARE, 1), "arrivals": 1})
-    load = full_load.offered(requests, values.goals, few, together.server.result).load
+    load = full_load.offered(requests, values.goals, few, together.server).load
 
-    near_per_s = 0.0
+    near = capacity.ANYWHERE
 
     def rate_per_s(split: Deployment) -> float:
-        nonlocal near_per_s
+        nonlocal near
         try:
-            near_per_s = full_load.goodput(load, prepare(split, requests, platform, values).server.result, near_per_s)
+            found = full_load.places(load, prepare(split, requests, platform, values).server.result, near)
         except CapacityError:
             return 0.0
-        return near_per_s
+        near = found._replace(pilot=None)
+        return capacity.rate_per_s(found.full)
 
     found = ways(arithmetic.tables(tables, deployment, platform), deployment)
     chosen = best(found, rate_per_s)
@@ -274,7 +275,7 @@ def offered(reference: Prepared, settings: Settings) -> Offered:
     """
     values = settings.values
     how = values.capacity.of_fleet(reference.config.replicas)
-    return full_load.offered(reference.requests, values.goals, how, reference.server.result)
+    return full_load.offered(reference.requests, values.goals, how, reference.server)
 
 
 def at_capacity(

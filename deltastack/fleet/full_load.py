@@ -14,6 +14,7 @@ from deltastack.fleet.slo import objectives
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deltastack.fleet.capacity import Places
     from deltastack.fleet.load_samples import LoadSamples
     from deltastack.fleet.serving import Server, Simulated
     from deltastack.fleet.settings import Capacity, Goals
@@ -34,6 +35,8 @@ class Offered:
 
     trace: Objectives
     load: LoadSamples
+    reference: Server
+    """That deployment, near whose goodput others are looked for."""
     _once: Once = field(default_factory=lambda: Once(MOST), repr=False)
 
     def at_trace(self, server: Server) -> Simulated:
@@ -52,21 +55,41 @@ class Offered:
             CapacityError: As ``goodput``.
         """
         found: Simulated = self._once.of(
-            ("full", server.key), lambda: at_rate(self.load, server, goodput(self.load, server.result))
+            ("full", server.key), lambda: at_rate(self.load, server, capacity.rate_per_s(self._place(server)))
         )
         return found
 
+    def _place(self, server: Server) -> float:
+        """Of the goodput of a server, on the grid.
 
-def offered(requests: Requests, goals: Goals, how: Capacity, serve: Callable[[Requests], Result]) -> Offered:
+        Raises:
+            CapacityError: As ``goodput``.
+        """
+        if server.key == self.reference.key:
+            return self._near().full
+        try:
+            near = self._near()
+        except CapacityError:
+            near = capacity.ANYWHERE
+        return places(self.load, server.result, near).full
+
+    def _near(self) -> Places:
+        found: Places = self._once.of("near", lambda: places(self.load, self.reference.result))
+        return found
+
+
+def offered(requests: Requests, goals: Goals, how: Capacity, reference: Server) -> Offered:
     """The trace and its samples.
 
     Args:
         requests: The trace.
         goals: Slack and share.
         how: How many requests and seeds.
-        serve: The deployment with nothing switched on.
+        reference: The deployment with nothing switched on.
     """
-    return Offered(trace=objectives(requests, goals, serve), load=load_samples.load_samples(requests, how, goals, serve))
+    serve = reference.result
+    load = load_samples.load_samples(requests, how, goals, serve)
+    return Offered(trace=objectives(requests, goals, serve), load=load, reference=reference)
 
 
 def at_rate(load: LoadSamples, server: Server, rate_per_s: float) -> Simulated:
@@ -74,13 +97,22 @@ def at_rate(load: LoadSamples, server: Server, rate_per_s: float) -> Simulated:
     return server.simulated(load_samples.at(load.samples[0].requests, rate_per_s), rate_per_s)
 
 
-def goodput(load: LoadSamples, serve: Callable[[Requests], Result], near_per_s: float = 0.0) -> float:
+def goodput(load: LoadSamples, serve: Callable[[Requests], Result]) -> float:
     """The largest rate [requests/s] at which enough requests of ``load`` meet their goals.
+
+    Raises:
+        CapacityError: As ``places``.
+    """
+    return capacity.rate_per_s(places(load, serve).full)
+
+
+def places(load: LoadSamples, serve: Callable[[Requests], Result], near: Places = capacity.ANYWHERE) -> Places:
+    """Where on the grid of rates the requests of ``load`` no longer meet their goals.
 
     Args:
         load: What is offered.
         serve: The deployment in question; it may refuse a rate as outside its validity.
-        near_per_s: A rate at which the search may begin; 0: a small sample finds one.
+        near: Where the search may begin.
 
     Raises:
         CapacityError: No rate meets the goals; what ``serve`` refused is said with it.
@@ -96,6 +128,6 @@ def goodput(load: LoadSamples, serve: Callable[[Requests], Result], near_per_s: 
 
     try:
         samples = [partial(met, aim) for aim in load.samples]
-        return capacity.goodput(partial(met, load.pilot), samples, share=load.share, near_per_s=near_per_s)
+        return capacity.places(partial(met, load.pilot), samples, share=load.share, near=near)
     except CapacityError as error:
         raise CapacityError("; ".join([str(error), *refused[-1:]])) from error

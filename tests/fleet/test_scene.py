@@ -71,7 +71,8 @@ def test_a_scene_replaces_values_and_leaves_the_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"flet": {}}, "flet: Extra inputs"),
+        ({"flet": {}}, "no key 'flet'; there are: name, title, why, fleet, workload, layers"),
+        ({"workload": {"kind": "workload", "sped": 8}}, "no key 'workload.sped'; there are: kind, speed"),
         ({"fleet": {"deployment": {"modle": "x"}}}, "no key 'fleet.deployment.modle'; there are: model, platform"),
         ({"fleet": {"gaols": {}}}, "no key 'fleet.gaols'; there are: deployment"),
         ({"layers": {"storge": {}}}, "no layer 'storge'; there are: chiplet, distillation"),

@@ -122,7 +122,7 @@ def served(
     oracle = encoder.sleep_policy == "oracle"
     timeout_s = sleep_tradeoff.timeout_s
     encoders.serve(
-        prepare(tables, config),
+        prepare(tables, config.token_budget, config.max_sequences),
         requests.arrival_s,
         requests.images - requests.cached_images,
         requests.image_tokens / np.maximum(requests.images, 1),

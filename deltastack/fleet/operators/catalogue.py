@@ -35,6 +35,7 @@ class Known(NamedTuple):
     tensor_parallel: int
 
 
+@lru_cache(maxsize=1)
 def known() -> tuple[Known, ...]:
     """Every combination that ships, in order."""
     found = []

@@ -9,6 +9,7 @@ By hand: 1 ms at 100 tokens and 3 ms at 200 give 2 ms at 150, 4 ms at 250 and 1 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from deltastack.fleet.operators.tables import OperatorTables
-    from deltastack.fleet.simulator.interface import Config
 
 
 class Grids(NamedTuple):
@@ -76,10 +76,11 @@ def _plane(rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[
     return np.ascontiguousarray(_stretched(columns, _stretched(rows, values, 0), 1), dtype=np.float64)
 
 
-def prepare(tables: OperatorTables, config: Config) -> Grids:
-    """The tables, dense up to the token budget and the largest batch of ``config``."""
-    tokens = np.arange(max(config.token_budget, config.max_sequences) + 1)
-    batches = np.arange(config.max_sequences + 1)
+@lru_cache(maxsize=8)
+def prepare(tables: OperatorTables, token_budget: int, max_sequences: int) -> Grids:
+    """The tables, dense up to the token budget and the largest batch; nobody writes to them."""
+    tokens = np.arange(max(token_budget, max_sequences) + 1)
+    batches = np.arange(max_sequences + 1)
     logits_s = read(tables.logits_n, tables.logits_s, batches)
     logits_s[0] = 0.0
     chunk = _axis(tables.prefill_chunk)

@@ -1,4 +1,7 @@
-"""The event loop: whatever comes first, a request or a replica's next step; requests before steps at the same instant."""
+"""The event loop: whatever comes first, a request or a replica's next step.
+
+At the same instant runs end before requests come, and requests come before steps start.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import numpy as np
 
 from deltastack.fleet.simulator.numba_support import compiled, entry
 from deltastack.fleet.simulator.occupancy import settle, skip_encoder_gap, skip_gap
-from deltastack.fleet.simulator.router import arrive, become_eligible, horizon_s, next_arrival_s
-from deltastack.fleet.simulator.steps import advance
+from deltastack.fleet.simulator.router import arrive, become_eligible, next_arrival_s
+from deltastack.fleet.simulator.steps import advance, complete
 
 if TYPE_CHECKING:
     from deltastack.fleet.simulator.grids import Grids
@@ -25,12 +28,14 @@ def run(state: State, grids: Grids) -> None:
         step_s = state.replicas[g].next_s
         arrival_s = next_arrival_s(state)
         ready_s = state.future[0].key if total.future > 0 else np.inf
-        if ready_s <= arrival_s and ready_s <= step_s:
+        if state.replicas[g].run > 0 and step_s == min(arrival_s, ready_s):
+            complete(state, grids, g)
+        elif ready_s <= arrival_s and ready_s <= step_s:
             become_eligible(state, ready_s)
         elif arrival_s <= step_s:
             arrive(state, grids, arrival_s)
         else:
-            advance(state, grids, g, horizon_s(state, g))
+            advance(state, grids, g)
     _close(state)
 
 

@@ -16,6 +16,7 @@ from deltastack.fleet.simulator.numba_support import compiled
 from deltastack.fleet.simulator.occupancy import encode, skip_encoder_gap, wake
 from deltastack.fleet.simulator.replica import enqueue
 from deltastack.fleet.simulator.state import NOBODY
+from deltastack.fleet.simulator.steps import cut_short
 from deltastack.fleet.simulator.tournament_tree import reseat
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def become_eligible(state: State, now_s: float) -> None:
 
 @compiled
 def _offer(state: State, request: int, now_s: float) -> None:
-    """Queue a request at its replica, and wake the replica if it had nothing to do."""
+    """Queue a request at its replica, and let the replica hear of it: at once if it has nothing to do, else at its next step."""
     g = state.requests[request].replica
-    enqueue(state, g, request)
     rep = state.replicas[g]
+    if rep.first == NOBODY:
+        cut_short(state, g, now_s)
+    enqueue(state, g, request)
     if rep.next_s == np.inf:
         reseat(state, g, max(rep.clock_s, now_s))
 
@@ -120,30 +123,3 @@ def _least_loaded(state: State, now_s: float) -> int:
         if load < least:
             best, least = g, load
     return best
-
-
-@compiled
-def horizon_s(state: State, g: int) -> float:
-    """The earliest time at which replica g may hear of new work."""
-    total, plan = state.total[0], state.plan[0]
-    until_s = state.future[0].key if total.future > 0 else np.inf
-    if total.next_request >= state.requests.size:
-        return float(until_s)
-    if plan.clients > 0:
-        return min(until_s, next_arrival_s(state), _others_s(state, g))
-    coming = total.next_request
-    if plan.least_loaded == 0 and plan.packed == 0:
-        coming += (g - coming) % plan.replicas
-    if coming < state.requests.size:
-        until_s = min(until_s, state.requests[coming].arrival_s)
-    return float(until_s)
-
-
-@compiled
-def _others_s(state: State, g: int) -> float:
-    """When the first other replica starts its next step: a client served there may come here right after."""
-    until_s = np.inf
-    for other in range(state.replicas.size):
-        if other != g:
-            until_s = min(until_s, state.replicas[other].next_s)
-    return float(until_s)

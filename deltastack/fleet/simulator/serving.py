@@ -48,7 +48,7 @@ def simulate(tables: OperatorTables, requests: Requests, config: Config) -> Resu
     Source: this project; the scheduling follows the documented defaults of vLLM v1 (``mixed``) and SGLang (``prefill_first``).
     """
     check(tables, requests, config)
-    grids = prepare(tables, config)
+    grids = prepare(tables, config.token_budget, config.max_sequences)
     state = allocate(requests, config, 0.0)
     run(state, grids)
     if config.kv_bins > 0:

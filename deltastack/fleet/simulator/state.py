@@ -34,13 +34,15 @@ REQUEST = _record(
 """``images`` to encode, of ``image_size`` visual tokens each; ``encoded`` are; ``emitted`` output tokens at admission."""
 
 REPLICA = _record(
-    "clock_s next_s chunk_s image_s awake_s seen",
-    "first last partial partial_done decoding context resident committed step cell admitted load freed peak chunks tokens fresh",
+    "clock_s next_s chunk_s image_s awake_s seen first_s growth_s attention_s",
+    "first last partial partial_done decoding context resident committed step cell admitted load freed peak chunks tokens fresh "
+    "run",
 )
 """``clock_s`` end of the last step, ``next_s`` start of the next (inf: none in sight),
 ``awake_s`` end of the last cold start. ``context``: keys of the decoding
 ones; ``resident``: keys in memory; ``committed``: what ``reserve`` holds. ``chunk_s .. fresh``: the step being built;
-``seen``: the visual tokens encoded before it."""
+``seen``: the visual tokens encoded before it. ``run``: steps of the run of decode-only steps under way, 0 outside of one; its
+first takes ``first_s``, with ``attention_s`` of attention, and each takes ``growth_s`` more than the one before."""
 
 PLAN = _record(
     "host_step_s host_sequence_s host_visual_token_s bin_s timeout_s cold_s",

@@ -2,8 +2,8 @@
 
 A run of k decode-only steps with b sequences has a mean context that grows by one a step. Inside one segment
 of the context grid the step time then grows by a constant, so duration and integrals are closed forms: the jump
-gives what k single steps would, up to rounding. It ends at the first of: a finish, memory full, a grid point, the
-time until which the replica cannot hear of new work.
+gives what k single steps would, up to rounding. It ends at the first of: a finish, memory full, a grid point. It is planned
+when it starts and counted when it ends; a request that joins an empty queue meanwhile cuts it at the next step.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 
 @compiled
-def advance(state: State, grids: Grids, g: int, horizon_s: float) -> None:
-    """Do the next step of replica g, or a run of decode-only steps that start before ``horizon_s``."""
+def advance(state: State, grids: Grids, g: int) -> None:
+    """End the run of decode-only steps of replica g that is under way; then do its next step, or plan its next run."""
     rep, plan = state.replicas[g], state.plan[0]
+    if rep.run > 0:
+        complete(state, grids, g)
+        if rep.next_s == np.inf:
+            return
     skip_gap(state, g, rep.next_s)
     rep.load -= rep.freed
     rep.freed = 0
@@ -38,8 +42,16 @@ def advance(state: State, grids: Grids, g: int, horizon_s: float) -> None:
         prefill = False
     if prefill:
         _prefill_step(state, grids, g)
+        _seat(state, g)
     else:
-        _decode_steps(state, grids, g, horizon_s)
+        _plan_run(state, grids, g)
+        reseat(state, g, rep.clock_s + run_s(rep.run, rep.first_s, rep.growth_s))
+
+
+@compiled
+def _seat(state: State, g: int) -> None:
+    """Let the next step of replica g start where its last one ended, if there is work."""
+    rep = state.replicas[g]
     busy = rep.decoding > 0 or rep.partial != NOBODY or rep.first != NOBODY
     reseat(state, g, rep.clock_s if busy else np.inf)
 
@@ -134,34 +146,59 @@ def _encode_ahead(state: State, grids: Grids, g: int, chunk: int) -> int:
 
 
 @compiled
-def _decode_steps(state: State, grids: Grids, g: int, horizon_s: float) -> None:
-    """A run of k steps in which every decoding sequence gets k tokens."""
-    rep, plan, total = state.replicas[g], state.plan[0], state.total[0]
+def _plan_run(state: State, grids: Grids, g: int) -> None:
+    """Plan a run of k steps in which every decoding sequence gets k tokens."""
+    rep, plan = state.replicas[g], state.plan[0]
     b = rep.decoding
     context = rep.context / b + 1.0
     rep.cell = walk(grids.decode_kv, context, rep.cell)
-    attention_s = _attention_s(grids, b, context, rep.cell)
-    growth_s = _attention_s(grids, b, context + 1.0, rep.cell) - attention_s
-    first_s = grids.step_s[b] + grids.logits_s[b] + plan.host_step_s + plan.host_sequence_s * b + attention_s
-    k = 1
-    if plan.macro:
-        k = _run_length(state, grids, g, context)
-        until_s = _limit_s(state, g, horizon_s)
-        if k > 1 and run_s(k - 1, first_s, growth_s) >= until_s:
-            k = min(k, steps_before(until_s, first_s, growth_s))
+    rep.attention_s = _attention_s(grids, b, context, rep.cell)
+    rep.growth_s = _attention_s(grids, b, context + 1.0, rep.cell) - rep.attention_s
+    rep.first_s = grids.step_s[b] + grids.logits_s[b] + plan.host_step_s + plan.host_sequence_s * b + rep.attention_s
+    rep.run = _run_length(state, grids, g, context) if plan.macro else 1
+    if plan.bins > 0:
+        _cut(state, g, (int(rep.clock_s / plan.bin_s) + 1) * plan.bin_s)
+
+
+@compiled
+def cut_short(state: State, g: int, now_s: float) -> None:
+    """End the run of replica g that is under way, if there is one, with the last step that starts before ``now_s``."""
+    rep = state.replicas[g]
+    before = rep.run
+    _cut(state, g, now_s)
+    if rep.run < before:
+        reseat(state, g, rep.clock_s + run_s(rep.run, rep.first_s, rep.growth_s))
+
+
+@compiled
+def _cut(state: State, g: int, until_s: float) -> None:
+    """Keep the steps of the run of replica g that start before ``until_s``, the first in any case."""
+    rep = state.replicas[g]
+    left_s = until_s - rep.clock_s
+    if rep.run > 1 and run_s(rep.run - 1, rep.first_s, rep.growth_s) >= left_s:
+        rep.run = min(rep.run, steps_before(left_s, rep.first_s, rep.growth_s))
+
+
+@compiled
+def complete(state: State, grids: Grids, g: int) -> None:
+    """Count the run of k steps of replica g that ends now, and finish what ends with it."""
+    rep, total = state.replicas[g], state.total[0]
+    b, k = rep.decoding, rep.run
     pairs = 0.5 * k * (k - 1)
     keys = rep.resident + b
-    total.decode_attention_s += k * attention_s + growth_s * pairs
+    total.decode_attention_s += k * rep.attention_s + rep.growth_s * pairs
     total.logits_s += k * grids.logits_s[b]
     total.decode_kv_token_steps += k * (rep.context + b) + b * pairs
-    token_s = k * keys * first_s + (keys * growth_s + b * first_s) * pairs + b * growth_s * pairs * (2 * k - 1) / 3.0
-    rep.chunks = rep.tokens = 0
+    token_s = k * keys * rep.first_s + (keys * rep.growth_s + b * rep.first_s) * pairs
+    token_s += b * rep.growth_s * pairs * (2 * k - 1) / 3.0
+    rep.run = rep.chunks = rep.tokens = 0
     rep.resident += k * b
     rep.context += k * b
     rep.step += k
     _count(state, g, b, k)
-    occupy(state, g, run_s(k, first_s, growth_s), token_s)
+    occupy(state, g, run_s(k, rep.first_s, rep.growth_s), token_s)
     last_tokens(state, g)
+    _seat(state, g)
 
 
 @compiled
@@ -173,16 +210,6 @@ def _run_length(state: State, grids: Grids, g: int, context: float) -> int:
     if rep.cell < grids.decode_kv.size - 2:
         k = min(k, int(grids.decode_kv[rep.cell + 1] - context) + 1)
     return int(max(k, 1))
-
-
-@compiled
-def _limit_s(state: State, g: int, horizon_s: float) -> float:
-    """Time [s] from now before which the steps of a run must start: a blocked queue hears of nothing new before a finish."""
-    rep, plan = state.replicas[g], state.plan[0]
-    until_s = horizon_s if rep.first == NOBODY else np.inf
-    if plan.bins > 0:
-        until_s = min(until_s, (int(rep.clock_s / plan.bin_s) + 1) * plan.bin_s)
-    return float(until_s - rep.clock_s)
 
 
 @compiled
