@@ -6,6 +6,7 @@ shown as they are. A link that leads out of the site becomes the name of the fil
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {place: (ROOT / name).read_text(encoding="utf-8") for name, place in BESIDE.items()}
     made |= {"reference/commands.md": commands(), "reference/tables.md": tables(), "reference/params.md": parameters()}
     made["decisions/index.md"] = decisions()
+    made["tutorials/notebook.md"] = notebook(ROOT / "examples/four_numbers.ipynb")
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     return files
@@ -134,6 +136,19 @@ def parameters() -> str:
             continue
         lines += [f"## {name}", "", f'```yaml\n--8<-- "{name}"\n```', ""]
     return "\n".join(lines)
+
+
+def notebook(file: Path) -> str:
+    """A notebook as a page: words, code, and below it what the code prints."""
+    parts = []
+    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(text)
+            continue
+        parts.append(f"```python\n{text}\n```")
+        parts += ["```text\n" + "".join(out["text"]).rstrip() + "\n```" for out in cell["outputs"]]
+    return "\n\n".join(parts) + "\n"
 
 
 def decisions() -> str:

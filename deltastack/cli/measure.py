@@ -12,7 +12,8 @@ from deltastack.cli import output
 
 def measure(
     cells: Annotated[
-        str, typer.Option(help="Cells, the first is `base`; `base,base` is an A/A run. LAYER, LAYER+LAYER or LAYER/TECHNIQUE.")
+        str,
+        typer.Option(help="Cells, `base` first; `base,base` is the base with itself. LAYER, LAYER+LAYER or LAYER/TECHNIQUE."),
     ] = "base,base",
     budget: Annotated[float, typer.Option(help="Seconds to spend on runs.", min=1.0)] = 60.0,
     starts: Annotated[int, typer.Option(help="Process starts that the runs are spread over.", min=1)] = 2,

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+WIDTH = 80
+"""Columns of a line of words."""
 USAGE = 2
 QUALITY_LIMIT = 4
 COMPOSITION_FAILS = 5
@@ -60,6 +63,26 @@ def console(*, soft_wrap: bool = False, highlight: bool = True) -> Console:
     from rich.console import Console
 
     return Console(markup=False, soft_wrap=soft_wrap, highlight=highlight)
+
+
+def tell(text: str) -> None:
+    """Print ``text`` on stdout in lines of at most ``WIDTH`` columns; what a line has too much goes on below, further in."""
+    typer.echo(wrapped(text))
+
+
+def wrapped(text: str) -> str:
+    """``text`` in lines of at most ``WIDTH`` columns; only words longer than that stick out.
+
+    >>> wrapped("  also: " + "storage " * 12).splitlines()[1]
+    '    storage storage storage'
+    """
+    lines = []
+    for line in text.splitlines():
+        inner = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=f"{inner}  ", break_long_words=False, break_on_hyphens=False) or [
+            ""
+        ]
+    return "\n".join(lines)
 
 
 def say(text: str) -> None:

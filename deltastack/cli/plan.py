@@ -93,7 +93,7 @@ def _needed(file: Path, shared: dict[str, tuple[str, ...]], error: float, *, as_
         return
     for setting, made in told:
         lines = [*made.counted_again, made.words, f"cells: {' '.join(made.names)}"]
-        typer.echo("\n".join([*([f"{setting}:"] if setting else []), *lines]))
+        output.tell("\n".join([*([f"{setting}:"] if setting else []), *lines]))
 
 
 def _plain(found: CellPlan) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _pairwise(layers: tuple[str, ...], *, as_json: bool) -> None:
         output.emit_json({"layers": list(layers), "cells": list(found.names), "all_cells": found.all_cells, **words})
         return
     typer.echo(found.csv())
-    output.say(f"{found.words}\n{WHEN}")
+    output.say(output.wrapped(f"{found.words}\n{WHEN}"))
 
 
 def _show(f: Forecast) -> None:
@@ -131,10 +131,10 @@ def _show(f: Forecast) -> None:
 
     samples = "an unknown number of blocks" if f.samples is None else f"{f.samples} {f.bench.facts.sample}"
     minutes = "unknown minutes" if f.minutes is None else f"{f.minutes:.1f} minutes"
-    typer.echo(f"{f.bench}: {f.cells} cells x {samples}, {minutes}")
+    output.tell(f"{f.bench}: {f.cells} cells x {samples}, {minutes}")
     least = {"a layer alone": f.alone, "averaged over contexts": f.averaged, "an interaction": f.interaction}
     told = [f"{n} {percent(v).lstrip('+')}" for n, v in least.items() if v is not None]
     if told:
-        typer.echo(f"  least Δ that is seen (80 % power, 5 %): {', '.join(told)}")
+        output.tell(f"  least Δ that is seen (80 % power, 5 %): {', '.join(told)}")
     for reason in f.reasons:
-        typer.echo(f"  {reason}")
+        output.tell(f"  {reason}")

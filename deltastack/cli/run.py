@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(
     trace: Annotated[str | None, typer.Option(help="A trace to read, or `default` for the built-in workload.")] = None,
     drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Drop bad rows of the trace and count them.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; marked as not canonical.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller and faster; its numbers may not be quoted.")] = False,
     long: Annotated[bool, typer.Option("--long", help="Measure with the long budget (about an hour).")] = False,
     force_measure: Annotated[bool, typer.Option("--force-measure", help="Measure again, even if nothing changed.")] = False,
     scene: Annotated[

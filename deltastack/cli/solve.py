@@ -38,7 +38,7 @@ def solve(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """List the cheapest admissible stack. Exit: 0 found, 3 impossible, 4 only outside the quality limit, 6 undecided."""
+    """List the cheapest layers within the limits. Exit: 0 found, 3 impossible, 4 only outside the quality limit, 6 undecided."""
     from deltastack.decisions.solve import solve as solved
     from tasks import results
     from tasks.stage_runner import root_from
@@ -140,14 +140,14 @@ def _show(a: Answer, goal: Goal) -> None:
 
     where = f"{a.bench} bench, {formatting.OPERATING_POINT[a.operating_point]}"
     asked = ", ".join(f"{formatting.resource(a.bench, r)} {formatting.percent(t)}" for r, t in goal.targets.items())
-    typer.echo(f"{asked}: {a.outcome} ({where})")
+    output.tell(f"{asked}: {a.outcome} ({where})")
     if a.cell is not None:
-        typer.echo(f"  {'cheapest' if a.outcome == 'found' else 'best'}: {_line(a.bench, a.cell)}")
+        output.tell(f"  {'cheapest' if a.outcome == 'found' else 'best'}: {_line(a.bench, a.cell)}")
     for c in a.also[:5]:
-        typer.echo(f"  also: {_line(a.bench, c)}")
+        output.tell(f"  also: {_line(a.bench, c)}")
     for n in a.shortfalls:
         parts = "; ".join(f"{c} by {_cut(x)}" for c, x in list(n.by_component.items())[:3])
-        typer.echo(
+        output.tell(
             f"  {formatting.resource(a.bench, n.resource)} misses by {formatting.points(n.missing)}: "
             "one more layer would have to save "
             f"{formatting.percent(n.further)} of what is left; or, in one component: {parts}"

@@ -89,7 +89,7 @@ def _case(case: CaseResult) -> list[str]:
         *table(("interaction (log)", "value", "interval", ""), [_interaction(k, v) for k, v in case.interactions.items()]),
         "",
     ]
-    lines += [*table(("share (Shapley)", "saving", "interval", ""), [(n, *_saving(e), "") for n, e in case.shapley.items()]), ""]
+    lines += [*table(("fair share", "saving", "interval", ""), [(n, *_saving(e), "") for n, e in case.shapley.items()]), ""]
     return [*lines, *wrapped([conclusion(case), *remarks(case), _LEGEND])]
 
 

@@ -151,7 +151,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     table.write_text("a,b,split,repeat,latency_ms\n0,0,0,1,100\n1,0,0,1,150\n0,1,0,1,120\n0,0,1,1,150\n1,1,0,1,121\n")
     code, out, _ = said(str(table), "--mechanism", "split=a,b")
     assert code == 0
-    assert "5 cells instead of 4: the base, 2 alone, 1 shared mechanism, and all together. Off by 1.0 points" in out
+    assert "5 cells instead of 4: the base, 2 alone, 1 shared mechanism, and all together. Off by 1.0 points" in " ".join(
+        out.split()
+    )
     code, out, _ = said(str(table), "--mechanism", "split=a,b", "--json")
     assert json.loads(out)[0]["reached"] is True
     assert said("--mechanism", "split=a,b")[0] == 2
