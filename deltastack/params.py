@@ -76,7 +76,8 @@ def _breach(kind: type[BaseModel], loc: tuple[int | str, ...], what: str, said: 
     path = ".".join(map(str, loc)) or "file"
     if what != "extra_forbidden":
         return f"{path}: {said} (found {_short(found)})"
-    models, names = [kind], []
+    models: list[type[BaseModel]] = [kind]
+    names: list[int | str] = []
     for part in loc[:-1]:
         inside = [m.model_fields[part].annotation for m in models if part in m.model_fields]
         names += [part] if inside else []

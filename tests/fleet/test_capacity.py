@@ -53,6 +53,43 @@ def test_the_goodput_hangs_on_no_start(limit: float, off: int) -> None:
     assert right == pytest.approx(capacity.rate_per_s(limit), rel=2e-3)
 
 
+@given(LIMITS, st.floats(-170, 340), st.floats(-170, 340) | st.none())
+def test_the_goodput_hangs_on_no_other_deployment(limit: float, full: float, pilot: float | None) -> None:
+    """Wherever another deployment's pilot and samples fell below, this one's goodput is the same to the last bit."""
+    near = capacity.Places(pilot, full)
+
+    assert capacity.goodput(falling(limit), [falling(limit)], share=0.9, near=near) == capacity.goodput(
+        falling(limit), [falling(limit)], share=0.9
+    )
+
+
+def test_beside_a_like_deployment_two_probes_do() -> None:
+    """A pilot that flatters by 3 places there and here, limits at 50.5 and 53.5: the sample is asked at 53 and 54 alone."""
+    near = capacity.places(falling(53.5), [falling(50.5)], share=0.9)
+    asked: list[int] = []
+
+    def met(place: int) -> float:
+        asked.append(place)
+        return falling(53.5)(place)
+
+    found = capacity.places(falling(56.5), [met], share=0.9, near=near)
+
+    assert found.full == pytest.approx(53.5, abs=0.1)
+    assert sorted(asked) == [53, 54]
+
+
+def test_a_pilot_that_was_not_asked_there_is_not_asked_here() -> None:
+    """The search begins at the other deployment's own place."""
+
+    def never(_: int) -> float:
+        raise AssertionError
+
+    found = capacity.places(never, [falling(50.5)], share=0.9, near=capacity.Places(None, 49.0))
+
+    assert found.pilot is None
+    assert found.full == pytest.approx(50.5, abs=0.1)
+
+
 def test_half_way_by_hand() -> None:
     """Shares .95, .85 at places 1, 2 and .9 wanted: e^(.04 x 1.5). At .88 of .95, .85: seven tenths of the way."""
     found = capacity.goodput(lambda _: 0.95 if _ < 2 else 0.85, [lambda _: 0.95 if _ < 2 else 0.85], share=0.9)
