@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deltastack.contracts.column import first
-from deltastack.contracts.files import atomic
+from deltastack.contracts.files import atomic, ordinary
 from deltastack.contracts.upgrade import Upgrade, version_of
 from deltastack.errors import ContractError
 
@@ -100,7 +100,7 @@ class Contract:
             ContractError: No file, a truncated or altered file, or any breach; all are named.
         """
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(ordinary(path), page_checksum_verification=True) as file:
                 table = file.read()
         except FileNotFoundError:
             raise self._error([f"no such file: {path}"], str(path)) from None

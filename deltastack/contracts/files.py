@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from deltastack.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,19 @@ def atomic(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+def ordinary(path: Path) -> Path:
+    """``path``, unless it is a pipe, a socket or a device, which may never end; one that is not there is for its reader to name.
+
+    Raises:
+        InputError: It is one of these.
+    """
+    with suppress(OSError, ValueError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{path}: a pipe or a device, no file; save what it holds in a file, and give that")
+    return path
 
 
 def _sync(path: Path) -> None:

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from deltastack import contracts, strict_yaml
 from deltastack.contracts import atomic
+from deltastack.contracts.files import ordinary
 from deltastack.errors import ContractError, InputError
 from deltastack.model import Bench, Params
 
@@ -134,7 +135,7 @@ def read(path: Path) -> Recording:
 def _zip(path: Path) -> dict[str, bytes]:
     """The parts of a zip, none of them unpacked before its name and size are known to hold."""
     try:
-        with zipfile.ZipFile(path) as bundle:
+        with zipfile.ZipFile(ordinary(path)) as bundle:
             entries = bundle.infolist()
             _refuse_entries(path, entries)
             return {e.filename: bundle.read(e) for e in entries}
