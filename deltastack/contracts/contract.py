@@ -179,7 +179,7 @@ class Contract:
 
 
 def _stamp_of(schema: pa.Schema) -> str:
-    return (schema.metadata or {}).get(b"contract", b"").decode(errors="replace")
+    return str((schema.metadata or {}).get(b"contract", b"").decode(errors="replace"))
 
 
 def _names_of(breaches: list[str]) -> set[str]:
