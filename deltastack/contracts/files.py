@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MODE = 0o644
+_TOLD = re.compile(r"\(os error (\d{1,3})\)")
 
 
 @contextmanager
@@ -34,8 +36,11 @@ def atomic(path: Path) -> Iterator[Path]:
         part.chmod(_MODE)
         _sync(part)
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if told := _TOLD.search(str(error)):  # safetensors wraps what the system said in an error of its own
+            number = int(told[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     _sync(path.parent)
 
