@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs up down repro report bench engine doctor checkpoint clean ready-core ready-run ready-testbed ready-test
+.PHONY: help demo run test lint docs up down repro report bench engine doctor checkpoint audit clean ready-core ready-run ready-testbed ready-test
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ lint: ready-test ## ruff, mypy strict, import contracts, pins
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@! grep -nE '://|--(extra-)?index-url|--find-links' constraints.txt
+	@$(BIN)/python scripts/audit.py --offline
+
+audit: ready-test ## published holes in what is pinned: pip-audit where its index answers, else the age of the pins and known bounds
+	@$(BIN)/python -m pip install -q --disable-pip-version-check pip-audit || echo "pip-audit cannot be installed here"
+	@$(BIN)/python scripts/audit.py
 
 docs: ready-test ## the site of the documents, in site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q && echo site/index.html

@@ -36,7 +36,7 @@ class Stack(Params):
     )
 
     executor: str = Field(default="threads", description="threads, processes, or tcp://HOST:PORT of a Dask scheduler")
-    occasions_kept: int = Field(default=30, ge=1, description="runs of one experiment on one host that a verdict may go by")
+    runs_kept: int = Field(default=30, ge=1, description="newest runs that are kept, and that a verdict may go by")
 
     @model_validator(mode="before")
     @classmethod
@@ -44,6 +44,8 @@ class Stack(Params):
         """Refuse names of before, and say what they are called now."""
         if isinstance(values, dict) and "profile" in values:
             raise ValueError("profile is called effort now: rename the key in params/stack.yaml")
+        if isinstance(values, dict) and "occasions_kept" in values:
+            raise ValueError("occasions_kept is called runs_kept now: rename the key in params/stack.yaml")
         if isinstance(values, dict) and any("quoted" in ran for ran in (values.get("factorials") or {}).values()):
             raise ValueError("factorials: quoted is no longer read: delete it; what others published stands in params/layers")
         return values

@@ -70,6 +70,14 @@ def survey(root: Path) -> Survey:
         raise StageError(f"DVC cannot read the graph of {root}: {_chain(error)}") from error
 
 
+def cache(root: Path) -> Path:
+    """Where DVC keeps files by their hash (``files/md5``)."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return Path(repo.cache.local.path).resolve()
+
+
 def select(found: Survey, target: str) -> nx.DiGraph:
     """The part of the graph that ``target``, one stage or several with blanks between them, needs.
 

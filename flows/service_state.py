@@ -67,4 +67,7 @@ def prefect_api(root: Path) -> str | None:
     if server is None or server.url is None or not alive(server):
         return None
     api = f"{server.url}/api"
-    return api if answers(f"{api}/health") else None
+    said_well = answers(f"{api}/health") and answers(
+        f"{api}/admin/version"
+    )  # a server may say it is well and answer nothing else
+    return api if said_well else None

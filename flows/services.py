@@ -102,7 +102,7 @@ def down(root: Path) -> None:
     running = service_state.load(root)
     for name in STOPPING_ORDER:
         if name in running and service_state.alive(running[name]):
-            _stop(running[name])
+            end(running[name].pid)
             _say(f"{name} stopped")
     service_state.path(root).unlink(missing_ok=True)
 
@@ -146,7 +146,8 @@ def _start(root: Path, plan: Plan, more: Mapping[str, str]) -> None:
     log = _log(root, plan)
     log.parent.mkdir(parents=True, exist_ok=True)
     _say(f"starting {WORDS[plan.name]}")
-    with log.open("wb") as out:
+    log.write_bytes(b"")
+    with log.open("ab") as out:  # at its end, also after `deltastack tidy` has cut it
         process = subprocess.Popen(
             [sys.executable, "-m", *plan.words],
             cwd=root,
@@ -238,10 +239,10 @@ def _port(root: Path, name: str) -> int:
     raise PreflightError(f"no free port for {name} on {HOST}")
 
 
-def _stop(service: service_state.Service) -> None:
-    """End the process and all it started: SIGTERM, a wait, SIGKILL."""
+def end(pid: int) -> None:
+    """End a process and all it started: SIGTERM, a wait, SIGKILL."""
     try:
-        leader = psutil.Process(service.pid)
+        leader = psutil.Process(pid)
         family = [leader, *leader.children(recursive=True)]
     except psutil.NoSuchProcess:
         return

@@ -17,8 +17,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deltastack.errors import StageError, TrackingError
-from flows import dvc_adapter, prefect_artifacts, process_group, receipts, schedule, tracking
+from deltastack.errors import DeltastackError, StageError, TrackingError
+from flows import dvc_adapter, prefect_artifacts, process_group, receipts, retention, schedule, tracking
 from flows.process_group import LIVE
 from tasks import outbox, stage_runner
 from tasks.reproduce import reproduce
@@ -37,12 +37,13 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
 
 
 @flow(name="stack", task_runner=RUNNER)
-def stack(target: str = RESULTS, *, remeasure: bool = False) -> list[Done]:
+def stack(target: str = RESULTS, *, remeasure: bool = False, tidy: bool = False) -> list[Done]:
     """Bring ``target`` and all it needs up to date, publish the results, and show them.
 
     Args:
         target: A stage of dvc.yaml.
         remeasure: Measure again, even if nothing changed.
+        tidy: Drop what is older than the newest runs afterwards (``deltastack tidy``).
 
     Returns:
         One entry a stage, in the order of the graph.
@@ -64,6 +65,8 @@ def stack(target: str = RESULTS, *, remeasure: bool = False) -> list[Done]:
         if RESULTS in todo.order:
             publish(root)
             prefect_artifacts.show_results(root)
+        if tidy:
+            drop_old(root)
     return finished
 
 
@@ -78,6 +81,19 @@ def publish(root: Path) -> State[str]:
         logger.warning("%s", error)
         return Completed(name="Queued", message=str(error))
     return Completed(message=f"runs published: {', '.join(runs) or 'none, the server has these results'}")
+
+
+@task(cache_policy=NO_CACHE)
+def drop_old(root: Path) -> State[str]:
+    """Apply the retention; a store that cannot be tidied now is a warning."""
+    logger = get_run_logger()
+    try:
+        found = retention.apply(root, logger.info, dry=False)
+    except DeltastackError as error:
+        logger.warning("%s", error)
+        return Completed(name="Kept", message=str(error))
+    freed = sum(kept.freed for kept in found) / 2**20
+    return Completed(message=f"{sum(kept.dropped for kept in found)} old entries removed, {freed:.1f} MiB freed")
 
 
 def _bring_all(found: dvc_adapter.Survey, todo: schedule.Plan) -> tuple[list[Done], dict[str, str | StageError]]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "deltastack"
 KEY = "deltastack.key"
 COMPLETE = "deltastack.complete"
-_CAPS = {
+CAPS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # s; the default is 120
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the default of 7 hangs 247 s on every call to a dead server
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -84,7 +84,7 @@ def deliver(root: Path, say: Callable[[str], object] = print) -> list[str]:
     with stage_runner.lock(outbox.lock_path(root), "another process publishes, waiting", say):
         waiting = outbox.pending(root)
         if waiting:
-            client = _client(root)
+            client = client_of(root)
         for path in waiting:
             content = outbox.read(path)
             try:
@@ -102,13 +102,13 @@ def download(root: Path, run_id: str, folder: Path) -> Path:
     Raises:
         TrackingError: The server does not answer, or has no such run, or it carries no tables.
     """
-    client = _client(root)
+    client = client_of(root)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         client.get_run(run_id)
         client.download_artifacts(run_id, "", str(folder))
     except Exception as error:  # MLflow raises whatever its transport raises
-        raise TrackingError(f"{shown(address(root))} gave no run {run_id}: {_first(root, error)}") from error
+        raise TrackingError(f"{shown(address(root))} gave no run {run_id}: {first_line(root, error)}") from error
     if not (folder / "params" / "stack.yaml").is_file():
         raise TrackingError(
             f"run {run_id} of {shown(address(root))} carries no tables of a whole pipeline run (a run of one layer?)"
@@ -118,19 +118,19 @@ def download(root: Path, run_id: str, folder: Path) -> Path:
 
 def _away(root: Path, error: Exception, count: int) -> str:
     return (
-        f"{shown(address(root))} did not take {count} set{'s' * (count > 1)} of results ({_first(root, error)}); kept in "
+        f"{shown(address(root))} did not take {count} set{'s' * (count > 1)} of results ({first_line(root, error)}); kept in "
         ".run/outbox, delivered by the next run or by `deltastack sync`"
     )
 
 
-def _first(root: Path, error: Exception) -> str:
+def first_line(root: Path, error: Exception) -> str:
     """The first line of another's error, without secrets of the address."""
     return _hidden(next(iter(str(error).splitlines()), "") or type(error).__name__, address(root))[:160]
 
 
-def _client(root: Path) -> MlflowClient:
+def client_of(root: Path) -> MlflowClient:
     """A client whose patience is capped, on a database that was made once."""
-    for name, value in _CAPS.items():
+    for name, value in CAPS.items():
         os.environ.setdefault(name, value)
     uri = address(root)
     if uri.startswith("sqlite:"):
@@ -155,7 +155,7 @@ def prepare(root: Path) -> None:
                 marker.write_text(f"{uri}\n")
             return
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_CAPS})
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **CAPS})
         if done.returncode != 0:
             raise TrackingError(f"mlflow could not make its database {uri}: {done.stderr.strip().splitlines()[-1:]}")
         marker.write_text(f"{uri}\n")

@@ -15,7 +15,7 @@ case "$want" in
     core) extras="" ;;                                    # formulas, own runs, one deployment: no DVC, Prefect, MLflow
     run) extras="graph,engine,energy" ;;                  # no torch
     testbed) extras="graph,testbed,engine,energy" ;;
-    test) extras="graph,testbed,engine,energy,cluster,operators,bench,test,docs,lint" ;;
+    test) extras="graph,testbed,engine,energy,cluster,operators,bench,team,test,docs,lint" ;;
     *) stop "bootstrap knows 'core', 'run', 'testbed' and 'test', not '$want'" "sh scripts/bootstrap.sh run" ;;
 esac
 

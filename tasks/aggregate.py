@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(root: Path) -> None:
     """Write the totals, the numbers, the words, the page and its figures; queue them for the tracking server."""
     analysis = results.load(root)
-    occasions.note(root, analysis, analysis.stack.occasions_kept)
+    occasions.note(root, analysis, analysis.stack.runs_kept)
     said = wording(analysis, write_report.read_swings(root))
     said |= {"scenes": _scenes(root, analysis.stack.scene), "no_switch": _no_switch(root, analysis.stack.layers)}
     said |= {"screen": _screen(analysis)}

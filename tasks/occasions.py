@@ -1,6 +1,6 @@
 """What measured benches read on earlier occasions: .run/occasions/BENCH-KEY.jsonl, one line each, of one host and experiment.
 
-``note`` adds this occasion once; the newest ``occasions_kept`` (params/stack.yaml) stay. A loud one is kept and does not count.
+``note`` adds this occasion once; the newest ``runs_kept`` (params/stack.yaml) stay. A loud one is kept and does not count.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def load(root: Path) -> Analysis:
         slo_violations=_slo_violations(root, stack),
         quality_limit=view(root).quality_limit if (root / VIEW).is_file() else None,
         paces=_paces(root),
-        measured_at=occasions.read(root, stack.occasions_kept),
+        measured_at=occasions.read(root, stack.runs_kept),
         mechanisms={b: outbox.read(root / f"data/joint/{b}.json").get("mechanisms", {}) for b in Bench if not b.facts.simulated},
     )
 

@@ -32,6 +32,7 @@ from deltastack.cli import (
     run,
     solve,
     sweep,
+    tidy,
     workload,
 )
 
@@ -72,6 +73,7 @@ _add(record.record, "record mine.zip --bench engine")
 _add(record.replay, "replay mine.zip")
 _add(calibrate.calibrate, "calibrate rows.csv")
 _add(run.sync, "sync")
+_add(tidy.tidy, "tidy --apply")
 _add(doctor.doctor, "doctor")
 app.add_typer(claims.app, name="claims")
 app.add_typer(engine.app, name="engine")

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deltastack.contracts.column import first
-from deltastack.contracts.files import atomic
+from deltastack.contracts.files import atomic, ordinary
+from deltastack.contracts.upgrade import Upgrade, version_of
 from deltastack.errors import ContractError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Contract:
     key: tuple[str, ...]
     relations: tuple[Relation, ...] = ()
     remedy: str
+    upgrades: tuple[Upgrade, ...] = ()
+    """Steps from earlier versions, oldest first; a version without one is refused."""
 
     def schema(self) -> pa.Schema:
         """The Arrow schema with units and the contract's own name and version."""
@@ -91,23 +94,31 @@ class Contract:
             pq.write_table(pa.table(arrays, schema=schema), part, compression="zstd", write_page_checksum=True)
 
     def read(self, path: Path) -> pd.DataFrame:
-        """The table at ``path``.
+        """The table at ``path``; one of an earlier version is brought to this one where there is an upgrade.
 
         Raises:
             ContractError: No file, a truncated or altered file, or any breach; all are named.
         """
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(ordinary(path), page_checksum_verification=True) as file:
                 table = file.read()
         except FileNotFoundError:
             raise self._error([f"no such file: {path}"], str(path)) from None
         except (pa.ArrowException, OSError) as error:
             raise self._error([f"not a readable Parquet file ({error})"], str(path)) from error
+        table = self._of_today(table)
         frame = self._to_pandas(table)
         found = self._file_breaches(table.schema) + self._frame_breaches(frame)
         if found:
             raise self._error(found, str(path))
         return frame
+
+    def _of_today(self, table: pa.Table) -> pa.Table:
+        """``table``, upgraded from its own version step by step."""
+        for step in self.upgrades:
+            if version_of(_stamp_of(table.schema), self.name) == step.since:
+                table = step.apply(table, self.columns, f"{self.name}/{step.since + 1}")
+        return table
 
     def _to_pandas(self, table: pa.Table) -> pd.DataFrame:
         mine = {c.name: c for c in self.columns}
@@ -142,8 +153,10 @@ class Contract:
         return found
 
     def _file_breaches(self, schema: pa.Schema) -> list[str]:
-        stamp = (schema.metadata or {}).get(b"contract", b"").decode(errors="replace")
-        found = [] if stamp == self._stamp() else [f"file is stamped '{stamp or 'nothing'}', wanted '{self._stamp()}'"]
+        stamp = _stamp_of(schema)
+        newer = (version_of(stamp, self.name) or 0) > self.version
+        remedy = ": a newer deltastack wrote it, update this one" if newer else ""
+        found = [] if stamp == self._stamp() else [f"file is stamped '{stamp or 'nothing'}', wanted '{self._stamp()}'{remedy}"]
         named = [c for c in self.columns if schema.names.count(c.name) == 1]
         return found + [b for c in named for b in c.file_breaches(schema.field(c.name))]
 
@@ -163,6 +176,10 @@ class Contract:
         count = f"{len(breaches)} breach{'es' if len(breaches) > 1 else ''}"
         lines = "".join(f"\n  - {b}" for b in breaches)
         return ContractError(f"table '{self.name}'{at} breaks its contract ({count}):{lines}\nTo mend it: {self.remedy}")
+
+
+def _stamp_of(schema: pa.Schema) -> str:
+    return str((schema.metadata or {}).get(b"contract", b"").decode(errors="replace"))
 
 
 def _names_of(breaches: list[str]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deltastack.contracts.column import Column
 from deltastack.contracts.contract import Contract
 from deltastack.contracts.relation import Absence, Single
+from deltastack.contracts.upgrade import Upgrade
 from deltastack.model import NO_SCENE, Bench, Component, Evidence, IntervalKind, OperatingPoint, Resource
 from deltastack.outcomes import OBSERVED, Formula, Verdict
 
@@ -33,6 +34,10 @@ _ONE_HOST = Single(column="host", within=("bench",))
 
 def _amount(name: str) -> Column:
     return Column(name=name, dtype="float64", unit="resource", nullable=True)
+
+
+_SCENES_CAME = Upgrade(since=1, renamed={"basis": "operating_point"}, added=("scene",))
+"""Version 1 knew no scenes, and called the operating point its basis."""
 
 
 def _missing(*columns: str) -> Absence:
@@ -105,6 +110,7 @@ DELTA = Contract(
     key=("layer", "technique", "bench", "operating_point", "replicate", "component", "resource", "scene"),
     relations=(_missing("base", "optimized"), _ONE_HOST),
     remedy="dvc repro estimate@SCENE or measure@LAYER",
+    upgrades=(_SCENES_CAME,),
 )
 """Base and optimized amounts of one layer. ``technique`` is a technique's name, or ``all`` for the layer with
 every technique that params switch on."""
@@ -131,6 +137,7 @@ JOINT = Contract(
     key=("cell", "bench", "operating_point", "block", "replicate", "position", "component", "resource", "scene"),
     relations=(_missing("amount"), _ONE_HOST),
     remedy="dvc repro joint@SCENE or joint@BENCH",
+    upgrades=(_SCENES_CAME,),
 )
 """The factorial: every run of every cell (``model.cell_name``), in the order it was run."""
 
@@ -179,6 +186,7 @@ QUALITY = Contract(
     key=("bench", "subject", "metric", "scene"),
     relations=(Absence(columns=("change", "lo", "hi"), exact=False), _ONE_HOST),
     remedy="dvc repro measure@LAYER, estimate@SCENE, joint@SCENE or joint@BENCH",
+    upgrades=(_SCENES_CAME,),
 )
 """What a cell (``model.cell_name``) or a technique alone (``LAYER/TECHNIQUE``) does to the answers: change = value - base,
 with its interval. Metrics named ``accuracy...`` are fractions of right answers, and what a quality limit is held against."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deltastack import strict_yaml
+from deltastack.contracts.files import ordinary
 from deltastack.errors import InputError
 from deltastack.importers import request_records
 from deltastack.importers.formats import aiperf_load, strategy
@@ -66,7 +67,7 @@ def read(path: Path, *, point: int | None = None) -> list[Run]:
         InputError: No such file, no JSON, no known tool, several load points and none chosen, or nothing completed.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = ordinary(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); {_WANTED}") from error
     source = f"{path.name} (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deltastack import strict_yaml
 from deltastack.composition.published import MOST
+from deltastack.contracts.files import ordinary
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
 from deltastack.own_runs.experiment import Experiment, Mechanism, Metric, Observation
@@ -154,7 +155,7 @@ def read_cases(path: Path) -> tuple[Case, ...]:
         FactorialError: No such file, not YAML, or cases that do not hold; on one line.
     """
     try:
-        found = strict_yaml.document(path.read_bytes())
+        found = strict_yaml.document(ordinary(path).read_bytes())
     except OSError as error:
         raise FactorialError(f"{path}: cannot be read ({error.strerror}); {_FORM}") from error
     except YamlError as error:

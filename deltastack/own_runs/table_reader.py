@@ -7,6 +7,7 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from deltastack.contracts.files import ordinary
 from deltastack.errors import FactorialError
 from deltastack.own_runs import metric_names
 from deltastack.own_runs.columns import OFF, ON, Role, Table, number, roles, switch, without_units
@@ -30,7 +31,7 @@ def read_csv(path: Path) -> Table:
         FactorialError: No such file, no text, no rows, or rows of another length than the header.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = ordinary(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise FactorialError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'}); {_WANTED}") from error
     return table_of(text, path.name)

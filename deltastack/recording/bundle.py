@@ -21,6 +21,7 @@ from pydantic import Field
 
 from deltastack import contracts, strict_yaml
 from deltastack.contracts import atomic
+from deltastack.contracts.files import ordinary
 from deltastack.errors import ContractError, InputError
 from deltastack.model import Bench, Params
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT: Literal["deltastack recording"] = "deltastack recording"
+VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
 MOST_PARTS = 200
 MOST_BYTES = 256 * 2**20
@@ -51,7 +53,7 @@ class Manifest(Params):
     """What a bundle says of itself."""
 
     format: Literal["deltastack recording"] = FORMAT
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     bench: Bench
     host: str = Field(min_length=1, max_length=2000)
     device: str = Field(min_length=1, max_length=200)
@@ -133,7 +135,7 @@ def read(path: Path) -> Recording:
 def _zip(path: Path) -> dict[str, bytes]:
     """The parts of a zip, none of them unpacked before its name and size are known to hold."""
     try:
-        with zipfile.ZipFile(path) as bundle:
+        with zipfile.ZipFile(ordinary(path)) as bundle:
             entries = bundle.infolist()
             _refuse_entries(path, entries)
             return {e.filename: bundle.read(e) for e in entries}
@@ -167,13 +169,25 @@ def _manifest(path: Path, content: bytes | None) -> Manifest:
     if content is None or len(content) > _MANIFEST_BYTES:
         raise InputError(f"{path}: no {MANIFEST}; wanted a bundle that `deltastack record` wrote")
     try:
-        return Manifest.model_validate(json.loads(content, object_pairs_hook=strict_yaml.once))
+        said = json.loads(content, object_pairs_hook=strict_yaml.once)
+        _refuse_version(path, said)
+        return Manifest.model_validate(said)
     except pydantic.ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"]))
         raise InputError(f"{path}: {MANIFEST}, {place}: {fault['msg']} (found {str(fault['input'])[:60]!r})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {MANIFEST} is no JSON ({str(error)[:80]})") from error
+
+
+def _refuse_version(path: Path, said: object) -> None:
+    """A bundle of another version says what to do; one that names none has the first."""
+    version = said.get("version", VERSION) if isinstance(said, dict) else VERSION
+    if type(version) is int and version > VERSION:
+        raise InputError(
+            f"{path}: a bundle of version {version:.3g}, this deltastack reads {VERSION}: update deltastack, or have the runs "
+            "recorded again with this one"
+        )
 
 
 def _tables(parts: Mapping[str, bytes]) -> dict[str, pd.DataFrame]:

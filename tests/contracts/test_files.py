@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,3 +97,27 @@ def test_data_reach_the_disk_before_the_name_and_the_name_before_return(tmp_path
         part.write_text("new")
 
     assert seen == ["fsync file", "rename", "fsync directory"]
+
+
+def test_what_the_system_said_through_another_library_is_a_system_error(tmp_path: Path) -> None:
+    """Tensors that may not grow past a limit: the number of the error is found, the old file stays, no part is left."""
+    code = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from safetensors.numpy import save_file
+from deltastack.contracts import atomic
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    with atomic(Path(sys.argv[1])) as part:
+        save_file({"w": np.zeros(10_000)}, part)
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"old")
+
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [str(errno.EFBIG), str(path)]
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("w.safetensors", b"old")]

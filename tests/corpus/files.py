@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from deltastack import importers
+from deltastack import contracts, importers
 from deltastack.contracts import IMPORTED, WORKLOAD
 from deltastack.engine.answer import Answer
 from deltastack.engine.llamacpp import counters, smollm, weights
@@ -257,6 +257,54 @@ def _imported() -> bytes:
     return _written(IMPORTED, importers.table("x", *sides))
 
 
+OTHER_TABLES = ("USAGE", "DELTA", "JOINT", "COUNTER", "QUALITY", "SCENES", "SWEEP", "TOTAL")
+
+
+def _empty(name: str) -> Kind:
+    """A table of that contract without rows, damaged: its header, its schema and its stamp."""
+    contract: Contract = getattr(contracts, name)
+    return Kind(f"{contract.name}.parquet", damaged(_written(contract, contract.empty())), contract.read)
+
+
+SGLANG = {k: v for k, v in vllm().items() if k not in {"model_id", "date"}} | {"backend": "sglang", "mean_e2e_latency_ms": 1000.0}
+INFERENCEX = {
+    "hw": "h200",
+    "tp": 8,
+    "conc": 16,
+    "model": "m",
+    "framework": "vllm",
+    "precision": "fp8",
+    "spec_decoding": "none",
+    "tput_per_gpu": 900.0,
+    "output_tput_per_gpu": 250.0,
+    "mean_ttft": 0.2,
+    "isl": 1024,
+    "osl": 1024,
+}
+MLENERGY = {
+    "model_id": "m",
+    "task": "image-chat",
+    "configurations": [
+        {
+            "gpu_model": "H100",
+            "num_gpus": 1,
+            "parallelization": {"tensor_parallel": 1},
+            "max_num_seqs": 8,
+            "energy_per_token_joules": 1.0,
+            "output_throughput_tokens_per_sec": 100.0,
+        }
+    ],
+}
+RECORD = {
+    "metadata": {"benchmark_phase": "profiling", "request_start_ns": 10**9, "request_end_ns": 2 * 10**9},
+    "metrics": {
+        "request_latency": {"value": 1000.0, "unit": "ms"},
+        "time_to_first_token": {"value": 50.0, "unit": "ms"},
+        "output_sequence_length": {"value": 100, "unit": "tokens"},
+        "input_sequence_length": {"value": 10, "unit": "tokens"},
+    },
+    "error": None,
+}
 MOONCAKE = {"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1, 2]}
 EVENT: dict[str, Any] = {
     "choices": [{"delta": {"content": "x"}, "logprobs": {"content": [{"token": "x", "logprob": -0.1}]}}],
@@ -277,9 +325,14 @@ KINDS = (
     Kind("anything.csv", st.binary(max_size=200), trace),
     Kind("workload.parquet", damaged(_workload()), trace),
     Kind("imported.parquet", damaged(_imported()), IMPORTED.read),
+    *map(_empty, OTHER_TABLES),
     Kind("vllm.json", json_of(vllm(energy_j=400.0)), importers.read),
     Kind("guidellm.json", json_of(guidellm(4.0)), importers.read),
     Kind("aiperf.json", json_of(aiperf()), importers.read),
+    Kind("sglang.json", json_of(SGLANG), importers.read),
+    Kind("inferencex.json", json_of(INFERENCEX), importers.read),
+    Kind("mlenergy.json", json_of(MLENERGY), importers.read),
+    Kind("records.jsonl", json_of(RECORD), importers.read),
     Kind("llmd.yaml", st.one_of(damaged(REPORT), st.binary(max_size=80)), importers.read),
     Kind("cases.yaml", st.one_of(damaged(PAIR), st.binary(max_size=80)), case_reader.read_cases),
     Kind("runs.csv", csv_of("fp8,prefix,tpot_ms", "0,1,12.5"), factorial),

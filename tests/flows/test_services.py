@@ -141,7 +141,7 @@ def publish_over_http(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         tracking.publish(project)
         tracking.deliver(project)
-    client = tracking._client(project)
+    client = tracking.client_of(project)
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     (run,) = client.search_runs([experiment.experiment_id])
 

@@ -85,7 +85,7 @@ def write_metrics(root: Path, joint: float) -> None:
 
 def client(root: Path) -> MlflowClient:
     """A client of the project's database."""
-    return tracking._client(root)
+    return tracking.client_of(root)
 
 
 def runs(root: Path) -> list[tuple[str, dict[str, float], dict[str, str]]]:
@@ -202,7 +202,7 @@ def black_hole() -> Iterator[str]:
 def test_a_server_that_never_answers_is_given_up(project: Path, black_hole: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It accepts and stays silent: given up after the capped time (asserted as a ratio to the cap), results kept."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", black_hole)
-    monkeypatch.setitem(tracking._CAPS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setitem(tracking.CAPS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     tracking.publish(project)
     begin = time.monotonic()

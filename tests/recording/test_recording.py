@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -225,3 +227,28 @@ def test_the_page_shows_what_was_recorded_with_its_device_and_date(bundle: Path)
     assert "llamacpp, 2026-11-27" in part
     assert HOST in part
     assert 'id="recorded"' not in html(results(), {})
+
+
+def test_a_bundle_with_tables_of_the_first_version_is_read(table: Path, tmp_path: Path) -> None:
+    """What somebody measured before scenes came still says the same."""
+    old = pq.read_table(table).drop_columns(["scene"])
+    names = ["basis" if n == "operating_point" else n for n in old.column_names]
+    pq.write_table(old.rename_columns(names).replace_schema_metadata({"contract": "joint/1"}), tmp_path / "old.parquet")
+    path = tmp_path / "old.zip"
+    recording.write(path, HEAD, {"tables/joint.parquet": (tmp_path / "old.parquet").read_bytes()})
+
+    pd.testing.assert_frame_equal(recording.read(path).tables["joint"], JOINT.read(table))
+
+
+def test_a_bundle_of_a_newer_version_says_what_to_do(bundle: Path) -> None:
+    """It is no guess: update, or have it recorded again."""
+    with zipfile.ZipFile(bundle) as found:
+        parts = {n: found.read(n) for n in found.namelist()}
+    manifest = json.loads(parts["manifest.json"])
+    parts["manifest.json"] = json.dumps(manifest | {"version": 2}).encode()
+    with zipfile.ZipFile(bundle, "w") as again:
+        for name, content in parts.items():
+            again.writestr(name, content)
+
+    with pytest.raises(InputError, match="a bundle of version 2, this deltastack reads 1: update deltastack"):
+        recording.read(bundle)

@@ -29,7 +29,7 @@ def measured(root: Path, day: int, *, key: str = "k", loud: tuple[str, ...] = ()
     path.write_text(json.dumps({"measured": f"2026-11-{day:02}", "experiment": key, "machine": {"loud": list(loud)}}))
     planted = joint(TWO, bench=Bench.ENGINE, samples=8, sd_log=0.01, seed=day)
     found = compute(
-        stack=Stack(layers=tuple(TWO), tolerance=0.02, confidence=0.95, effort="default", occasions_kept=KEPT),
+        stack=Stack(layers=tuple(TWO), tolerance=0.02, confidence=0.95, effort="default", runs_kept=KEPT),
         workload={},
         baseline=USAGE.empty(),
         deltas={},

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deltastack.contracts.files import ordinary
 from deltastack.engine.llamacpp import weights
 from deltastack.errors import PreflightError
 
@@ -52,8 +53,8 @@ def read(source: Path) -> Content:
         PreflightError: No whole GGUF file.
     """
     try:
-        reader = weights.library().GGUFReader(source)
-    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
+        reader = weights.library().GGUFReader(ordinary(source))
+    except (OSError, ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
         raise PreflightError(f"{source.name} is no whole GGUF file ({str(error)[:80]}): install the package again") from error
     fields = (f for f in reader.fields.values() if not f.name.startswith("GGUF.") and f.name not in _OF_THE_CONTAINER)
     return Content(tuple(fields), tuple(weights.dequantized(tensor) for tensor in reader.tensors))

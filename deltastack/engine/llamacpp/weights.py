@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deltastack.contracts import atomic
+from deltastack.contracts.files import ordinary
 from deltastack.errors import EvidenceError, ParamsError, PreflightError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
     from safetensors.numpy import load_file
 
     try:
-        found = load_file(path)
+        found = load_file(ordinary(path))
     except (OSError, SafetensorError) as error:
         raise EvidenceError(f"{path.name} is no whole safetensors file ({error}): install the package again") from error
     other = sorted({str(w.dtype) for w in found.values() if w.dtype != np.float32})

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from deltastack.contracts.files import ordinary
 from deltastack.errors import MeasurementError
 from deltastack.fleet.operators import Known, known
 
@@ -90,7 +91,7 @@ def read(path: Path, *, prompt_tokens: int, output_tokens: float) -> Found:
         MeasurementError: No such file, a column that is missing, or bad rows; each is named by its line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = ordinary(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise MeasurementError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
