@@ -23,7 +23,7 @@ from deltastack.contracts import TOTAL
 from deltastack.errors import FormulaError
 from deltastack.model import MECHANISM, Component, IntervalKind, Resource
 from deltastack.outcomes import COMPOSED, OBSERVED, Formula, Verdict
-from deltastack.statistics import Estimate, Interval, nested_interval
+from deltastack.statistics import Estimate, nested_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -327,7 +327,7 @@ def _total(  # noqa: PLR0913, PLR0917 - one argument a part of the total
     verdict, why = _verdict(f, name, gap, repeated, terms)
     reason = "; ".join(filter(None, (why, _source(f) if name is Formula.BY_MECHANISM else None))) or None
     told = Total(name, saving, gap, verdict, reason, gaps.units(row), repeated)
-    return _by_draws(told, gaps.spread[row], terms) if f.drawn and reason not in _NOTHING_PREDICTED else told
+    return _by_draws(told, gaps.spread[row], terms) if f.drawn and why not in _NOTHING_PREDICTED else told
 
 
 def _source(f: Factorial) -> str:
@@ -354,6 +354,7 @@ def _repeated(f: Factorial, found: Mapping[str, Sampled], name: Formula, row: in
 
 
 def _verdict(f: Factorial, name: Formula, gap: Estimate, repeated: Repeated | None, terms: Terms) -> tuple[Verdict, str | None]:
+    """The verdict on blocks; draws are still undecided here (``_by_draws``)."""
     if len(f.layers) == 1:
         return Verdict.HOLDS, ONE_LAYER
     if name is Formula.PAIRWISE and len(f.layers) == 2:  # noqa: PLR2004 - one pair
@@ -362,15 +363,12 @@ def _verdict(f: Factorial, name: Formula, gap: Estimate, repeated: Repeated | No
     reason = f"the layers' shares sum to {shares:.2f}: they overlap" if shares > 1 + 1e-9 else None
     if gap.low is None or gap.high is None:
         return Verdict.UNDECIDED, ONE_SAMPLE
-    if not f.drawn:
-        if repeated is None:
-            return Verdict.UNDECIDED, NOTHING_LEFT
-        word, why = occasions.judged(f, name, repeated, terms)
-        return word, "; ".join(filter(None, (why, reason))) or None
-    found = Interval(
-        estimate=gap.value, low=gap.low, high=gap.high, confidence=terms.confidence, n=f.amounts.shape[-1], method="paired gap"
-    )
-    return statistics.verdict(found, terms.tolerance), reason
+    if f.drawn:
+        return Verdict.UNDECIDED, reason
+    if repeated is None:
+        return Verdict.UNDECIDED, NOTHING_LEFT
+    word, told = occasions.judged(f, name, repeated, terms)
+    return word, "; ".join(filter(None, (told, reason))) or None
 
 
 def frame(found: Iterable[tuple[Factorial, Mapping[Formula, Total], str | None]], missing: Iterable[Missing]) -> pd.DataFrame:
