@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deltastack import params
-from deltastack.errors import EvidenceError, UnknownNameError
+from deltastack.errors import EvidenceError, ParamsError, UnknownNameError
 from deltastack.fleet.operators import load_tables
 from deltastack.fleet.physics.kernels import time_factor
 from deltastack.model import Bench, Resource
@@ -170,7 +170,7 @@ def _beside(  # noqa: PLR0913, PLR0917 - a deployment, its load, and what was me
 ) -> tuple[Beside, ...]:
     try:
         found = savings(model, platform, load, root)
-    except UnknownNameError:
+    except (UnknownNameError, ParamsError):  # no operator times, or a checkout without these layers: nothing to hold beside
         return ()
     return tuple(
         Beside(cell=name, predicted=x, measured=told[name], source=source if told[name] else f"{source}: not this cell")

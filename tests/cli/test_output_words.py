@@ -62,6 +62,7 @@ ELSEWHERE = {
     "simulate": "tests/cli/test_fleet.py",
     "sweep": "tests/cli/test_sweep.py",
     "sync": "tests/flows/test_command.py",
+    "tidy": "tests/flows/test_retention.py",
     "workload generate": "tests/workload/test_generate.py",
 }
 """Where the result of a command that needs more than tiny input is looked at."""

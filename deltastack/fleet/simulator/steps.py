@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 @compiled
 def advance(state: State, grids: Grids, g: int) -> None:
-    """End the run of decode-only steps of replica g that is under way; then do its next step, or plan its next run."""
+    """End the run of decode-only steps of replica g that is under way; else do its next step, or plan its next run.
+
+    Nothing follows a run at once: in a closed loop, who is done with it comes back at that instant, before the next step.
+    """
     rep, plan = state.replicas[g], state.plan[0]
     if rep.run > 0:
         complete(state, grids, g)
-        if rep.next_s == np.inf:
-            return
+        return
     skip_gap(state, g, rep.next_s)
     rep.load -= rep.freed
     rep.freed = 0

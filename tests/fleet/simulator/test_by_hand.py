@@ -182,6 +182,18 @@ def test_a_closed_loop_sends_the_next_when_one_is_done() -> None:
     assert got.finish_s.tolist() == pytest.approx([0.26, 0.52, 0.78], rel=1e-12)
 
 
+@pytest.mark.parametrize("macro_steps", [True, False])
+def test_in_a_closed_loop_the_next_step_has_the_client_that_came_back(*, macro_steps: bool) -> None:
+    """Of two clients the first is done while the second decodes: its next request starts at that instant, not a step later."""
+    requests = trace([0.0, 0.0, 0.0], [10, 10, 10], [3, 9, 3])
+
+    got = simulate(pencil_tables(), requests, Config(kv_capacity_tokens=100, clients=2, macro_steps=macro_steps))
+
+    assert got.finish_s[0] == pytest.approx(0.99, rel=1e-12)
+    assert got.start_s[2] == pytest.approx(0.99, rel=1e-12)
+    assert got.first_token_s[2] == pytest.approx(1.369, rel=1e-12)  # one step of its 10 prompt tokens and the other's next token
+
+
 def test_the_least_loaded_replica_gets_the_next() -> None:
     """A long request on the first replica sends the next two, one after the other, to the second."""
     requests = trace([0.0, 0.1, 0.5], [100, 10, 10], [50, 1, 1])
