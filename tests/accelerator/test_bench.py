@@ -210,9 +210,9 @@ def test_the_script_leaves_a_bundle_and_a_log(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_prints_json(tmp_path: Path) -> None:
-    """Path, runs and name of the bundle."""
+    """Path, runs and name of the bundle: in a second the factorial is run once, 32 sets, the base's twin and the mechanism."""
     words = ["accelerator", "--device", "cpu", "--seconds", "1", "--blocks", "1", "--json"]
     words += ["--out", str(tmp_path / "x.zip"), "--folder", str(tmp_path / "ledger")]
     done = subprocess.run([sys.executable, "-m", "deltastack.cli", *words], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["runs"] > 2 * 32
+    assert json.loads(done.stdout)["runs"] >= 32 + 2
