@@ -22,7 +22,7 @@ def compare(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown, fit for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")] = False,
 ) -> None:
-    """Show what differs, and Δ of Δ with intervals.
+    """Show what differs, and how the savings changed, with intervals.
 
     Exit: 0 no regression, 1 a saving fell beyond noise, 4 quality fell beyond noise, 5 a formula that held fails,
     6 everything is undecided.
@@ -87,10 +87,10 @@ def _show(c: Comparison) -> None:
     if not c.params:
         console.print("  no parameter differs")
     table = Table(box=None, pad_edge=False)
-    for heading in ("total", "before", "after", "Δ of Δ", ""):
+    for heading in ("total", "before", "after", "change", ""):
         table.add_column(heading)
     for x in sorted(c.totals, key=lambda x: x.change.value):
-        where = f"{x.bench} {x.operating_point} {x.resource}"
+        where = f"{formatting.place(x.bench, x.operating_point)}, {formatting.resource(x.bench, x.resource)}"
         note = f"{x.word} ({x.reason})" if x.reason else str(x.word)
         change = formatting.interval(x.change, 2).replace("[", r"\[")
         table.add_row(where, formatting.change(x.before.value), formatting.change(x.after.value), change, note)

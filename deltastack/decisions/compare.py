@@ -200,7 +200,7 @@ def markdown(c: Comparison) -> str:
     else:
         lines.append("No parameter differs.")
     if c.totals:
-        lines += ["", "| total | saving before | saving after | Δ of Δ [points] | |", "|---|---:|---:|---:|---|"]
+        lines += ["", "| total | saving before | saving after | change [points] | |", "|---|---:|---:|---:|---|"]
     order = [ChangeVerdict.WORSE, ChangeVerdict.UNDECIDED, ChangeVerdict.BETTER, ChangeVerdict.SAME]
     for x in sorted(c.totals, key=lambda x: (order.index(x.word), x.change.value)):
         where = f"{x.bench}, {str(x.operating_point).replace('_', ' ')}, {formatting.resource(x.bench, x.resource)}"
