@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deltastack.errors import TrackingError
-from flows import tracking
+from flows import tracking, tracking_page
 from tasks import outbox, tidy
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def runs(root: Path, most: int, *, apply: bool) -> tidy.Kept:
         for run in old if apply else ():
             client.delete_run(run)
     except Exception as error:  # MLflow raises whatever its transport raises
-        raise TrackingError(f"{tracking.shown(uri)} cannot be tidied: {tracking.first_line(root, error)}") from error
+        raise TrackingError(f"{tracking_page.shown(uri)} cannot be tidied: {tracking.first_line(root, error)}") from error
     if local is None:
         return tidy.Kept(STORE, len(every), len(old), 0, 0, "deleted runs leave the server's disk with its owner's `mlflow gc`")
     if apply:
@@ -93,7 +93,7 @@ def _old(root: Path, every: list[Run], most: int, uri: str, *, own: bool) -> lis
     heads = [r for r in every if PARENT not in r.data.tags]
     if not own:
         notes = [outbox.read(p) for p in (root / ".run/delivered").glob("*.json")]
-        mine = {str(note[tracking.shown(uri)]) for note in notes if tracking.shown(uri) in note}
+        mine = {str(note[tracking_page.shown(uri)]) for note in notes if tracking_page.shown(uri) in note}
         heads = [r for r in heads if r.info.run_id in mine]
     now = outbox.key(root)
     gone = {r.info.run_id for r in heads[most:] if r.data.tags[tracking.KEY] != now}
