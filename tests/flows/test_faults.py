@@ -1,4 +1,4 @@
-"""Faults of ``benchmarks/faults.py`` that every test run tries: the clock, a moved checkout, a silent Prefect server."""
+"""The fault of ``benchmarks/faults.py`` that every test run tries; a minute or two each, the others are tried there."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import _faults_checkout, _faults_machine, _faults_servers
+from benchmarks import _faults_servers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
-
-
-def test_the_clock_may_go_back(tmp_path: Path) -> None:
-    """A run a year before the one that came first makes its tables, and the next one finds them."""
-    assert _faults_machine.clock_back(tmp_path) is None
-
-
-def test_a_checkout_may_be_moved_and_copied(tmp_path: Path) -> None:
-    """Both go on, each with its own tables."""
-    assert _faults_checkout.moved(tmp_path) is None
 
 
 @pytest.mark.xdist_group("servers")
