@@ -34,7 +34,7 @@ lint: ready-test ## ruff, mypy strict, import contracts, pins
 	@$(BIN)/python scripts/audit.py --offline
 
 audit: ready-test ## published holes in what is pinned: pip-audit where its index answers, else the age of the pins and known bounds
-	@$(BIN)/python -m pip install -q --disable-pip-version-check pip-audit || echo "pip-audit cannot be installed here"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt pip-audit || echo "pip-audit cannot be installed here"
 	@$(BIN)/python scripts/audit.py
 
 docs: ready-test ## the site of the documents, in site/index.html

@@ -62,7 +62,7 @@ def observe(device: str, byte: int, board: Board | None, why: str | None, wait: 
     if board is None:
         return Idle(reason=why)
     here, there = multiprocessing.get_context("spawn").Pipe()
-    holder = multiprocessing.get_context("spawn").Process(target=hold, args=(there, device, byte, time.time()))
+    holder = multiprocessing.get_context("spawn").Process(target=hold, args=(there, device, byte, time.monotonic()))
     holder.start()
     there.close()
     watts: dict[str, list[float]] = {}
@@ -92,7 +92,7 @@ def hold(pipe: Any, device: str, byte: int, started: float) -> None:
     def settled() -> float:
         if device == "cuda":
             torch.cuda.synchronize()
-        return time.time()
+        return time.monotonic()
 
     first = settled()
     torch.zeros(1, device=device)

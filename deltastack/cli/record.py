@@ -110,7 +110,7 @@ def _fleet(cells: tuple[Beside, ...]) -> list[dict[str, Any]]:
         {
             "cell": b.cell,
             "predicted": b.predicted,
-            "measured": b.measured and b.measured.value,
+            **dict(zip(("measured", "measured_lo", "measured_hi"), (b.measured or (None, None, None))[:3], strict=True)),
             "error": b.error,
             "source": b.source,
         }

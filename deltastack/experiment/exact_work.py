@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from deltastack.composition import independent
 from deltastack.model import AA_TWIN
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ExactWork:
         """1 - Π (1 - Δ_l) over ``layers``; None where one was not counted."""
         alone = [self.saved(x, figure) for x in layers]
         known = [x for x in alone if x is not None]
-        return 1 - math.prod(1 - x for x in known) if known and len(known) == len(alone) else None
+        return independent(known) if known and len(known) == len(alone) else None
 
     def plain(self) -> dict[str, Any]:
         """For the JSON beside a measured table."""
@@ -85,7 +85,7 @@ def of_counters(counters: pd.DataFrame) -> ExactWork:
     """The card of a table (contract COUNTER); the base's twin is no cell of its own."""
     cells: dict[str, dict[str, int]] = {BASE: {}}
     uneven = []
-    mine = counters[counters["counter"].isin(FIGURES) & (counters["cell"] != AA_TWIN)]
+    mine = counters[counters["counter"].isin(FIGURES) & (counters["cell"] != AA_TWIN) & counters["amount"].notna()]
     for (cell, name), rows in mine.groupby(["cell", "counter"], sort=False):
         amounts = set(rows["amount"])
         if len(amounts) == 1:

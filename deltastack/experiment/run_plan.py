@@ -165,7 +165,7 @@ def _precise(entries: tuple[Entry, ...], plan: Plan, stop: StopRule) -> bool:
 def _run_start(experiment: Experiment, start: int, share_s: float, limit_s: float | None) -> bool:
     """Whether the start ended by itself."""
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_child, args=(experiment, start, share_s, time.time()), name=f"start-{start}")
+    process = context.Process(target=_child, args=(experiment, start, share_s, time.monotonic()), name=f"start-{start}")
     process.start()
     process.join(limit_s)
     if process.is_alive():
@@ -187,7 +187,7 @@ def _child(experiment: Experiment, start: int, share_s: float, began_s: float) -
         late = False
         for slot in by_kind[Kind.RUN]:
             _run_once(runner, slot, ledger)
-            spent_s = time.time() - began_s
+            spent_s = time.monotonic() - began_s
             if slot.block == 0 and slot.position == len(experiment.plan.head) - 1 and not experiment.pace_path.exists():
                 experiment.pace_path.write_text(f"{spent_s:.1f}")
             late = spent_s >= share_s

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,22 +186,30 @@ def _at(m: Manifest) -> tuple[str, str] | None:
 
 def _link(root: Path) -> tuple[float, float]:
     """Bytes a second and latency of restoring, from params/layers/storage.yaml."""
-    values = _layer(root, "storage")["kv_tier"]["params"]
+    values = _params(root, "storage", "kv_tier", "host_bytes_per_s", "latency_s")
     return float(values["host_bytes_per_s"]["value"]), float(values["latency_s"]["value"])
 
 
 def _sparse(t: OperatorTables, root: Path) -> NDArray[np.float64]:
     """Time of the measured 2:4 kernel over the dense one, by ``t.token_n``."""
-    kernel = _layer(root, "instruction_set")["sparse_gemm"]["params"]["measured"]
+    kernel = _params(root, "instruction_set", "sparse_gemm", "measured")["measured"]
     ratio = np.array(kernel["kernel_ms"]) / np.array(kernel["dense_ms"])
     return time_factor(t.token_n, kernel["tokens"], ratio)
 
 
-@cache
-def _layer(root: Path, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = params.read_yaml(root / f"params/layers/{name}.yaml")
-    techniques: dict[str, Any] = found["techniques"]
-    return techniques
+def _params(root: Path, layer: str, technique: str, *names: str) -> dict[str, Any]:
+    """Parameters of one technique in params/layers/LAYER.yaml.
+
+    Raises:
+        ParamsError: No such file, or one of ``names`` is not in it.
+    """
+    file = root / f"params/layers/{layer}.yaml"
+    found: Any = params.read_yaml(file)
+    for key in ("techniques", technique, "params"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not set(names) <= found.keys():
+        raise ParamsError(f"{file}: {technique} has no {', '.join(names)}")
+    return found
 
 
 def _linear_s(t: OperatorTables, tokens: float, factor: NDArray[np.float64] | None) -> float:

@@ -90,3 +90,13 @@ def test_a_recording_is_read_with_its_interval() -> None:
     assert "2026-12-01" in fp8.source
     assert predictions.beside(_recording("cpu"), ROOT) == ()
     assert predictions.beside(_recording("NVIDIA H100 80GB HBM3", "tiny"), ROOT) == ()
+
+
+@pytest.mark.parametrize("text", ["techniques: {}", "[]", "techniques: {kv_tier: {params: {latency_s: {value: 1}}}}", None])
+def test_a_checkout_without_these_parameters_has_nothing_beside(tmp_path: Path, text: str | None) -> None:
+    """A layer of one's own values, or none: no line, and no traceback on the page."""
+    (tmp_path / "params/layers").mkdir(parents=True)
+    if text is not None:
+        (tmp_path / "params/layers/storage.yaml").write_text(text)
+
+    assert predictions.example(tmp_path) == ()

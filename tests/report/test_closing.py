@@ -64,6 +64,24 @@ def test_never_more_than_twelve_lines_of_eighty_columns(
     assert max(map(len, lines)) <= WIDTH
 
 
+def test_the_columns_are_what_they_say(said: dict[str, Any]) -> None:
+    """Predicted before together, each of its own number; the first line says that it is simulated."""
+    shown = [said["totals"][0] | {"product": 0.5, "delta": 0.25, "lo": None, "gap": 0.25}]
+    lines = closing_lines(said | {"totals": shown, "screen": said["screen"] | {"places": ["one"], "rows": []}})
+
+    assert lines[1].startswith("all together (simulated)")
+    assert lines[2].split()[3:7] == ["+50.0", "%", "+25.0", "%"]
+
+
+def test_what_does_not_fit_is_counted(said: dict[str, Any]) -> None:
+    """Nothing is dropped in silence: of 20 layers those that fit, and how many lines are left."""
+    rows = said["screen"]["rows"][:1] * 20
+    lines = closing_lines(said | {"screen": said["screen"] | {"rows": rows}})
+    whole = len(lines) - 1 - (1 + 1 + len(said["totals"]) + 1)
+
+    assert lines[-1] == f"... and {20 - whole} more lines: deltastack run --verbose"
+
+
 def test_several_scenes_take_the_place_of_the_layers(said: dict[str, Any]) -> None:
     """One line a scene and load, with the product's gap in words; the layers are on the page."""
     lines = closing_lines(said | {"scenes": [SCENE, SCENE | {"scene": "assistant", "gap": None, "verdict": None}]})

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 WIDTH = 80
 MOST_LINES = 12
 """Of a run's last 15 lines: one says what ran, one names report and numbers, one the page in MLflow."""
-LOAD = {
+LOAD = {  # of a fleet that is simulated, and of a machine that is measured
     OperatingPoint.AT_CAPACITY: "full load",
     OperatingPoint.AT_TRACE: "today's load",
-    OperatingPoint.PER_SESSION: "here",
+    OperatingPoint.PER_SESSION: "measured",
 }
 WORDS = {Verdict.HOLDS: "right", Verdict.FAILS: "wrong"}
 SHORT = {"cannot tell yet": "cannot tell", "no switch here": "no switch", "off in this stack": "off"}
@@ -43,13 +43,16 @@ def closing_lines(said: Mapping[str, Any]) -> list[str]:
     scenes = [line for line in said.get("scenes", []) if line["joint"]["delta"] is not None]
     several = len({line["scene"] for line in scenes}) > 1
     found += list(map(_scene, scenes)) if several else _layers(screen, shown)
-    return [*found, NEXT] if len(found) < MOST_LINES else found[:MOST_LINES]
+    if len(found) < MOST_LINES:
+        return [*found, NEXT]
+    left = len(found) - MOST_LINES + 1
+    return found if left == 1 else [*found[: MOST_LINES - 1], f"... and {left} more lines: deltastack run --verbose"]
 
 
 def _totals(shown: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the product promised, what came together with its range, and whether the product was right; a head first."""
     return (
-        aligned([("all together (minus: costs)", "predicted", "together", "the product is"), *map(_total, shown)])
+        aligned([("all together (simulated)", "predicted", "together (minus: costs)", "the product is"), *map(_total, shown)])
         if shown
         else []
     )
