@@ -68,6 +68,18 @@ def test_the_shipped_example_stands_beside_the_fleet() -> None:
     assert "2026-11-26" in fp8.source
 
 
+def test_a_saving_is_what_the_base_takes_longer() -> None:
+    """1 - changed / base, of the same tables: skipping the encoder and restoring save, and by as much as the seconds say."""
+    model, load = "Qwen/Qwen3-VL-8B-Instruct", predictions.Load(16, 1024, 512, 128)
+    plain, small = (load_tables(model, "h100_sxm", p) for p in ("bf16", "fp8"))
+    base = predictions.session_s(plain, load)
+    found = predictions.savings(model, "h100_sxm", load, ROOT)
+
+    assert found["encoder_skip"] == pytest.approx(1 - predictions.session_s(plain, load, skip=True) / base)
+    assert found["fp8_tensor"] == pytest.approx(1 - predictions.session_s(small, load) / base)
+    assert 0 < found["encoder_skip"] < found["fp8_tensor"] < 1
+
+
 def _recording(device: str, shape: str = "qwen3_vl_8b") -> Any:
     head = ("instruction_set", "fp8_tensor", Bench.ACCELERATOR, OperatingPoint.PER_SESSION)
     rows = [
